@@ -1,0 +1,122 @@
+/*
+ * Training a protected network: F and its secret transform G together (Chen & Wu, equation 3).
+ *
+ * A training writes a run, a directory with
+ *   model.safetensors  F, public: weights under PyTorch's names, and what they expect as input
+ *   transform.ward     G, secret (not for method baseline)
+ *   checkpoint.ward    secret: all that resuming needs; removed when training is complete
+ *   metrics.jsonl      one JSON object a line
+ *   config.json        secret: every setting as resolved
+ */
+#ifndef WARD_TRAIN_H
+#define WARD_TRAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ward/device.h"
+#include "ward/method.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ward_schedule {
+    WARD_SCHEDULE_STEP,    /* rate / 10 every rate_drop_every iterations */
+    WARD_SCHEDULE_ONECYCLE /* linear warm-up, then a cosine down to zero */
+} ward_schedule;
+
+/*
+ * Every setting of a training. Fill it with ward_train_defaults(), then change what is wanted.
+ * Strings are borrowed for the call that takes the structure.
+ */
+typedef struct ward_train_config {
+    const char *data;     /* a data set as ward_dataset_open() takes it */
+    const char *arch;     /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2) */
+    ward_method method;
+    const char *recipe;   /* "paper", "fast" or "demo": where the values below came from */
+
+    uint64_t iterations;
+    size_t batch;
+    ward_schedule schedule;
+    double rate;                  /* learning rate: at the start (step), at the peak (onecycle) */
+    uint64_t rate_drop_every;     /* step schedule */
+    double warmup;                /* onecycle: share of the iterations, 0 <= warmup < 1 */
+    double momentum;
+    bool nesterov;
+    double weight_decay;          /* of F */
+    bool decays_all;              /* biases and batch norm too, not weights only */
+    double transform_rate_factor; /* G's learning rate relative to F's */
+    double transform_decay;       /* G's weight decay */
+
+    double alpha, beta, gamma;    /* equation 3 */
+    double raw_share;             /* share of the batch that is also shown raw, 0 .. 1 */
+    bool separates_bn;            /* processed and raw rows have batch-norm statistics of their own */
+
+    double sigma, p;              /* fixed */
+    size_t generator_width;       /* generator: hidden channels; 0: 16, or 64 for colour images */
+    double start;                 /* learned: sd of the starting pattern; generator: factor on W2 */
+    bool is_clamped;              /* x_p is clamped to the input's range */
+
+    size_t validation;            /* training images held out for validation; 0: none */
+    uint64_t validate_every;      /* iterations; 0: at the end only */
+    uint64_t seed;                /* public: initial weights, order, augmentation, dropout */
+    const uint8_t *secret_seed;   /* 32 bytes that G is drawn from; NULL: from the system. Given, the
+                                     run is marked as not secret (for reproducing a result) */
+    double checkpoint_seconds;    /* between checkpoints */
+} ward_train_config;
+
+/*
+ * Fill in a recipe for a method and an architecture. WARD_ERR_ARG for an unknown recipe name.
+ *
+ *   "paper"  exactly as printed: 40,000 iterations, rate 0.1 / 10 every 10,000
+ *   "fast"   a fifth of that or less, one cycle
+ *   "demo"   about two minutes for simple-cnn on two cores
+ */
+WARD_API WARD_CHECK ward_status ward_train_defaults(ward_train_config *config, const char *recipe,
+                                                    const char *arch, ward_method method);
+
+/* What a progress callback is told, about once a second and at the end. */
+typedef struct ward_train_progress {
+    uint64_t iteration, iterations;
+    double loss_processed, loss_raw;         /* running means */
+    double accuracy_processed, accuracy_raw; /* on training batches, running; fractions */
+    double validation_processed, validation_raw; /* last validation; negative: none yet */
+    double images_per_second;
+    double seconds_left;
+    const char *event; /* NULL, or one line: "resumed at iteration 300", "checkpoint written" */
+} ward_train_progress;
+
+/* Return false to stop: a checkpoint is written and ward_train() returns WARD_ERR_STOPPED. Called
+ * from the training thread, before the first and after every iteration or so; must be quick. */
+typedef bool ward_train_callback(void *context, const ward_train_progress *progress);
+
+typedef struct ward_train_options {
+    const char *out;      /* the run directory; created */
+    bool is_resumed;      /* continue a run that is there (from its checkpoint, bit for bit, with the
+                             settings stored in it; config may be NULL), or start it if not there */
+    bool replaces;        /* start afresh in a directory that already holds a run */
+    ward_train_callback *progress; /* may be NULL */
+    void *context;
+} ward_train_options;
+
+/*
+ * Train. The same configuration, device, build, processor features and number of threads give the
+ * same bytes, however often the training was stopped and resumed.
+ *
+ *   device   borrowed; "cpu", or "ref" for very small cases
+ *   config   borrowed; NULL only when resuming
+ *
+ * Returns WARD_OK; WARD_ERR_ARG contradictory settings or a resume with other settings than the
+ * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked for,
+ * or another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is not finite (the
+ * last checkpoint is kept); WARD_ERR_IO, WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
+ */
+WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train_config *config,
+                                           const ward_train_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

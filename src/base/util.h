@@ -1,0 +1,20 @@
+/* The few small things that several rooms need and that are no subject of their own. */
+#ifndef BASE_UTIL_H
+#define BASE_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Seconds from a clock that never goes back. */
+double clock_seconds(void);
+
+/* 2 * len hex digits and a NUL. */
+void hex_encode(const uint8_t *data, size_t len, char *out);
+/* Exactly 2 * len hex digits; false otherwise. */
+bool hex_decode(const char *text, uint8_t *out, size_t len);
+
+static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+
+#endif

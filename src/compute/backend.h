@@ -1,0 +1,57 @@
+/*
+ * What a device is to the rest of compute/: one function that compiles, and a plan that answers.
+ * Each backend folder embeds struct plan first in its own structure and fills struct plan_ops.
+ */
+#ifndef COMPUTE_BACKEND_H
+#define COMPUTE_BACKEND_H
+
+#include "compute/plan.h"
+
+/* Each function does what plan.h says of plan_<name>(); arguments have been checked there. */
+struct plan_ops {
+    void (*free)(struct plan *plan);
+    float *(*input)(struct plan *plan, int node);
+    int32_t *(*labels)(struct plan *plan, int node);
+    ward_status (*forward)(struct plan *plan);
+    ward_status (*backward)(struct plan *plan);
+    const float *(*output)(struct plan *plan, int node);
+    const float *(*input_gradient)(struct plan *plan, int node);
+    ward_status (*load)(struct plan *plan, size_t p, enum plan_part which, const float *plain);
+    ward_status (*store)(struct plan *plan, size_t p, enum plan_part which, float *plain);
+    struct plan_packed (*packed)(struct plan *plan, size_t p);
+    void (*describe)(const struct plan *plan, plan_visit *visit, void *context);
+    size_t (*memory)(const struct plan *plan);
+};
+
+struct plan {
+    const struct plan_ops *ops;
+    const struct graph *graph; /* kept */
+    struct plan_options options;
+    float *weights;            /* of the losses, by node number; owned by compute/plan.c */
+    bool has_run;              /* a forward pass has been made */
+    uint64_t seed, step;       /* name the dropout masks */
+};
+
+struct backend {
+    const char *name;    /* "ref", "cpu" */
+    const char *summary; /* for `ward version` */
+    /* Called with a fresh device; may keep state in *state. */
+    ward_status (*open)(void **state);
+    void (*close)(void *state);
+    ward_status (*compile)(struct plan **out, void *state, const struct graph *graph,
+                           const struct plan_options *options);
+    /* One line: libraries and instruction sets in use. */
+    const char *(*describe)(void *state);
+};
+
+extern const struct backend backend_ref;
+extern const struct backend backend_cpu;
+
+/*
+ * What every backend needs to know before it plans: by node number, whether a gradient with respect
+ * to that node's value has to be computed. Owned, mem_free().
+ */
+WARD_CHECK ward_status graph_needs_gradient(const struct graph *graph,
+                                            const struct plan_options *options, bool **out);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * Networks: a named architecture, and the parameters of one instance of it.
+ *
+ * An architecture is a function that builds a graph; a net is that function's name, its input and
+ * the values of its parameters. Training, evaluation and every attack put the same net into graphs
+ * of their own (net_build) and compile those.
+ */
+#ifndef NN_NET_H
+#define NN_NET_H
+
+#include <stdint.h>
+
+#include "compute/plan.h"
+#include "tensor/tensor.h"
+
+struct net_spec {
+    char arch[32];             /* "simple-cnn", "resnet20": "resnetN" for N = 6n + 2, 8 .. 1202 */
+    size_t channels, height, width; /* of an input image */
+    size_t classes;            /* 2 .. 1000 */
+};
+
+struct net {
+    struct net_spec spec;
+    struct tensor_list params; /* in the order of the graph; PyTorch's names and layouts */
+};
+
+/*
+ * Check a spec and initialise: weights N(0, 2 / fan_in) for convolutions (He et al. 2015) and
+ * uniform +-1/sqrt(fan_in) for dense layers, biases zero, batch norm 1, 0, 0, 1.
+ * Draws come from (seed, RNG_INIT, parameter). WARD_ERR_ARG for an unknown architecture or an input
+ * too small for it, WARD_ERR_NOMEM. net_release() on any net that is all zero or initialised.
+ */
+WARD_CHECK ward_status net_init(struct net *net, const struct net_spec *spec, uint64_t seed);
+void net_release(struct net *net);
+
+struct net_use {
+    bool keeps_running; /* batch norm updates its running statistics in this use */
+    bool is_frozen;     /* parameters take no gradient */
+};
+
+/*
+ * Append the network to g on node x ([n, channels, height, width]) and return the logits
+ * [n, classes, 1, 1]. Called twice on one graph, both uses share their parameters.
+ */
+int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_use use);
+
+/* The i-th architecture's name for lists and help, NULL past the end. */
+const char *net_arch_name(size_t i);
+
+/*
+ * Copy parameters between tensors and a plan, by name: every graph parameter that the list has.
+ * params_load: WARD_ERR_FORMAT if a graph parameter is in none of the count lists (a list may be
+ * NULL) or has another shape. params_store writes only into tensors that the graph has.
+ */
+WARD_CHECK ward_status params_load(struct plan *plan, const struct tensor_list *const *lists,
+                                   size_t count);
+WARD_CHECK ward_status params_store(struct plan *plan, enum plan_part part,
+                                    struct tensor_list *list);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The secret transform G of Chen & Wu, section 2.3: x_p = G(x_r).
+ *
+ *   fixed      x + P, entries of P drawn once from {+sigma, 0, -sigma} with {p, 1 - 2p, p}
+ *   learned    x + P, P trained with the network
+ *   generator  x + tanh(W2 * relu(W1 * x + b1) + b2), W1 5x5 to `width` channels, W2 1x1
+ *
+ * Everything in here is secret: it follows from the 32-byte seed and, for the trained methods, from
+ * training. One file a method (fixed.c, learned.c, generator.c); transform.c is the table of them.
+ */
+#ifndef PROTECT_TRANSFORM_H
+#define PROTECT_TRANSFORM_H
+
+#include <stdint.h>
+
+#include "compute/plan.h"
+#include "tensor/tensor.h"
+#include "ward/method.h"
+
+enum { TRANSFORM_SEED_LEN = 32 };
+
+struct transform_spec {
+    ward_method method;          /* not WARD_METHOD_BASELINE */
+    size_t channels, height, width;
+    float sigma, p;              /* fixed: 0 < sigma, 0 <= p <= 0.5 */
+    size_t generator_width;      /* generator: hidden channels, 1 .. 1024 */
+    float start;                 /* learned: sd of the starting pattern; generator: factor on W2 */
+    bool is_clamped;             /* x_p is clamped to [low, high], the input's range */
+    float low, high;
+};
+
+struct transform {
+    struct transform_spec spec;
+    uint8_t seed[TRANSFORM_SEED_LEN];
+    struct tensor_list params; /* names start with "transform." */
+};
+
+/*
+ * Draw the starting values of G from the secret seed (key/draw.h, labels in docs/formats.md).
+ * WARD_ERR_ARG if the spec is out of range; WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status transform_init(struct transform *t, const struct transform_spec *spec,
+                                      const uint8_t seed[TRANSFORM_SEED_LEN]);
+/* Wipes. An all-zero transform is fine. */
+void transform_release(struct transform *t);
+
+/* Append x_p = G(x) to g and return its node. Frozen parameters take no gradient; `fixed` never
+ * does. */
+int transform_build(const struct transform_spec *spec, struct graph *g, int x, bool is_frozen);
+
+#endif
