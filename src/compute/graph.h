@@ -44,7 +44,7 @@ enum op_kind {
     /*
      * Losses: a scalar [1, 1, 1, 1] each, the mean over rows [row0, row0 + rows) of the logits,
      * with q = softmax(logits). The backward pass starts at all losses of a graph at once, each
-     * times its weight.
+     * times its weight. Labels are as many as rows: label i is that of row row0 + i.
      */
     OP_CROSS_ENTROPY,    /* -log q_y                          (Chen & Wu, equation 1) */
     OP_TRUE_PROBABILITY, /* q_y                               (equation 2, sign as its text means) */
@@ -116,7 +116,7 @@ WARD_CHECK ward_status graph_finish(const struct graph *g);
 
 /*
  * Builders: each appends one node and returns its number. Two uses of a parameter are two calls of
- * graph_param() with one name: the second returns the first's number (role and shape must agree).
+ * graph_param() with one name: the second returns the first's number (all else must agree).
  */
 int graph_param(struct graph *g, const char *name, enum param_role role, bool is_trainable,
                 struct shape shape);
