@@ -1,0 +1,42 @@
+/*
+ * checkpoint.ward: all that continuing a training bit for bit needs, beside config.json. Secret,
+ * as it holds G. A torn or damaged file is recognised by its SHA-256; files are replaced
+ * atomically, so a kill at any moment leaves the last complete one.
+ */
+#ifndef MODEL_CHECKPOINT_H
+#define MODEL_CHECKPOINT_H
+
+#include "base/json.h"
+#include "model/model.h"
+
+struct checkpoint {
+    struct net net;
+    struct tensor_list velocity;           /* see net_velocities() */
+    bool has_transform;                    /* false for a baseline: the next three are zero */
+    struct transform transform;
+    struct tensor_list transform_velocity; /* see transform_velocities() */
+    bool is_reproducible;                  /* see struct transform_owner */
+    uint64_t step;                         /* iterations done */
+    uint64_t metrics_len;                  /* bytes of metrics.jsonl that belong to those */
+    json_t *state;                         /* whatever else the trainer keeps, an object; owned */
+};
+
+/*
+ * An empty list receives one zeroed tensor for each trainable parameter, named and shaped as that:
+ * what a checkpoint has to hold of velocities. Owned.
+ */
+WARD_CHECK ward_status net_velocities(struct tensor_list *list, const struct net_spec *spec);
+WARD_CHECK ward_status transform_velocities(struct tensor_list *list,
+                                            const struct transform_spec *spec);
+
+/*
+ * Write, mode 0600; replaces what is there. Only reads c, so a trainer may put its own structures
+ * into one by assignment (and then never releases it).
+ */
+WARD_CHECK ward_status checkpoint_write(const char *path, const struct checkpoint *c);
+/* c is all zero. Spec, names, shapes of all lists and finite values are checked. */
+WARD_CHECK ward_status checkpoint_read(const char *path, struct checkpoint *c);
+/* Wipes. All zero is fine. */
+void checkpoint_release(struct checkpoint *c);
+
+#endif

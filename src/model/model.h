@@ -1,0 +1,59 @@
+/*
+ * The two results of a training as files: the public network F (model.safetensors) and the secret
+ * transform G that belongs to it (transform.ward). The only place that decides what a public file
+ * says; nothing here that goes into model.safetensors may depend on G or on a seed.
+ *
+ * What is read is checked whole: names and shapes against the architecture, values finite, the
+ * digest recomputed. Every message names the file. On failure out-values are as they were.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stdbool.h>
+
+#include "nn/net.h"
+#include "protect/transform.h"
+#include "ward/method.h"
+
+enum { MODEL_ID_LEN = 64, MODEL_MAX_LABEL = 255 };
+
+struct model {
+    struct net net;
+    ward_method method;
+    char *data;                /* name of the data set, at most MODEL_MAX_LABEL bytes; owned */
+    float low, high;           /* range of input values, low < high */
+    char **class_names;        /* net.spec.classes of them, each as `data`; owned */
+    char id[MODEL_ID_LEN + 1]; /* digest of all of the above but `data`, in hex */
+};
+
+/* Fill data and class_names with copies and low, high; the rest of m is left alone. */
+WARD_CHECK ward_status model_describe(struct model *m, const char *data, float low, float high,
+                                      const char *const *class_names, size_t classes);
+/* All zero is fine. */
+void model_release(struct model *m);
+
+/* Compute m->id; to be called when everything else is in place. */
+void model_identify(struct model *m);
+
+/*
+ * Write F for everyone to read; replaces what is there. m->id must be up to date. WARD_ERR_NUMERIC
+ * if a value is not finite.
+ */
+WARD_CHECK ward_status model_write(const char *path, const struct model *m);
+/* m is all zero; parameters come in the order of the architecture whatever the file's order is. */
+WARD_CHECK ward_status model_read(const char *path, struct model *m);
+
+/* What transform.ward says beside G. */
+struct transform_owner {
+    char model_id[MODEL_ID_LEN + 1]; /* the model that G unlocks */
+    bool is_reproducible;            /* drawn from a seed given by hand, so not secret */
+};
+
+/* Write G, mode 0600; replaces what is there. WARD_ERR_NUMERIC if a value is not finite. */
+WARD_CHECK ward_status transform_file_write(const char *path, const struct transform *t,
+                                            const struct transform_owner *owner);
+/* t is all zero. */
+WARD_CHECK ward_status transform_file_read(const char *path, struct transform *t,
+                                           struct transform_owner *owner);
+
+#endif
