@@ -14,7 +14,7 @@ typedef void parallel_body(void *context, size_t begin, size_t end, unsigned thr
  * Split [0, count) into as many contiguous, nearly equal ranges as there are threads (fewer if
  * count is small) and run body on each; returns when all are done. The split depends on count and
  * the thread count only, so sums over per-thread partial results are reproducible. Not nested: a
- * call from inside a body runs on that thread alone.
+ * call from inside a body that runs beside others stays on that thread, as thread 0.
  */
 void parallel_for(size_t count, parallel_body *body, void *context);
 

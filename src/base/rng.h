@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-/* What a stream is for; part of its name, so two uses never share numbers. Never renumber. */
+/* What a stream is for; part of its name, so two uses never share numbers. Never renumber; < 16. */
 enum rng_purpose {
     RNG_INIT = 1,    /* initial weights of F; step: parameter number */
     RNG_SHUFFLE = 2, /* order of samples; step: epoch */
@@ -27,6 +27,10 @@ struct rng {
     unsigned used; /* words of block already handed out */
 };
 
+/*
+ * step < 2^32, and a stream has 2^30 - 4 words. Within that, streams of different names share no
+ * block, by construction.
+ */
 void rng_init(struct rng *rng, uint64_t seed, enum rng_purpose purpose, uint64_t step,
               uint64_t sample);
 uint32_t rng_u32(struct rng *rng);
