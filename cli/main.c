@@ -1,0 +1,86 @@
+/* The ward command: a table of commands and a loop. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"train", "train a protected network and its secret transform", cmd_train},
+    {"eval", "measure a run's accuracy with and without its transform", cmd_eval},
+    {"transform", "apply a run's secret transform to images", cmd_transform},
+    {"predict", "say what images show", cmd_predict},
+    {"figure", "draw raw images, processed images and perturbations", cmd_figure},
+    {"data", "list, fetch and verify data sets", cmd_data},
+    {"version", "say what this build is", cmd_version},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static int print_help(void)
+{
+    printf("usage: ward COMMAND [options] [operands]\n\n"
+           "Image classifiers that work only for holders of a secret transform.\n\n"
+           "commands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-12s%s\n", commands[i].name, commands[i].summary);
+    printf("  %-12s%s\n\n", "help", "print this, or the help of a command");
+    printf("See ward COMMAND -h, or the manual page ward-COMMAND(1).\n"
+           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 access denied.\n");
+    return CLI_DONE;
+}
+
+static int run(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc, argv);
+    fprintf(stderr, "ward: unknown command '%s' (see ward help)\n", name);
+    return CLI_USAGE;
+}
+
+static int run_help(int argc, char **argv)
+{
+    static char help[] = "-h";
+    char *asked[] = {argc > 1 ? argv[1] : NULL, help, NULL};
+
+    if (argc == 1)
+        return print_help();
+    if (argc == 2)
+        return run(argv[1], 2, asked);
+    fprintf(stderr, "ward help: unexpected operand '%s' (see ward help)\n", argv[2]);
+    return CLI_USAGE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    static char version[] = "version";
+    char *asked[] = {version, NULL};
+
+    if (argc < 2) {
+        fprintf(stderr, "ward: no command given (see ward help)\n");
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)
+        return print_help();
+    if (strcmp(argv[1], "--version") == 0)
+        return run(version, 1, asked);
+    if (strcmp(argv[1], "help") == 0)
+        return run_help(argc - 1, argv + 1);
+    return run(argv[1], argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    int code = dispatch(argc, argv);
+
+    /* A result that could not be written is not a result. */
+    if ((fflush(stdout) || ferror(stdout)) && code == CLI_DONE) {
+        fprintf(stderr, "ward: cannot write to standard output: %s\n", strerror(errno));
+        code = CLI_FAILED;
+    }
+    return code;
+}
