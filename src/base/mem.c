@@ -11,7 +11,7 @@
 static atomic_ulong allocations;
 static atomic_ulong first_failure; /* 0: none is made to fail */
 
-static bool allocation_may_proceed(void)
+bool mem_may_allocate(void)
 {
     unsigned long number = atomic_fetch_add(&allocations, 1) + 1;
     unsigned long limit = atomic_load(&first_failure);
@@ -67,7 +67,7 @@ ward_status mem_new(void *out, size_t count, size_t elem)
 
     if (!mul_size(count, elem, &len))
         return out_of_memory(SIZE_MAX);
-    block = allocation_may_proceed() ? calloc(1, len > 0 ? len : 1) : NULL;
+    block = mem_may_allocate() ? calloc(1, len > 0 ? len : 1) : NULL;
     if (!block)
         return out_of_memory(len);
     put_pointer(out, block);
@@ -81,7 +81,7 @@ ward_status mem_resize(void *block, size_t old, size_t count, size_t elem)
 
     if (!mul_size(count, elem, &len))
         return out_of_memory(SIZE_MAX);
-    fresh = allocation_may_proceed() ? realloc(get_pointer(block), len > 0 ? len : 1) : NULL;
+    fresh = mem_may_allocate() ? realloc(get_pointer(block), len > 0 ? len : 1) : NULL;
     if (!fresh)
         return out_of_memory(len);
     if (count > old)
@@ -95,7 +95,7 @@ ward_status mem_new_aligned(void *out, size_t len, size_t align)
     void *block = NULL;
 
     assert(align >= 64 && (align & (align - 1)) == 0);
-    if (!allocation_may_proceed() || posix_memalign(&block, align, len > 0 ? len : 1) != 0)
+    if (!mem_may_allocate() || posix_memalign(&block, align, len > 0 ? len : 1) != 0)
         return out_of_memory(len);
     memset(block, 0, len);
     put_pointer(out, block);

@@ -50,6 +50,9 @@ void mem_wipe(void *block, size_t len);
  */
 unsigned long mem_fail_after(unsigned long n);
 
+/* For the rooms whose memory comes from elsewhere (locked pages): counts one allocation. */
+bool mem_may_allocate(void);
+
 #ifndef BASE_MEM_IMPLEMENTATION
 #undef malloc
 #undef calloc
