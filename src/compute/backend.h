@@ -38,6 +38,7 @@ struct backend {
     /* Called with a fresh device; may keep state in *state. */
     ward_status (*open)(void **state);
     void (*close)(void *state);
+    /* Fills in `ops` of a zeroed struct plan; plan_compile() fills in the rest of it afterwards. */
     ward_status (*compile)(struct plan **out, void *state, const struct graph *graph,
                            const struct plan_options *options);
     /* One line: libraries and instruction sets in use. */
@@ -49,7 +50,9 @@ extern const struct backend backend_cpu;
 
 /*
  * What every backend needs to know before it plans: by node number, whether a gradient with respect
- * to that node's value has to be computed. Owned, mem_free().
+ * to that node's value has to be computed: something that is wanted lies at or before the node, and
+ * a loss behind it. Owned, mem_free(). Inputs and parameters that lead to no loss have a zero
+ * gradient.
  */
 WARD_CHECK ward_status graph_needs_gradient(const struct graph *graph,
                                             const struct plan_options *options, bool **out);

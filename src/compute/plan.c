@@ -1,0 +1,257 @@
+/* What is the same for all backends: checks of what the caller asks for, then the backend. */
+#include "compute/plan.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "base/mem.h"
+#include "compute/backend.h"
+#include "compute/device.h"
+
+/* ---- compilation ---- */
+
+static bool has_loss(const struct graph *graph)
+{
+    for (size_t i = 0; i < graph->node_count; i++)
+        if (op_is_loss(graph->nodes[i].kind))
+            return true;
+    return false;
+}
+
+/* The unbiased variance of one value does not exist. */
+static ward_status check_batch_norm(const struct graph *graph, enum bn_mode mode)
+{
+    for (size_t i = 0; i < graph->node_count && mode != BN_RUNNING; i++) {
+        struct dims d = graph->nodes[i].out;
+
+        if (graph->nodes[i].kind == OP_BATCH_NORM && d.n * d.h * d.w < 2)
+            return ward_fail(WARD_ERR_ARG,
+                             "batch norm by the batch needs more than one value a channel");
+    }
+    return WARD_OK;
+}
+
+static ward_status check_options(const struct graph *graph, const struct plan_options *options)
+{
+    assert(options->output_count <= PLAN_MAX_OUTPUTS);
+    for (size_t i = 0; i < options->output_count; i++) {
+        int node = options->outputs[i];
+
+        assert(node >= 0 && (size_t)node < graph->node_count);
+        assert(graph->nodes[node].kind != OP_INPUT && graph->nodes[node].kind != OP_LABELS);
+        (void)node;
+    }
+    if (options->gradients && !has_loss(graph))
+        return ward_fail(WARD_ERR_ARG, "gradients are asked for, but the graph has no loss");
+    return check_batch_norm(graph, options->bn);
+}
+
+ward_status plan_compile(struct plan **out, struct ward_device *device, const struct graph *graph,
+                         const struct plan_options *options)
+{
+    struct plan *plan = NULL;
+    float *weights = NULL;
+    ward_status st;
+
+    st = graph_finish(graph);
+    if (st)
+        goto done;
+    st = check_options(graph, options);
+    if (st)
+        goto done;
+    st = mem_new(&weights, graph->node_count, sizeof *weights);
+    if (st)
+        goto done;
+    st = device->backend->compile(&plan, device->state, graph, options);
+    if (st)
+        goto done;
+
+    for (size_t i = 0; i < graph->node_count; i++)
+        weights[i] = graph->nodes[i].weight;
+    plan->graph = graph;
+    plan->options = *options;
+    plan->weights = weights;
+    weights = NULL;
+    *out = plan;
+done:
+    mem_free(weights);
+    return st;
+}
+
+void plan_free(struct plan *plan)
+{
+    if (!plan)
+        return;
+    mem_free(plan->weights);
+    plan->ops->free(plan);
+}
+
+static bool wants_gradient(const struct graph *graph, const struct op_desc *d, unsigned gradients)
+{
+    if (d->kind == OP_INPUT)
+        return gradients & PLAN_GRAD_INPUTS;
+    for (int i = 0; i < OP_MAX_PARAMS && (gradients & PLAN_GRAD_PARAMS); i++)
+        if (d->param[i] >= 0 && graph->params[d->param[i]].is_trainable)
+            return true;
+    return false;
+}
+
+ward_status graph_needs_gradient(const struct graph *graph, const struct plan_options *options,
+                                 bool **out)
+{
+    bool *needs = NULL, *reaches = NULL; /* something wanted at or before; a loss at or behind */
+    ward_status st;
+
+    st = mem_new(&needs, graph->node_count, sizeof *needs);
+    if (st)
+        goto done;
+    st = mem_new(&reaches, graph->node_count, sizeof *reaches);
+    if (st)
+        goto done;
+
+    for (size_t i = graph->node_count; i-- > 0;) {
+        const struct op_desc *d = &graph->nodes[i];
+
+        reaches[i] = reaches[i] || op_is_loss(d->kind);
+        for (int j = 0; j < OP_MAX_INPUTS; j++)
+            if (d->input[j] >= 0 && reaches[i])
+                reaches[d->input[j]] = true;
+    }
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const struct op_desc *d = &graph->nodes[i];
+
+        needs[i] = wants_gradient(graph, d, options->gradients);
+        for (int j = 0; j < OP_MAX_INPUTS; j++)
+            needs[i] = needs[i] || (d->input[j] >= 0 && needs[d->input[j]]);
+        needs[i] = needs[i] && reaches[i];
+    }
+    *out = needs;
+    needs = NULL;
+done:
+    mem_free(needs);
+    mem_free(reaches);
+    return st;
+}
+
+/* ---- use ---- */
+
+static const struct op_desc *node_of(const struct plan *plan, int node)
+{
+    assert(node >= 0 && (size_t)node < plan->graph->node_count);
+    return &plan->graph->nodes[node];
+}
+
+float *plan_input(struct plan *plan, int node)
+{
+    assert(node_of(plan, node)->kind == OP_INPUT);
+    return plan->ops->input(plan, node);
+}
+
+int32_t *plan_labels(struct plan *plan, int node)
+{
+    assert(node_of(plan, node)->kind == OP_LABELS);
+    return plan->ops->labels(plan, node);
+}
+
+void plan_set_step(struct plan *plan, uint64_t seed, uint64_t step)
+{
+    plan->seed = seed;
+    plan->step = step;
+}
+
+void plan_set_weight(struct plan *plan, int loss, float weight)
+{
+    assert(op_is_loss(node_of(plan, loss)->kind) && isfinite(weight));
+    plan->weights[loss] = weight;
+}
+
+/* Labels come from files; one out of range would read and write beyond the logits. */
+static ward_status check_labels(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->graph->node_count; i++) {
+        const struct op_desc *d = &plan->graph->nodes[i];
+        size_t k;
+        const int32_t *labels;
+
+        if (d->kind != OP_CROSS_ENTROPY && d->kind != OP_TRUE_PROBABILITY)
+            continue;
+        k = graph_dims(plan->graph, d->input[0]).c;
+        labels = plan_labels(plan, d->input[1]);
+        for (size_t row = 0; row < d->rows; row++)
+            if (labels[row] < 0 || (size_t)labels[row] >= k)
+                return ward_fail(WARD_ERR_ARG, "label %ld in row %zu is not in [0, %zu)",
+                                 (long)labels[row], row, k);
+    }
+    return WARD_OK;
+}
+
+ward_status plan_forward(struct plan *plan)
+{
+    ward_status st = check_labels(plan);
+
+    if (!st)
+        st = plan->ops->forward(plan);
+    plan->has_run = !st;
+    return st;
+}
+
+ward_status plan_backward(struct plan *plan)
+{
+    assert(plan->has_run && plan->options.gradients);
+    return plan->ops->backward(plan);
+}
+
+const float *plan_output(struct plan *plan, int node)
+{
+    bool is_kept = op_is_loss(node_of(plan, node)->kind);
+
+    for (size_t i = 0; i < plan->options.output_count; i++)
+        is_kept = is_kept || plan->options.outputs[i] == node;
+    assert(is_kept && plan->has_run);
+    (void)is_kept;
+    return plan->ops->output(plan, node);
+}
+
+const float *plan_input_gradient(struct plan *plan, int node)
+{
+    assert(node_of(plan, node)->kind == OP_INPUT && plan->has_run);
+    assert(plan->options.gradients & PLAN_GRAD_INPUTS);
+    return plan->ops->input_gradient(plan, node);
+}
+
+/* ---- parameters ---- */
+
+static bool has_part(const struct plan *plan, size_t p, enum plan_part which)
+{
+    assert(p < plan->graph->param_count);
+    return which == PLAN_VALUE || (plan->graph->params[p].is_trainable &&
+                                   (plan->options.gradients & PLAN_GRAD_PARAMS));
+}
+
+ward_status plan_load(struct plan *plan, size_t p, enum plan_part which, const float *plain)
+{
+    assert(which != PLAN_GRADIENT && has_part(plan, p, which));
+    return plan->ops->load(plan, p, which, plain);
+}
+
+ward_status plan_store(struct plan *plan, size_t p, enum plan_part which, float *plain)
+{
+    assert(has_part(plan, p, which));
+    return plan->ops->store(plan, p, which, plain);
+}
+
+struct plan_packed plan_packed(struct plan *plan, size_t p)
+{
+    assert(p < plan->graph->param_count);
+    return plan->ops->packed(plan, p);
+}
+
+void plan_describe(const struct plan *plan, plan_visit *visit, void *context)
+{
+    plan->ops->describe(plan, visit, context);
+}
+
+size_t plan_memory(const struct plan *plan)
+{
+    return plan->ops->memory(plan);
+}

@@ -1,0 +1,78 @@
+/* What is done to each element by itself: ReLU, leaky ReLU, tanh, dropout. */
+#include "compute/ref/ref.h"
+
+#include <math.h>
+
+/* What ACT_GRAD_LEAKY passes where the true derivative is that of the flat side. */
+static const float leaky_gradient = 0.1f;
+
+void ref_leaky_relu_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->in[0]); i++)
+        op->y[i] = op->x[0][i] > 0 ? op->x[0][i] : op->desc->slope * op->x[0][i];
+}
+
+void ref_leaky_relu_backward(const struct ref_op *op)
+{
+    float below = op->act_grad == ACT_GRAD_LEAKY ? leaky_gradient : op->desc->slope;
+
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        op->dx[0][i] += op->x[0][i] > 0 ? op->dy[i] : below * op->dy[i];
+}
+
+void ref_relu_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->in[0]); i++)
+        op->y[i] = op->x[0][i] > 0 ? op->x[0][i] : 0;
+}
+
+void ref_relu_backward(const struct ref_op *op)
+{
+    float below = op->act_grad == ACT_GRAD_LEAKY ? leaky_gradient : 0;
+
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        op->dx[0][i] += op->x[0][i] > 0 ? op->dy[i] : below * op->dy[i];
+}
+
+void ref_tanh_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->in[0]); i++)
+        op->y[i] = (float)tanh((double)op->x[0][i]);
+}
+
+void ref_tanh_backward(const struct ref_op *op)
+{
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++) {
+        double y = tanh((double)op->x[0][i]);
+
+        op->dx[0][i] += (float)((1 - y * y) * (double)op->dy[i]);
+    }
+}
+
+/* The mask of a row depends on (seed, step, node, row) only: one draw an element, in order. */
+static void draw_mask(const struct ref_op *op, size_t row, float *mask)
+{
+    struct dims d = op->in[0];
+    float kept = (float)(1 / (1 - (double)op->desc->rate));
+    struct rng rng;
+
+    rng_init(&rng, op->seed, RNG_DROPOUT, op->step, (uint64_t)op->node << 32 | row);
+    for (size_t i = 0; i < d.c * d.h * d.w; i++)
+        mask[i] = (float)(rng_u32(&rng) >> 8) * 0x1p-24f >= op->desc->rate ? kept : 0;
+}
+
+void ref_dropout_forward(const struct ref_op *op)
+{
+    struct dims d = op->in[0];
+
+    for (size_t n = 0; op->has_dropout && n < d.n; n++)
+        draw_mask(op, n, op->mask + n * d.c * d.h * d.w);
+    for (size_t i = 0; i < dims_count(d); i++)
+        op->y[i] = op->has_dropout ? op->mask[i] * op->x[0][i] : op->x[0][i];
+}
+
+void ref_dropout_backward(const struct ref_op *op)
+{
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        op->dx[0][i] += op->has_dropout ? op->mask[i] * op->dy[i] : op->dy[i];
+}
