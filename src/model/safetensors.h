@@ -14,7 +14,7 @@
 #include "tensor/tensor.h"
 
 enum {
-    SAFETENSORS_MAX_HEADER = 1 << 20, /* bytes */
+    SAFETENSORS_MAX_HEADER = 1 << 22, /* bytes */
     SAFETENSORS_MAX_TENSORS = 16384,
     SAFETENSORS_MAX_FILE = 1 << 30    /* bytes; what readers of whole files pass to file_read() */
 };
