@@ -86,6 +86,11 @@ void plan_free(struct plan *plan)
     plan->ops->free(plan);
 }
 
+const struct graph *plan_graph(const struct plan *plan)
+{
+    return plan->graph;
+}
+
 static bool wants_gradient(const struct graph *graph, const struct op_desc *d, unsigned gradients)
 {
     if (d->kind == OP_INPUT)

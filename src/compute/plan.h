@@ -56,6 +56,8 @@ struct plan_options {
 WARD_CHECK ward_status plan_compile(struct plan **out, struct ward_device *device,
                                     const struct graph *graph, const struct plan_options *options);
 void plan_free(struct plan *plan);
+/* The graph it was compiled from. */
+const struct graph *plan_graph(const struct plan *plan);
 
 /* Where the caller writes an input before a run: [n, c, h, w] floats, or n int32 labels. Valid and
  * at the same address as long as the plan; a run does not change it. Labels must lie in [0, k). */

@@ -23,10 +23,12 @@ struct objective_config {
     bool separates_bn;     /* two uses of F instead of one concatenated batch */
 };
 
-/* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor E_r). */
+/* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor raw rows). */
 struct objective {
     int x;           /* input: raw images [batch, c, h, w] */
     int labels;      /* [batch] */
+    int raw;         /* input: the first raw_rows images again; x itself if that is all of them */
+    int raw_labels;  /* theirs; labels itself if that is all of them */
     int processed;   /* x_p */
     int logits;      /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
     int raw_logits;  /* separate statistics: [raw_rows, k]; otherwise -1 */
@@ -34,12 +36,17 @@ struct objective {
 };
 
 /*
- * Build the training graph. transform NULL gives the baseline: alpha times the cross entropy of
- * F(x). Labels of the raw half are the first raw_rows of the same labels.
+ * Build the training graph in g, which is empty. transform NULL gives the baseline: alpha times the
+ * cross entropy of F(x), without raw rows. Specs have been checked (net_init, transform_check).
+ * WARD_ERR_ARG for more raw rows than images, or images that do not fit; WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *net,
                                        const struct transform_spec *transform,
                                        const struct objective_config *config,
                                        struct objective *out);
+
+/* Write a batch into the plan's inputs: x [batch, c, h, w] and labels [batch], in all their places. */
+void objective_fill(const struct objective *o, struct plan *plan, const float *x,
+                    const int32_t *labels);
 
 #endif

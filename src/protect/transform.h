@@ -17,14 +17,15 @@
 #include "tensor/tensor.h"
 #include "ward/method.h"
 
-enum { TRANSFORM_SEED_LEN = 32 };
+enum { TRANSFORM_SEED_LEN = 32, TRANSFORM_MAX_PIXELS = 1 << 24 };
 
 struct transform_spec {
     ward_method method;          /* not WARD_METHOD_BASELINE */
     size_t channels, height, width;
     float sigma, p;              /* fixed: 0 < sigma, 0 <= p <= 0.5 */
     size_t generator_width;      /* generator: hidden channels, 1 .. 1024 */
-    float start;                 /* learned: sd of the starting pattern; generator: factor on W2 */
+    float start;                 /* >= 0; learned: sd of the starting pattern; generator: factor on
+                                    W2, which is else N(0, 1 / fan_in) */
     bool is_clamped;             /* x_p is clamped to [low, high], the input's range */
     float low, high;
 };
@@ -34,6 +35,9 @@ struct transform {
     uint8_t seed[TRANSFORM_SEED_LEN];
     struct tensor_list params; /* names start with "transform." */
 };
+
+/* WARD_ERR_ARG, saying what, if a setting of the spec is out of range. */
+WARD_CHECK ward_status transform_check(const struct transform_spec *spec);
 
 /*
  * Draw the starting values of G from the secret seed (key/draw.h, labels in docs/formats.md).

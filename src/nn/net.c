@@ -1,0 +1,182 @@
+/*
+ * The table of architectures, the initial values of a net, and copying parameters by name.
+ */
+#include "nn/net.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "nn/arch.h"
+
+enum { MIN_CLASSES = 2, MAX_CLASSES = 1000 };
+
+static const struct arch *const archs[] = {&arch_simple_cnn, &arch_resnet};
+
+enum { ARCH_COUNT = sizeof archs / sizeof archs[0] };
+
+const char *net_arch_name(size_t i)
+{
+    return i < ARCH_COUNT ? archs[i]->name : NULL;
+}
+
+static const struct arch *arch_find(const char *name)
+{
+    for (size_t i = 0; i < ARCH_COUNT; i++)
+        if (archs[i]->has_name(name))
+            return archs[i];
+    return NULL;
+}
+
+static ward_status spec_check(const struct net_spec *spec)
+{
+    if (!memchr(spec->arch, 0, sizeof spec->arch) || !arch_find(spec->arch))
+        return ward_fail(WARD_ERR_ARG,
+                         "unknown architecture '%.*s': simple-cnn, or resnetN with N = 6n + 2",
+                         (int)sizeof spec->arch, spec->arch);
+    if (spec->classes < MIN_CLASSES || spec->classes > MAX_CLASSES)
+        return ward_fail(WARD_ERR_ARG, "%zu classes: a network has %d to %d", spec->classes,
+                         MIN_CLASSES, MAX_CLASSES);
+    return WARD_OK;
+}
+
+int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_use use)
+{
+    const struct arch *arch = arch_find(spec->arch);
+
+    assert(arch);
+    return arch->build(spec, g, x, use);
+}
+
+/* Fan-in is the count of inputs that one output sums: all dimensions of a weight but the first. */
+static void init_weight(struct tensor *t, struct rng *rng)
+{
+    size_t count = shape_count(&t->shape);
+    float fan_in = (float)(count / t->shape.dim[0]);
+    float deviation = sqrtf(2.0f / fan_in), bound = 1.0f / sqrtf(fan_in);
+    bool is_conv = t->shape.rank == 4;
+
+    for (size_t i = 0; i < count; i++)
+        t->data[i] = is_conv ? deviation * rng_normal(rng)
+                             : bound * (2.0f * rng_uniform(rng) - 1.0f);
+}
+
+static void init_param(struct tensor *t, enum param_role role, uint64_t seed, size_t number)
+{
+    struct rng rng;
+
+    if (role == PARAM_WEIGHT) {
+        rng_init(&rng, seed, RNG_INIT, number, 0);
+        init_weight(t, &rng);
+    } else if (role == PARAM_BN_SCALE || role == PARAM_RUNNING_VAR) {
+        for (size_t i = 0; i < shape_count(&t->shape); i++)
+            t->data[i] = 1.0f;
+    }
+}
+
+static ward_status init_params(struct tensor_list *list, const struct graph *g, uint64_t seed)
+{
+    for (size_t p = 0; p < g->param_count; p++) {
+        const struct graph_param *param = &g->params[p];
+        struct tensor *t;
+        ward_status st = tensor_list_add(list, param->name, &param->shape, &t);
+
+        if (st)
+            return st;
+        init_param(t, param->role, seed, p);
+    }
+    return WARD_OK;
+}
+
+/* The graph of one image, from which the parameters are taken. */
+static ward_status spec_graph(struct graph *g, const struct net_spec *spec)
+{
+    struct dims image = {1, spec->channels, spec->height, spec->width};
+    ward_status st;
+
+    net_build(spec, g, graph_input(g, image), (struct net_use){0});
+    st = graph_finish(g);
+    if (st == WARD_ERR_ARG)
+        return ward_fail_within(st, "%s does not take images of %zu x %zu x %zu", spec->arch,
+                                spec->channels, spec->height, spec->width);
+    return st;
+}
+
+ward_status net_init(struct net *net, const struct net_spec *spec, uint64_t seed)
+{
+    struct net made = {.spec = *spec};
+    struct graph g;
+    ward_status st;
+
+    graph_init(&g);
+    st = spec_check(spec);
+    if (!st)
+        st = spec_graph(&g, spec);
+    if (!st)
+        st = init_params(&made.params, &g, seed);
+    if (st)
+        goto done;
+
+    *net = made;
+    made = (struct net){0};
+done:
+    graph_release(&g);
+    net_release(&made);
+    return st;
+}
+
+void net_release(struct net *net)
+{
+    tensor_list_release(&net->params);
+    *net = (struct net){0};
+}
+
+static const struct tensor *lists_find(const struct tensor_list *const *lists, size_t count,
+                                       const char *name)
+{
+    const struct tensor *t = NULL;
+
+    for (size_t i = 0; i < count && !t; i++)
+        if (lists[i])
+            t = tensor_list_find(lists[i], name);
+    return t;
+}
+
+ward_status params_load(struct plan *plan, const struct tensor_list *const *lists, size_t count)
+{
+    const struct graph *g = plan_graph(plan);
+
+    for (size_t p = 0; p < g->param_count; p++) {
+        const struct graph_param *param = &g->params[p];
+        const struct tensor *t = lists_find(lists, count, param->name);
+        ward_status st;
+
+        if (!t)
+            return ward_fail(WARD_ERR_FORMAT, "parameter '%s' is missing", param->name);
+        if (!shape_equal(&t->shape, &param->shape))
+            return ward_fail(WARD_ERR_FORMAT, "parameter '%s' has another shape", param->name);
+        st = plan_load(plan, p, PLAN_VALUE, t->data);
+        if (st)
+            return st;
+    }
+    return WARD_OK;
+}
+
+ward_status params_store(struct plan *plan, enum plan_part part, struct tensor_list *list)
+{
+    const struct graph *g = plan_graph(plan);
+
+    for (size_t p = 0; p < g->param_count; p++) {
+        struct tensor *t = tensor_list_find(list, g->params[p].name);
+        ward_status st;
+
+        if (!t || (part != PLAN_VALUE && !g->params[p].is_trainable))
+            continue;
+        assert(shape_equal(&t->shape, &g->params[p].shape));
+        st = plan_store(plan, p, part, t->data);
+        if (st)
+            return st;
+    }
+    return WARD_OK;
+}

@@ -1,0 +1,35 @@
+/*
+ * What a method of making G is to protect/transform.c. One file a method; transform.c has the table
+ * of them.
+ */
+#ifndef PROTECT_METHOD_H
+#define PROTECT_METHOD_H
+
+#include "protect/transform.h"
+
+struct method {
+    /* WARD_ERR_ARG if the method's own fields of the spec are out of range. */
+    ward_status (*check)(const struct transform_spec *spec);
+    /* Append and draw the parameters; spec and seed of t are set. */
+    ward_status (*init)(struct transform *t);
+    /* Append G(x), not yet clamped. */
+    int (*build)(const struct transform_spec *spec, struct graph *g, int x, bool is_frozen);
+};
+
+extern const struct method method_fixed;
+extern const struct method method_learned;
+extern const struct method method_generator;
+
+/* Add a parameter to t->params with values N(0, deviation^2), drawn from t->seed under label. */
+WARD_CHECK ward_status method_add_normal(struct transform *t, const char *name, struct shape shape,
+                                         const char *label, float deviation);
+
+/* The name and the shape of the pattern of `fixed` and `learned`. */
+#define PATTERN_NAME "transform.pattern"
+
+static inline struct shape pattern_shape(const struct transform_spec *spec)
+{
+    return shape_make(3, spec->channels, spec->height, spec->width, 1);
+}
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * The table of methods, and what all transforms have in common: the range of their settings, where
+ * their secret values come from, and the clamp at their end.
+ */
+#include "protect/transform.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "base/mem.h"
+#include "key/draw.h"
+#include "protect/method.h"
+
+static_assert((int)TRANSFORM_SEED_LEN == (int)DRAW_SEED_LEN, "G is drawn from one whole seed");
+
+enum { METHOD_COUNT = WARD_METHOD_GENERATOR + 1 };
+
+static const struct {
+    const char *name;
+    const struct method *method; /* NULL: no transform */
+} methods[METHOD_COUNT] = {
+    [WARD_METHOD_BASELINE] = {"baseline", NULL},
+    [WARD_METHOD_FIXED] = {"fixed", &method_fixed},
+    [WARD_METHOD_LEARNED] = {"learned", &method_learned},
+    [WARD_METHOD_GENERATOR] = {"generator", &method_generator},
+};
+
+static bool method_is_known(ward_method method)
+{
+    return (int)method >= 0 && (int)method < METHOD_COUNT;
+}
+
+const char *ward_method_name(ward_method method)
+{
+    return method_is_known(method) ? methods[method].name : NULL;
+}
+
+ward_status ward_method_parse(const char *name, ward_method *out)
+{
+    for (int i = 0; i < METHOD_COUNT; i++)
+        if (strcmp(name, methods[i].name) == 0) {
+            *out = (ward_method)i;
+            return WARD_OK;
+        }
+    return ward_fail(WARD_ERR_ARG, "unknown method '%s': baseline, fixed, learned or generator",
+                     name);
+}
+
+ward_status transform_check(const struct transform_spec *spec)
+{
+    size_t count;
+
+    if (!method_is_known(spec->method) || !methods[spec->method].method)
+        return ward_fail(WARD_ERR_ARG, "method %d has no transform", (int)spec->method);
+    if (spec->channels == 0 || !mul_size(spec->channels, spec->height, &count) ||
+        !mul_size(count, spec->width, &count) || count == 0 || count > TRANSFORM_MAX_PIXELS)
+        return ward_fail(WARD_ERR_ARG, "no transform of images of %zu x %zu x %zu", spec->channels,
+                         spec->height, spec->width);
+    if (!isfinite(spec->start) || spec->start < 0)
+        return ward_fail(WARD_ERR_ARG, "start of %g: not a finite number from 0",
+                         (double)spec->start);
+    if (spec->is_clamped &&
+        !(isfinite(spec->low) && isfinite(spec->high) && spec->low < spec->high))
+        return ward_fail(WARD_ERR_ARG, "cannot clamp to [%g, %g]", (double)spec->low,
+                         (double)spec->high);
+    return methods[spec->method].method->check(spec);
+}
+
+ward_status transform_init(struct transform *t, const struct transform_spec *spec,
+                           const uint8_t seed[TRANSFORM_SEED_LEN])
+{
+    struct transform made = {.spec = *spec};
+    ward_status st = transform_check(spec);
+
+    if (st)
+        return st;
+    memcpy(made.seed, seed, TRANSFORM_SEED_LEN);
+    st = methods[spec->method].method->init(&made);
+    if (st)
+        goto done;
+
+    *t = made;
+    mem_wipe(&made, sizeof made);
+done:
+    transform_release(&made);
+    return st;
+}
+
+ward_status method_add_normal(struct transform *t, const char *name, struct shape shape,
+                              const char *label, float deviation)
+{
+    struct tensor *tensor;
+    struct draw draw;
+    ward_status st = tensor_list_add(&t->params, name, &shape, &tensor);
+
+    if (!st)
+        st = draw_init(&draw, t->seed, label);
+    if (st)
+        return st;
+    for (size_t i = 0; i < shape_count(&shape); i++)
+        tensor->data[i] = deviation * draw_normal(&draw);
+    draw_release(&draw);
+    return WARD_OK;
+}
+
+void transform_release(struct transform *t)
+{
+    tensor_list_release(&t->params);
+    mem_wipe(t, sizeof *t);
+}
+
+int transform_build(const struct transform_spec *spec, struct graph *g, int x, bool is_frozen)
+{
+    assert(method_is_known(spec->method) && methods[spec->method].method);
+    x = methods[spec->method].method->build(spec, g, x, is_frozen);
+    return spec->is_clamped ? graph_clamp(g, x, spec->low, spec->high) : x;
+}
