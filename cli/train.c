@@ -1,0 +1,482 @@
+/*
+ * ward train: settings from the recipe and the command line, a training, and what it came to.
+ *
+ * Every setting of ward_train_config stands once in the table below: what kind of value it is, where
+ * it goes and with which methods it means anything.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "json.h"
+#include "progress.h"
+#include "secret_seed.h"
+
+enum option_key {
+    OPT_DATA = CLI_LONG,
+    OPT_ARCH,
+    OPT_METHOD,
+    OPT_RECIPE,
+    OPT_RESUME,
+    OPT_ITERATIONS,
+    OPT_BATCH,
+    OPT_SCHEDULE,
+    OPT_RATE,
+    OPT_RATE_DROP,
+    OPT_WARMUP,
+    OPT_MOMENTUM,
+    OPT_NESTEROV,
+    OPT_WEIGHT_DECAY,
+    OPT_DECAY_SCOPE,
+    OPT_TRANSFORM_RATE,
+    OPT_TRANSFORM_DECAY,
+    OPT_ALPHA,
+    OPT_BETA,
+    OPT_GAMMA,
+    OPT_RAW_SHARE,
+    OPT_BN,
+    OPT_SIGMA,
+    OPT_P,
+    OPT_GENERATOR_WIDTH,
+    OPT_START,
+    OPT_CLAMP,
+    OPT_VALIDATION,
+    OPT_VALIDATE_EVERY,
+    OPT_SEED,
+    OPT_SECRET_SEED,
+    OPT_CHECKPOINT_SECONDS
+};
+
+static const struct cli_option options[] = {
+    {OPT_DATA, "data", "DATA", "the data set: NAME, NAME:PATH or PATH"},
+    {OPT_ARCH, "arch", "NAME", "simple-cnn, or resnetN with N = 6n + 2, such as resnet20"},
+    {OPT_METHOD, "method", "NAME", "baseline, fixed, learned or generator"},
+    {OPT_RECIPE, "recipe", "NAME", "where other settings come from: paper, fast or demo [fast]"},
+    {'o', "out", "RUN", "the directory to write the run to"},
+    {OPT_RESUME, "resume", NULL, "continue a stopped training, with the settings stored in RUN"},
+    {CLI_FORCE, "force", NULL, "start afresh where a run is already"},
+    {OPT_ITERATIONS, "iterations", "N", "steps"},
+    {OPT_BATCH, "batch", "N", "training images a step"},
+    {OPT_SCHEDULE, "schedule", "NAME", "of the learning rate: step or onecycle"},
+    {OPT_RATE, "rate", "X", "learning rate: at the start (step), at the peak (onecycle)"},
+    {OPT_RATE_DROP, "rate-drop-every", "N", "step: the rate is divided by 10 every N steps"},
+    {OPT_WARMUP, "warmup", "X", "onecycle: share of the steps in which the rate rises"},
+    {OPT_MOMENTUM, "momentum", "X", "of stochastic gradient descent"},
+    {OPT_NESTEROV, "nesterov", "YES|NO", "Nesterov's momentum: yes or no"},
+    {OPT_WEIGHT_DECAY, "weight-decay", "X", "of the network F"},
+    {OPT_DECAY_SCOPE, "decay-scope", "NAME", "what decays: weights, or all parameters"},
+    {OPT_TRANSFORM_RATE, "transform-rate", "X", "the transform G's learning rate, times F's"},
+    {OPT_TRANSFORM_DECAY, "transform-decay", "X", "weight decay of G"},
+    {OPT_ALPHA, "alpha", "X", "weight of the loss on processed images"},
+    {OPT_BETA, "beta", "X", "weight of the loss on raw images"},
+    {OPT_GAMMA, "gamma", "X", "weight of the distance between the two"},
+    {OPT_RAW_SHARE, "raw-share", "X", "share of each batch that is also shown raw, 0 .. 1"},
+    {OPT_BN, "bn", "NAME", "batch-norm statistics of processed and raw images:\n"
+                           "shared or separate"},
+    {OPT_SIGMA, "sigma", "X", "fixed: size of the pattern's entries"},
+    {OPT_P, "p", "X", "fixed: share of +sigma, and of -sigma"},
+    {OPT_GENERATOR_WIDTH, "generator-width", "N",
+     "generator: hidden channels; 0: 16, or 64 for colour"},
+    {OPT_START, "start", "X", "learned: standard deviation of the first pattern;\n"
+                              "generator: factor on its last layer's first weights"},
+    {OPT_CLAMP, "clamp", "YES|NO", "clamp processed images to the range of the input"},
+    {OPT_VALIDATION, "validation", "N", "training images held out for validation"},
+    {OPT_VALIDATE_EVERY, "validate-every", "N", "steps between validations; 0: at the end only"},
+    {OPT_SEED, "seed", "N", "public seed of weights, order, augmentation and dropout"},
+    {OPT_SECRET_SEED, "secret-seed", "FILE",
+     "32 bytes, or 64 hex digits, that G is drawn from (-: standard\n"
+     "input); marks the run as not secret [from the system]"},
+    {OPT_CHECKPOINT_SECONDS, "checkpoint-seconds", "X", "time between checkpoints"},
+    CLI_OPTION_DEVICE,
+    CLI_OPTION_THREADS,
+    CLI_OPTION_JSON,
+    CLI_OPTION_QUIET,
+    CLI_OPTION_HELP,
+    CLI_OPTION_END,
+};
+
+/* Methods with which a setting means something. */
+enum {
+    FOR_FIXED = 1 << WARD_METHOD_FIXED,
+    FOR_GENERATOR = 1 << WARD_METHOD_GENERATOR,
+    FOR_TRAINED = 1 << WARD_METHOD_LEARNED | FOR_GENERATOR,
+    FOR_PROTECTED = FOR_FIXED | FOR_TRAINED,
+    FOR_ALL = 1 << WARD_METHOD_BASELINE | FOR_PROTECTED
+};
+
+static const char *const yes_words[] = {"no", "yes", NULL};
+static const char *const bn_words[] = {"shared", "separate", NULL};
+static const char *const scope_words[] = {"weights", "all", NULL};
+static const char *const schedule_words[] = {"step", "onecycle", NULL};
+
+static const struct setting {
+    int key;
+    enum { AS_U64, AS_SIZE, AS_REAL, AS_BOOL, AS_SCHEDULE } kind;
+    size_t offset;
+    int methods;
+    const char *const *words; /* of AS_BOOL (false, true) and AS_SCHEDULE (as enumerated) */
+} settings[] = {
+#define AT(member) offsetof(ward_train_config, member)
+    {OPT_ITERATIONS, AS_U64, AT(iterations), FOR_ALL, NULL},
+    {OPT_BATCH, AS_SIZE, AT(batch), FOR_ALL, NULL},
+    {OPT_SCHEDULE, AS_SCHEDULE, AT(schedule), FOR_ALL, schedule_words},
+    {OPT_RATE, AS_REAL, AT(rate), FOR_ALL, NULL},
+    {OPT_RATE_DROP, AS_U64, AT(rate_drop_every), FOR_ALL, NULL},
+    {OPT_WARMUP, AS_REAL, AT(warmup), FOR_ALL, NULL},
+    {OPT_MOMENTUM, AS_REAL, AT(momentum), FOR_ALL, NULL},
+    {OPT_NESTEROV, AS_BOOL, AT(nesterov), FOR_ALL, yes_words},
+    {OPT_WEIGHT_DECAY, AS_REAL, AT(weight_decay), FOR_ALL, NULL},
+    {OPT_DECAY_SCOPE, AS_BOOL, AT(decays_all), FOR_ALL, scope_words},
+    {OPT_TRANSFORM_RATE, AS_REAL, AT(transform_rate_factor), FOR_TRAINED, NULL},
+    {OPT_TRANSFORM_DECAY, AS_REAL, AT(transform_decay), FOR_TRAINED, NULL},
+    {OPT_ALPHA, AS_REAL, AT(alpha), FOR_ALL, NULL},
+    {OPT_BETA, AS_REAL, AT(beta), FOR_PROTECTED, NULL},
+    {OPT_GAMMA, AS_REAL, AT(gamma), FOR_TRAINED, NULL},
+    {OPT_RAW_SHARE, AS_REAL, AT(raw_share), FOR_PROTECTED, NULL},
+    {OPT_BN, AS_BOOL, AT(separates_bn), FOR_PROTECTED, bn_words},
+    {OPT_SIGMA, AS_REAL, AT(sigma), FOR_FIXED, NULL},
+    {OPT_P, AS_REAL, AT(p), FOR_FIXED, NULL},
+    {OPT_GENERATOR_WIDTH, AS_SIZE, AT(generator_width), FOR_GENERATOR, NULL},
+    {OPT_START, AS_REAL, AT(start), FOR_TRAINED, NULL},
+    {OPT_CLAMP, AS_BOOL, AT(is_clamped), FOR_PROTECTED, yes_words},
+    {OPT_VALIDATION, AS_SIZE, AT(validation), FOR_ALL, NULL},
+    {OPT_VALIDATE_EVERY, AS_U64, AT(validate_every), FOR_ALL, NULL},
+    {OPT_SEED, AS_U64, AT(seed), FOR_ALL, NULL},
+    {OPT_CHECKPOINT_SECONDS, AS_REAL, AT(checkpoint_seconds), FOR_ALL, NULL},
+#undef AT
+};
+
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
+static const char *const recipes[] = {"paper", "fast", "demo"};
+
+enum { RECIPES = sizeof(recipes) / sizeof(recipes[0]) };
+
+static void format_setting(const struct setting *s, const ward_train_config *config, char *text,
+                           size_t len)
+{
+    const void *at = (const char *)config + s->offset;
+
+    switch (s->kind) {
+    case AS_U64:
+        snprintf(text, len, "%" PRIu64, *(const uint64_t *)at);
+        break;
+    case AS_SIZE:
+        snprintf(text, len, "%zu", *(const size_t *)at);
+        break;
+    case AS_REAL:
+        snprintf(text, len, "%g", *(const double *)at);
+        break;
+    case AS_BOOL:
+        snprintf(text, len, "%s", s->words[*(const bool *)at]);
+        break;
+    case AS_SCHEDULE:
+        snprintf(text, len, "%s", s->words[*(const ward_schedule *)at]);
+        break;
+    }
+}
+
+/* " [0.9]", or " [paper 40000, fast 8000, demo 1200]" where the recipes differ. */
+static void print_default(FILE *out, int key)
+{
+    ward_train_config config;
+    char text[RECIPES][32];
+
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (settings[i].key != key)
+            continue;
+        for (size_t r = 0; r < RECIPES; r++) {
+            if (ward_train_defaults(&config, recipes[r], "simple-cnn", WARD_METHOD_GENERATOR))
+                return;
+            format_setting(&settings[i], &config, text[r], sizeof(text[r]));
+        }
+        if (strcmp(text[0], text[1]) == 0 && strcmp(text[0], text[2]) == 0)
+            fprintf(out, " [%s]", text[0]);
+        else
+            fprintf(out, "\n%28s[%s %s, %s %s, %s %s]", "", recipes[0], text[0], recipes[1],
+                    text[1], recipes[2], text[2]);
+        return;
+    }
+}
+
+static const struct cli_command command = {
+    .name = "train",
+    .operands = "--data DATA --arch NAME --method NAME --out RUN [options]\n"
+                "       ward train --resume --out RUN",
+    .text = "Train a network F that works only on images processed by a secret transform G,\n"
+            "and write both to the directory RUN. Ctrl-C stops it with a checkpoint.\n"
+            "In brackets: defaults, for simple-cnn with method generator.",
+    .options = options,
+    .operands_max = 0,
+    .print_default = print_default,
+};
+
+/* ---- settings ---- */
+
+static bool take_setting(const struct cli *cli, const struct setting *s, ward_train_config *config)
+{
+    void *at = (char *)config + s->offset;
+    uint64_t count = 0;
+    size_t word = 0;
+
+    switch (s->kind) {
+    case AS_U64:
+        return cli_count(cli, s->key, 0, UINT64_MAX, at);
+    case AS_SIZE:
+        if (!cli_count(cli, s->key, 0, SIZE_MAX, &count))
+            return false;
+        *(size_t *)at = (size_t)count;
+        return true;
+    case AS_REAL:
+        return cli_real(cli, s->key, at);
+    case AS_BOOL:
+        if (!cli_word(cli, s->key, s->words, &word))
+            return false;
+        *(bool *)at = word;
+        return true;
+    case AS_SCHEDULE:
+        if (!cli_word(cli, s->key, s->words, &word))
+            return false;
+        *(ward_schedule *)at = (ward_schedule)word;
+        return true;
+    }
+    return false;
+}
+
+static int take_settings(const struct cli *cli, ward_train_config *config)
+{
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct setting *s = &settings[i];
+
+        if (!cli_has(cli, s->key))
+            continue;
+        if (!(s->methods & 1 << config->method))
+            return cli_usage(cli, "--%s means nothing with method %s", cli_name(cli, s->key),
+                             ward_method_name(config->method));
+        if (!take_setting(cli, s, config))
+            return CLI_USAGE;
+    }
+    return CLI_RUN;
+}
+
+/* What the table cannot say: settings that contradict other settings. */
+static int check_settings(const struct cli *cli, const ward_train_config *config)
+{
+    if (config->schedule != WARD_SCHEDULE_STEP && cli_has(cli, OPT_RATE_DROP))
+        return cli_usage(cli, "--rate-drop-every means nothing with schedule onecycle");
+    if (config->schedule != WARD_SCHEDULE_ONECYCLE && cli_has(cli, OPT_WARMUP))
+        return cli_usage(cli, "--warmup means nothing with schedule step");
+    if (!config->validation && cli_has(cli, OPT_VALIDATE_EVERY))
+        return cli_usage(cli, "--validate-every means nothing without --validation");
+    if (config->method == WARD_METHOD_BASELINE && cli_has(cli, OPT_SECRET_SEED))
+        return cli_usage(cli, "--secret-seed means nothing with method baseline");
+    return CLI_RUN;
+}
+
+static int configure(const struct cli *cli, ward_train_config *config)
+{
+    static const int needed[] = {OPT_DATA, OPT_ARCH, OPT_METHOD};
+    const char *recipe = cli_has(cli, OPT_RECIPE) ? cli_text(cli, OPT_RECIPE) : "fast";
+    ward_method method;
+    ward_status st;
+    int code;
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        if (!cli_has(cli, needed[i]))
+            return cli_usage(cli, "--%s is missing", cli_name(cli, needed[i]));
+    st = ward_method_parse(cli_text(cli, OPT_METHOD), &method);
+    if (!st)
+        st = ward_train_defaults(config, recipe, cli_text(cli, OPT_ARCH), method);
+    if (st)
+        return cli_failed(cli, st);
+    config->data = cli_text(cli, OPT_DATA);
+    code = take_settings(cli, config);
+    return code == CLI_RUN ? check_settings(cli, config) : code;
+}
+
+/* The first option given that describes a training; NULL if none was. */
+static const char *first_setting(const struct cli *cli)
+{
+    static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_SECRET_SEED};
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (cli_has(cli, others[i]))
+            return cli_name(cli, others[i]);
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (cli_has(cli, settings[i].key))
+            return cli_name(cli, settings[i].key);
+    return NULL;
+}
+
+/* ---- while it runs ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+/* A second signal ends the process at once, as it would have without us. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+struct watch {
+    struct progress progress;
+    ward_train_progress last;
+};
+
+static void draw(struct progress *line, const ward_train_progress *p)
+{
+    char left[32], raw_loss[32] = "", raw_accuracy[32] = "", validation[64] = "";
+
+    progress_time(left, sizeof(left), p->seconds_left);
+    if (isfinite(p->loss_raw))
+        snprintf(raw_loss, sizeof(raw_loss), " raw %.4f", p->loss_raw);
+    if (isfinite(p->accuracy_raw))
+        snprintf(raw_accuracy, sizeof(raw_accuracy), " raw %.1f %%", 100 * p->accuracy_raw);
+    if (p->validation_processed >= 0 && p->validation_raw >= 0)
+        snprintf(validation, sizeof(validation), "  validation %.2f %% raw %.2f %%",
+                 100 * p->validation_processed, 100 * p->validation_raw);
+    else if (p->validation_processed >= 0)
+        snprintf(validation, sizeof(validation), "  validation %.2f %%",
+                 100 * p->validation_processed);
+    progress_draw(line, "%" PRIu64 "/%" PRIu64
+                  "  loss %.4f%s  accuracy %.1f %%%s  %.0f images/s  %s left%s", p->iteration,
+                  p->iterations, p->loss_processed, raw_loss, 100 * p->accuracy_processed,
+                  raw_accuracy, p->images_per_second, left, validation);
+}
+
+static bool on_progress(void *context, const ward_train_progress *p)
+{
+    struct watch *watch = context;
+
+    watch->last = *p;
+    if (p->event)
+        progress_note(&watch->progress, p->event);
+    else if (p->iteration && progress_is_due(&watch->progress))
+        draw(&watch->progress, p);
+    return !stop_asked;
+}
+
+/* ---- afterwards ---- */
+
+static void add_pair(struct js *js, const char *key, double processed, double raw)
+{
+    js_object(js, key);
+    js_real(js, "processed", processed < 0 ? NAN : processed);
+    js_real(js, "raw", raw < 0 ? NAN : raw);
+    js_end(js);
+}
+
+static void print_json(const char *out, const ward_train_progress *p, double seconds)
+{
+    struct js js;
+
+    js_begin(&js, stdout);
+    js_text(&js, "run", out);
+    js_count(&js, "iterations", p->iteration);
+    js_real(&js, "seconds", seconds);
+    add_pair(&js, "loss", p->loss_processed, p->loss_raw);
+    add_pair(&js, "accuracy", p->accuracy_processed, p->accuracy_raw);
+    add_pair(&js, "validation", p->validation_processed, p->validation_raw);
+    js_finish(&js);
+}
+
+static void print_result(const char *out, const ward_train_progress *p, double seconds)
+{
+    char took[32];
+
+    progress_time(took, sizeof(took), seconds);
+    printf("%s: %" PRIu64 " iterations in %s\n", out, p->iteration, took);
+    if (p->validation_processed >= 0 && p->validation_raw >= 0)
+        printf("validation: authorised %.2f %%, unauthorised %.2f %%\n",
+               100 * p->validation_processed, 100 * p->validation_raw);
+    else if (p->validation_processed >= 0)
+        printf("validation: %.2f %%\n", 100 * p->validation_processed);
+    printf("next: ward eval %s\n", out);
+}
+
+static int run(const struct cli *cli, ward_device *device, const ward_train_config *config)
+{
+    const char *out = cli_text(cli, 'o');
+    struct watch watch = {.last = {.validation_processed = -1, .validation_raw = -1}};
+    ward_train_options train = {.out = out,
+                                .is_resumed = cli_has(cli, OPT_RESUME),
+                                .replaces = cli_has(cli, CLI_FORCE),
+                                .progress = on_progress,
+                                .context = &watch};
+    time_t start = time(NULL);
+    ward_status st;
+
+    progress_init(&watch.progress, cli);
+    catch_signals();
+    st = ward_train(device, config, &train);
+    progress_finish(&watch.progress);
+    if (st == WARD_ERR_STOPPED)
+        return cli_error(cli, "stopped; continue with: ward train --resume --out %s", out);
+    if (st)
+        return cli_failed(cli, st);
+    if (cli_has(cli, CLI_JSON))
+        print_json(out, &watch.last, difftime(time(NULL), start));
+    else
+        print_result(out, &watch.last, difftime(time(NULL), start));
+    return CLI_DONE;
+}
+
+static int check_command_line(const struct cli *cli)
+{
+    const char *setting = first_setting(cli);
+
+    if (!cli_has(cli, 'o'))
+        return cli_usage(cli, "--out is missing");
+    if (!*cli_text(cli, 'o'))
+        return cli_usage(cli, "--out is empty");
+    if (!cli_has(cli, OPT_RESUME))
+        return CLI_RUN;
+    if (cli_has(cli, CLI_FORCE))
+        return cli_usage(cli, "--resume and --force contradict each other");
+    if (setting && !(cli_has(cli, OPT_DATA) && cli_has(cli, OPT_ARCH) && cli_has(cli, OPT_METHOD)))
+        return cli_usage(cli, "--resume takes its settings from the run: leave out --%s, or repeat "
+                         "them all", setting);
+    return CLI_RUN;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct cli cli;
+    ward_device *device = NULL;
+    ward_train_config config;
+    struct secret_seed seed = {{0}};
+    bool is_configured;
+    int code = cli_parse(&cli, &command, argc, argv);
+
+    if (code == CLI_RUN)
+        code = check_command_line(&cli);
+    if (code != CLI_RUN)
+        return code;
+    is_configured = first_setting(&cli) || !cli_has(&cli, OPT_RESUME);
+    if (is_configured)
+        code = configure(&cli, &config);
+    if (code == CLI_RUN && cli_has(&cli, OPT_SECRET_SEED)) {
+        code = secret_seed_read(&cli, cli_text(&cli, OPT_SECRET_SEED), &seed);
+        config.secret_seed = seed.bytes;
+    }
+    if (code == CLI_RUN)
+        code = cli_open_device(&cli, &device);
+    if (code == CLI_RUN)
+        code = run(&cli, device, is_configured ? &config : NULL);
+    ward_device_close(device);
+    secret_seed_wipe(&seed);
+    return code;
+}
