@@ -34,7 +34,7 @@
  *         } else {
  *             fprintf(stderr, "%s\n", ward_error_message());
  *         }
- *         ward_dataset_close(data);
+ *         ward_dataset_free(data);
  *         ward_run_close(run);
  *         ward_device_close(device);
  *         return st != WARD_OK;
