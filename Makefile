@@ -1,0 +1,49 @@
+# The commands of a working day. Meson does the work; `make` alone says what there is.
+
+BUILD = build
+
+.PHONY: help setup build demo check sanitize fuzz bench format clean install
+
+help:
+	@echo 'make demo      train, evaluate and picture a protected network on Fashion-MNIST'
+	@echo 'make check     build and run all tests'
+	@echo 'make build     build the library and the command into $(BUILD)/'
+	@echo 'make setup     install the Debian packages that are missing'
+	@echo 'make sanitize  run the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make fuzz      fuzz every reader for a short while (SECONDS=30 each)'
+	@echo 'make bench     measure speed'
+	@echo 'make format    lay out the sources with clang-format'
+	@echo 'make install   install into /usr/local, or PREFIX=...; DESTDIR is respected'
+	@echo 'make clean     remove what was built'
+
+setup:
+	@tools/setup
+
+build: setup
+	@tools/build $(BUILD)
+
+demo: build
+	@tools/demo $(BUILD)
+
+check: build
+	@tools/check $(BUILD)
+
+sanitize: setup
+	@tools/sanitize
+
+fuzz: setup
+	@tools/fuzz
+
+bench: build
+	@tools/bench $(BUILD)
+
+format:
+	@tools/setup clang-format
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: build
+	@tools/build $(BUILD) --prefix=$(or $(PREFIX),/usr/local)
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf build build-*
