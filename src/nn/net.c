@@ -89,12 +89,13 @@ static ward_status init_params(struct tensor_list *list, const struct graph *g, 
     return WARD_OK;
 }
 
-/* The graph of one image, from which the parameters are taken. */
-static ward_status spec_graph(struct graph *g, const struct net_spec *spec)
+ward_status net_graph(struct graph *g, const struct net_spec *spec)
 {
     struct dims image = {1, spec->channels, spec->height, spec->width};
-    ward_status st;
+    ward_status st = spec_check(spec);
 
+    if (st)
+        return st;
     net_build(spec, g, graph_input(g, image), (struct net_use){0});
     st = graph_finish(g);
     if (st == WARD_ERR_ARG)
@@ -110,9 +111,7 @@ ward_status net_init(struct net *net, const struct net_spec *spec, uint64_t seed
     ward_status st;
 
     graph_init(&g);
-    st = spec_check(spec);
-    if (!st)
-        st = spec_graph(&g, spec);
+    st = net_graph(&g, spec);
     if (!st)
         st = init_params(&made.params, &g, seed);
     if (st)

@@ -48,6 +48,12 @@ int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_us
 const char *net_arch_name(size_t i);
 
 /*
+ * Check a spec and put the graph of one image into an initialised, empty g: its parameters are those
+ * of every net of that spec. WARD_ERR_ARG as net_init(), WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status net_graph(struct graph *g, const struct net_spec *spec);
+
+/*
  * Copy parameters between tensors and a plan, by name: every graph parameter that the list has.
  * params_load: WARD_ERR_FORMAT if a graph parameter is in none of the count lists (a list may be
  * NULL) or has another shape. params_store writes only into tensors that the graph has.
