@@ -25,8 +25,9 @@ typedef struct ward_run ward_run;
  *
  *   out   receives the run, owned: ward_run_close()
  *
- * WARD_ERR_IO a file is missing or unreadable; WARD_ERR_FORMAT a damaged or foreign file (its name
- * and fault in the message), or a transform that belongs to another model; WARD_ERR_NOMEM.
+ * WARD_ERR_IO a file is missing or unreadable, or the training is not complete; WARD_ERR_FORMAT a
+ * damaged or foreign file (its name and fault in the message), or a transform that belongs to
+ * another model; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_open(ward_run **out, const char *path);
 /* Wipes G. NULL is fine. */
@@ -59,15 +60,24 @@ typedef struct ward_evaluation {
     double authorised_rounded;  /* of F(round8(G(x))), x_p rounded to 8 bits; NaN unless asked for */
     double chance;              /* 1 / classes */
     ward_interval authorised_ci, unauthorised_ci;
-    uint64_t *confusion;     /* [classes][classes], row: true class, column: F(G(x)); owned */
+    uint64_t *confusion;     /* [classes][classes], row: true class, column: F(G(x)), or F(x) of a
+                                baseline; NULL where authorised is NaN; owned */
     uint64_t *confusion_raw; /* the same of F(x); NULL for a baseline; owned */
 } ward_evaluation;
 
 /*
- * Accuracy on a split of a data set whose images fit the run. Without G (a bare model file of a
- * protected run), authorised is NaN. out is written only on success; free with
- * ward_evaluation_release(). progress may be NULL: images done and in all; return false to stop
- * (WARD_ERR_STOPPED). WARD_ERR_ARG if shapes or classes do not fit.
+ * Accuracy on the training or the test split of a data set whose images fit the run. Without G (a
+ * bare model file of a protected run), authorised is NaN. Where a value is NaN, so is its interval.
+ *
+ *   with_rounding  measure authorised_rounded, too: x_p is clamped to the input's range and each
+ *                  value rounded to the nearest of 256 equally spaced ones, low and high among them,
+ *                  as an 8-bit picture holds it
+ *   out            written only on success; free with ward_evaluation_release()
+ *   progress       may be NULL; called from this thread with images done and in all; return false
+ *                  to stop (WARD_ERR_STOPPED)
+ *
+ * WARD_ERR_ARG if shapes, range or classes do not fit or the split has no images; WARD_ERR_NUMERIC
+ * if an output is not finite; WARD_ERR_NOMEM; WARD_ERR_DEVICE.
  */
 WARD_API WARD_CHECK ward_status ward_evaluate(const ward_run *run, ward_device *device,
                                               const ward_dataset *data, ward_split split,
@@ -75,16 +85,41 @@ WARD_API WARD_CHECK ward_status ward_evaluate(const ward_run *run, ward_device *
                                               bool (*progress)(void *context, size_t done,
                                                                size_t count),
                                               void *context);
+/* An evaluation that is all zero is fine. */
 WARD_API void ward_evaluation_release(ward_evaluation *evaluation);
 
 /*
- * A session: a run compiled for a device and a largest batch. One thread at a time. Keeps run and
- * device (both must outlive it).
+ * An evaluation as one line of JSON text with stable keys; accuracies are fractions, null where
+ * there is none:
+ *
+ *   {"method", "arch", "data", "split", "count", "authorised", "unauthorised", "chance",
+ *    "ci95": {"authorised": [low, high], "unauthorised": [low, high]},
+ *    "confusion": {"classes": [names], "authorised": [[counts]], "unauthorised": [[counts]]},
+ *    "model_id", "is_reproducible"}
+ *
+ * and "authorised_rounded" after "unauthorised" if it was measured.
+ *
+ *   data, split  what was evaluated on
+ *   out          owned: ward_string_free()
+ */
+WARD_API WARD_CHECK ward_status ward_evaluation_json(const ward_run *run, const ward_dataset *data,
+                                                     ward_split split,
+                                                     const ward_evaluation *evaluation,
+                                                     char **out);
+
+/*
+ * A session: a run compiled for a device. One thread at a time. Keeps run and device (both must
+ * outlive it).
+ *
+ *   batch  images computed at once, >= 1; calls may have any number of them
+ *
+ * What a device cannot do shows at the first call that needs it (WARD_ERR_DEVICE).
  */
 typedef struct ward_session ward_session;
 
 WARD_API WARD_CHECK ward_status ward_session_new(ward_session **out, const ward_run *run,
                                                  ward_device *device, size_t batch);
+/* Wipes. NULL is fine. */
 WARD_API void ward_session_free(ward_session *session);
 
 /*
@@ -105,7 +140,12 @@ WARD_API WARD_CHECK ward_status ward_session_predict(ward_session *session, size
  * The sheet of the paper's Figure 2 as one RGB picture: a row an image, the raw image, then for each
  * run the processed image and the perturbation times five. Secret, as it shows G.
  *
- *   runs   count of them, 1 .. 8, with G, of one input shape; images [n, c, h, w] in their range
+ *   runs    count of them, 1 .. 8, with G, of one input shape and range
+ *   images  [n, c, h, w] in that range, n >= 1
+ *   out     owned: ward_image_release(); written only on success. No perturbation is mid-grey
+ *
+ * WARD_ERR_ARG if the runs do not fit together, have no G, or the sheet would be too large;
+ * WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_figure(const ward_run *const *runs, size_t count,
                                             ward_device *device, size_t n, const float *images,

@@ -39,6 +39,9 @@ typedef enum ward_status {
  */
 WARD_API const char *ward_error_message(void);
 
+/* Free a text that the library has handed over ("owned: ward_string_free()"). NULL is fine. */
+WARD_API void ward_string_free(char *text);
+
 /* A constant name such as "WARD_ERR_IO"; "unknown status" for a value outside the enumeration. */
 WARD_API const char *ward_status_name(ward_status status);
 

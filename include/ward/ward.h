@@ -50,6 +50,7 @@
 #include "ward/device.h"
 #include "ward/image.h"
 #include "ward/method.h"
+#include "ward/npy.h"
 #include "ward/run.h"
 #include "ward/status.h"
 #include "ward/train.h"

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 enum { MESSAGE_LEN = 1024 };
 
 static _Thread_local char message[MESSAGE_LEN];
@@ -61,6 +63,11 @@ ward_status ward_fail_within(ward_status status, const char *format, ...)
 const char *ward_error_message(void)
 {
     return message;
+}
+
+void ward_string_free(char *text)
+{
+    mem_free(text);
 }
 
 const char *ward_status_name(ward_status status)
