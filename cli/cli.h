@@ -102,8 +102,6 @@ void cli_talk(const struct cli *cli, const char *format, ...) CLI_PRINTF(2, 3);
 
 /* Obeys --device and --threads; prints what is wrong. Owned: ward_device_close(). */
 int cli_open_device(const struct cli *cli, ward_device **out);
-/* What a run's images look like. */
-ward_input cli_run_input(const ward_run_info *info);
 
 /* The commands. argv[0] is the command's name; each returns an exit status. */
 int cmd_train(int argc, char **argv);
