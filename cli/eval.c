@@ -3,7 +3,6 @@
 
 #include "cli.h"
 #include "images.h"
-#include "json.h"
 #include "progress.h"
 
 enum option_key { OPT_DATA = CLI_LONG, OPT_SPLIT };
@@ -30,70 +29,9 @@ static const struct cli_command command = {
     .operands_max = 1,
 };
 
-/* What an evaluation was made of. */
-struct subject {
-    const ward_run_info *run;
-    const ward_dataset_info *data;
-    ward_split split;
-};
-
 static const char *split_name(ward_split split)
 {
     return split == WARD_SPLIT_TRAIN ? "train" : "test";
-}
-
-static void add_interval(struct js *js, const char *key, double accuracy, ward_interval ci)
-{
-    if (!isfinite(accuracy)) {
-        js_null(js, key);
-        return;
-    }
-    js_array(js, key);
-    js_real(js, NULL, ci.low);
-    js_real(js, NULL, ci.high);
-    js_end(js);
-}
-
-static void add_matrix(struct js *js, const char *key, const uint64_t *matrix, size_t classes)
-{
-    if (!matrix) {
-        js_null(js, key);
-        return;
-    }
-    js_array(js, key);
-    for (size_t row = 0; row < classes; row++) {
-        js_array(js, NULL);
-        for (size_t column = 0; column < classes; column++)
-            js_count(js, NULL, matrix[row * classes + column]);
-        js_end(js);
-    }
-    js_end(js);
-}
-
-static void print_json(const struct subject *s, const ward_evaluation *e)
-{
-    struct js js;
-
-    js_begin(&js, stdout);
-    js_text(&js, "method", ward_method_name(s->run->method));
-    js_text(&js, "arch", s->run->arch);
-    js_text(&js, "data", s->data->name);
-    js_text(&js, "split", split_name(s->split));
-    js_count(&js, "count", e->count);
-    js_real(&js, "authorised", e->authorised);
-    js_real(&js, "unauthorised", e->unauthorised);
-    js_real(&js, "chance", e->chance);
-    js_object(&js, "ci95");
-    add_interval(&js, "authorised", e->authorised, e->authorised_ci);
-    add_interval(&js, "unauthorised", e->unauthorised, e->unauthorised_ci);
-    js_end(&js);
-    js_object(&js, "confusion");
-    add_matrix(&js, "authorised", isfinite(e->authorised) ? e->confusion : NULL, e->classes);
-    add_matrix(&js, "unauthorised", e->confusion_raw, e->classes);
-    js_end(&js);
-    js_text(&js, "model_id", s->run->model_id);
-    js_bool(&js, "reproducible", s->run->is_reproducible);
-    js_finish(&js);
 }
 
 static void print_accuracy(const char *name, double accuracy, ward_interval ci)
@@ -105,11 +43,12 @@ static void print_accuracy(const char *name, double accuracy, ward_interval ci)
         printf("%-14s     -\n", name);
 }
 
-static void print_table(const struct subject *s, const ward_evaluation *e)
+static void print_table(const ward_run_info *run, const ward_dataset *data, ward_split split,
+                        const ward_evaluation *e)
 {
-    printf("%s, %s; %s %s, %zu images\n", s->run->arch, ward_method_name(s->run->method),
-           s->data->name, split_name(s->split), e->count);
-    if (s->run->method == WARD_METHOD_BASELINE) {
+    printf("%s, %s; %s %s, %zu images\n", run->arch, ward_method_name(run->method),
+           ward_dataset_get_info(data)->name, split_name(split), e->count);
+    if (run->method == WARD_METHOD_BASELINE) {
         print_accuracy("accuracy", e->authorised, e->authorised_ci);
     } else {
         print_accuracy("authorised", e->authorised, e->authorised_ci);
@@ -118,44 +57,60 @@ static void print_table(const struct subject *s, const ward_evaluation *e)
     printf("%-14s%6.2f %%\n", "chance", 100 * e->chance);
 }
 
-static int evaluate(const struct cli *cli, const ward_run *run, const ward_dataset *data,
-                    const struct subject *s)
+static int print(const struct cli *cli, const ward_run *run, const ward_run_info *info,
+                 const ward_dataset *data, ward_split split, const ward_evaluation *e)
 {
-    ward_device *device = NULL;
-    ward_evaluation e;
-    struct progress progress;
+    char *json = NULL;
     ward_status st;
-    int code = cli_open_device(cli, &device);
 
-    if (code != CLI_RUN)
-        return code;
-    progress_init(&progress, cli);
-    st = ward_evaluate(run, device, data, s->split, false, &e, progress_images, &progress);
-    progress_finish(&progress);
-    ward_device_close(device);
+    if (!cli_has(cli, CLI_JSON)) {
+        print_table(info, data, split, e);
+        return CLI_DONE;
+    }
+    st = ward_evaluation_json(run, data, split, e, &json);
     if (st)
         return cli_failed(cli, st);
-    if (cli_has(cli, CLI_JSON))
-        print_json(s, &e);
-    else
-        print_table(s, &e);
-    ward_evaluation_release(&e);
+    puts(json);
+    ward_string_free(json);
     return CLI_DONE;
+}
+
+static int evaluate(const struct cli *cli, const ward_run *run, const ward_run_info *info,
+                    ward_split split)
+{
+    ward_device *device = NULL;
+    ward_dataset *data = NULL;
+    ward_evaluation e = {0};
+    struct progress progress;
+    ward_status st;
+    int code = images_open_data(cli, info, cli_text(cli, OPT_DATA), &data);
+
+    if (code == CLI_RUN)
+        code = cli_open_device(cli, &device);
+    if (code == CLI_RUN) {
+        progress_init(&progress, cli);
+        st = ward_evaluate(run, device, data, split, false, &e, progress_images, &progress);
+        progress_finish(&progress);
+        code = st ? cli_failed(cli, st) : print(cli, run, info, data, split, &e);
+    }
+    ward_evaluation_release(&e);
+    ward_device_close(device);
+    ward_dataset_free(data);
+    return code;
 }
 
 int cmd_eval(int argc, char **argv)
 {
     struct cli cli;
     ward_run *run = NULL;
-    ward_dataset *data = NULL;
     ward_run_info info;
-    struct subject subject = {.run = &info};
+    ward_split split;
     ward_status st;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code != CLI_RUN)
         return code;
-    if (!cli_split(&cli, OPT_SPLIT, &subject.split))
+    if (!cli_split(&cli, OPT_SPLIT, &split))
         return CLI_USAGE;
     st = ward_run_open(&run, cli.operands[0]);
     if (st)
@@ -163,12 +118,7 @@ int cmd_eval(int argc, char **argv)
     ward_run_describe(run, &info);
     if (info.is_reproducible)
         cli_talk(&cli, "this run's transform was drawn from a given seed: it is not secret");
-    code = images_open_data(&cli, &info, cli_text(&cli, OPT_DATA), &data);
-    if (code == CLI_RUN) {
-        subject.data = ward_dataset_get_info(data);
-        code = evaluate(&cli, run, data, &subject);
-    }
-    ward_dataset_free(data);
+    code = evaluate(&cli, run, &info, split);
     ward_run_close(run);
     return code;
 }

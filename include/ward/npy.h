@@ -18,7 +18,8 @@ typedef struct ward_npy ward_npy;
 
 typedef enum ward_npy_type {
     WARD_NPY_FLOAT32, /* "<f4": images, [n, channels, height, width] */
-    WARD_NPY_INT64    /* "<i8": labels, [n] */
+    WARD_NPY_INT64,   /* "<i8": labels, [n] */
+    WARD_NPY_UINT8    /* "|u1": images rounded to 8 bits */
 } ward_npy_type;
 
 enum ward_npy_flags {
@@ -41,12 +42,14 @@ enum { WARD_NPY_MAX_RANK = 4 };
 WARD_API WARD_CHECK ward_status ward_npy_open(ward_npy **out, const char *path, ward_npy_type type,
                                               const size_t *shape, size_t rank, int flags);
 
-/* Append count values in row-major order. WARD_ERR_ARG if the array is of the other type or would
+/* Append count values in row-major order. WARD_ERR_ARG if the array is of another type or would
  * have too many, WARD_ERR_IO. */
 WARD_API WARD_CHECK ward_status ward_npy_add_floats(ward_npy *npy, const float *values,
                                                     size_t count);
 WARD_API WARD_CHECK ward_status ward_npy_add_labels(ward_npy *npy, const int32_t *values,
                                                     size_t count);
+WARD_API WARD_CHECK ward_status ward_npy_add_bytes(ward_npy *npy, const uint8_t *values,
+                                                   size_t count);
 
 /* Put the file in place and free npy, whether that succeeds or not. WARD_ERR_ARG if values are
  * missing (then there is no file), WARD_ERR_EXISTS, WARD_ERR_IO. */

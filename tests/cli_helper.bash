@@ -1,0 +1,50 @@
+# What the tests of the command share. Meson sets WARD (the command) and SOURCE (the source tree).
+# shellcheck shell=bash
+
+: "${WARD:?the path of the ward command}" "${SOURCE:?the path of the source tree}"
+
+# No data set of the user's, no colours, no translation.
+export WARD_DATA= XDG_DATA_HOME=/nonexistent LC_ALL=C
+
+images() {
+    /usr/bin/python3 "$SOURCE/tests/make_images.py" "$@"
+}
+
+# small_training OUT [OPTION...]: a protected network on the pictures in $IMAGES, in a second or so.
+small_training() {
+    local out=$1
+    shift
+    "$WARD" train --data "$IMAGES" --arch simple-cnn --method generator --recipe demo \
+        --iterations 40 --batch 8 --validation 0 --threads 1 -q --out "$out" "$@"
+}
+
+# Exit status, and exactly one line on stderr that contains every further argument.
+fails_with() {
+    local expected=$1 word
+    shift
+    if [ "$status" -ne "$expected" ]; then
+        echo "exit status $status instead of $expected; output: $output $stderr"
+        return 1
+    fi
+    if [ "${#stderr_lines[@]}" -ne 1 ]; then
+        echo "${#stderr_lines[@]} lines on stderr instead of 1: $stderr"
+        return 1
+    fi
+    for word in "$@"; do
+        if [[ $stderr != *"$word"* ]]; then
+            echo "'$word' is not in: $stderr"
+            return 1
+        fi
+    done
+}
+
+# json FILE EXPRESSION: evaluates a Python expression on the object d in FILE.
+json() {
+    /usr/bin/python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+mode() {
+    stat -c %a "$1"
+}
