@@ -105,7 +105,7 @@ ward_status mem_new_aligned(void *out, size_t len, size_t align)
 ward_status mem_strdup(char **out, const char *text)
 {
     size_t len = strlen(text) + 1;
-    char *copy;
+    char *copy = NULL;
     ward_status st = mem_new(&copy, len, 1);
 
     if (st)
@@ -118,7 +118,7 @@ ward_status mem_strdup(char **out, const char *text)
 ward_status mem_printf(char **out, const char *format, ...)
 {
     va_list args;
-    char *text;
+    char *text = NULL;
     ward_status st;
     int len;
 
