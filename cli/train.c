@@ -334,38 +334,65 @@ static void catch_signals(void)
 struct watch {
     struct progress progress;
     ward_train_progress last;
+    bool has_drawn;
 };
 
-static void draw(struct progress *line, const ward_train_progress *p)
+static bool same(double a, double b)
 {
-    char left[32], raw_loss[32] = "", raw_accuracy[32] = "", validation[64] = "";
+    return !(a < b) && !(a > b);
+}
 
+/* "0.301/0.012", or "0.301" without raw images. */
+static void format_pair(char *text, size_t len, int digits, double processed, double raw)
+{
+    if (isfinite(raw) && raw >= 0)
+        snprintf(text, len, "%.*f/%.*f", digits, processed, digits, raw);
+    else
+        snprintf(text, len, "%.*f", digits, processed);
+}
+
+/* Fits 80 columns. */
+static void draw(struct watch *watch, const ward_train_progress *p)
+{
+    char left[32], loss[48], accuracy[48];
+
+    if (!watch->has_drawn && isfinite(p->accuracy_raw) && p->accuracy_raw >= 0)
+        progress_note(&watch->progress, "loss and accuracy: processed/raw images");
+    watch->has_drawn = true;
     progress_time(left, sizeof(left), p->seconds_left);
-    if (isfinite(p->loss_raw))
-        snprintf(raw_loss, sizeof(raw_loss), " raw %.4f", p->loss_raw);
-    if (isfinite(p->accuracy_raw))
-        snprintf(raw_accuracy, sizeof(raw_accuracy), " raw %.1f %%", 100 * p->accuracy_raw);
-    if (p->validation_processed >= 0 && p->validation_raw >= 0)
-        snprintf(validation, sizeof(validation), "  validation %.2f %% raw %.2f %%",
-                 100 * p->validation_processed, 100 * p->validation_raw);
-    else if (p->validation_processed >= 0)
-        snprintf(validation, sizeof(validation), "  validation %.2f %%",
-                 100 * p->validation_processed);
-    progress_draw(line, "%" PRIu64 "/%" PRIu64
-                  "  loss %.4f%s  accuracy %.1f %%%s  %.0f images/s  %s left%s", p->iteration,
-                  p->iterations, p->loss_processed, raw_loss, 100 * p->accuracy_processed,
-                  raw_accuracy, p->images_per_second, left, validation);
+    format_pair(loss, sizeof(loss), 3, p->loss_processed, p->loss_raw);
+    format_pair(accuracy, sizeof(accuracy), 1, 100 * p->accuracy_processed,
+                100 * p->accuracy_raw);
+    progress_draw(&watch->progress, "%" PRIu64 "/%" PRIu64
+                  "  loss %s  accuracy %s %%  %.0f images/s  %s left", p->iteration,
+                  p->iterations, loss, accuracy, p->images_per_second, left);
+}
+
+static void note_validation(struct watch *watch, const ward_train_progress *p)
+{
+    char accuracy[48], line[128];
+
+    format_pair(accuracy, sizeof(accuracy), 2, 100 * p->validation_processed,
+                100 * p->validation_raw);
+    snprintf(line, sizeof(line), "iteration %" PRIu64 ": validation accuracy %s %%", p->iteration,
+             accuracy);
+    progress_note(&watch->progress, line);
 }
 
 static bool on_progress(void *context, const ward_train_progress *p)
 {
     struct watch *watch = context;
+    bool is_new = p->validation_processed >= 0 &&
+                  !(same(p->validation_processed, watch->last.validation_processed) &&
+                    same(p->validation_raw, watch->last.validation_raw));
 
     watch->last = *p;
+    if (is_new)
+        note_validation(watch, p);
     if (p->event)
         progress_note(&watch->progress, p->event);
     else if (p->iteration && progress_is_due(&watch->progress))
-        draw(&watch->progress, p);
+        draw(watch, p);
     return !stop_asked;
 }
 
