@@ -5,7 +5,7 @@
 #include "base/parallel.h"
 #include "base/util.h"
 
-static const struct backend *const backends[] = {&backend_ref, NULL};
+static const struct backend *const backends[] = {&backend_cpu, &backend_ref, NULL};
 
 const struct backend *const *device_backends(void)
 {

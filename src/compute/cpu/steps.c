@@ -1,0 +1,484 @@
+/* What each kind of step does. All addresses are fixed when the plan is bound. */
+#include "compute/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/parallel.h"
+
+float *buffer_data(const struct cpu_plan *plan, int buffer)
+{
+    return buffer == NONE ? NULL : plan->buffers[buffer].data;
+}
+
+static float *value_of(const struct cpu_plan *p, int node)
+{
+    return p->values[node].data;
+}
+
+/* The first part of the gradient of the step's result. */
+static float *dy_of(const struct cpu_plan *p, const struct step *s)
+{
+    return buffer_data(p, p->values[s->out].gradient[0]);
+}
+
+static float *dx_of(const struct cpu_plan *p, const struct step *s, int k)
+{
+    return buffer_data(p, s->dx[k]);
+}
+
+static const float *param_of(const struct cpu_plan *p, const struct step *s, int k)
+{
+    return s->desc->param[k] < 0 ? NULL : p->params[s->desc->param[k]].value;
+}
+
+/* Where a parameter's gradient is to be written, NULL if it is not wanted. */
+static float *dparam_of(const struct step *s, int k)
+{
+    return s->extra[k] ? s->extra[k] : s->dparam[k];
+}
+
+/* ---- the definitions in ref/, for what is small ---- */
+
+static void ref_op_init(struct cpu_plan *p, struct step *s, struct ref_op *op)
+{
+    *op = (struct ref_op){.desc = s->desc,
+                          .y = value_of(p, s->out),
+                          .dy = op_is_loss(s->desc->kind) ? &p->base.weights[s->head] : dy_of(p, s),
+                          .bn = p->base.options.bn,
+                          .act_grad = p->base.options.act_grad,
+                          .node = s->head};
+    for (int k = 0; k < OP_MAX_INPUTS; k++) {
+        if (s->in[k] < 0)
+            continue;
+        op->in[k] = p->values[s->in[k]].dims;
+        op->x[k] = value_of(p, s->in[k]);
+        op->dx[k] = dx_of(p, s, k);
+        if (p->base.graph->nodes[s->in[k]].kind == OP_LABELS)
+            op->labels = (const int32_t *)(const void *)op->x[k];
+    }
+    for (int k = 0; k < OP_MAX_PARAMS; k++) {
+        op->param[k] = s->desc->param[k] < 0 ? NULL : p->params[s->desc->param[k]].value;
+        op->dparam[k] = dparam_of(s, k);
+    }
+}
+
+/* ref/ adds to gradients; those of parameters are written here. */
+static ward_status ref_run(struct cpu_plan *p, struct step *s, ref_function *function,
+                           bool is_backward)
+{
+    struct ref_op op;
+
+    ref_op_init(p, s, &op);
+    for (int k = 0; is_backward && k < OP_MAX_PARAMS; k++)
+        if (op.dparam[k])
+            memset(op.dparam[k], 0, p->params[s->desc->param[k]].len * sizeof(float));
+    function(&op);
+    return WARD_OK;
+}
+
+#define REF_STEP(name)                                                                   \
+    static ward_status name##_forward(struct cpu_plan *p, struct step *s)                \
+    {                                                                                    \
+        return ref_run(p, s, ref_##name##_forward, false);                               \
+    }                                                                                    \
+    static ward_status name##_backward(struct cpu_plan *p, struct step *s)               \
+    {                                                                                    \
+        return ref_run(p, s, ref_##name##_backward, true);                               \
+    }
+
+REF_STEP(clamp)
+REF_STEP(scale_shift)
+REF_STEP(concat)
+REF_STEP(cross_entropy)
+REF_STEP(true_probability)
+REF_STEP(kl_uniform)
+REF_STEP(squared_distance)
+
+/* ---- inputs in a blocked layout ---- */
+
+static ward_status input_forward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *v = &p->values[s->out];
+
+    p->kernels->plane->pack(&v->dims, v->plain, v->data);
+    return WARD_OK;
+}
+
+/* ---- convolutions and dense layers ---- */
+
+/* A fused ReLU: its gradient is taken in place before the layer's own. */
+static void unrectify(struct cpu_plan *p, struct step *s)
+{
+    if (s->has_activation)
+        p->kernels->plane->rectify_backward(p->values[s->out].len, s->backward_slope, dy_of(p, s),
+                                            value_of(p, s->out), dy_of(p, s));
+}
+
+static ward_status linear_forward(struct cpu_plan *p, struct step *s)
+{
+    (void)p;
+    return dnn_linear_run(s->linear, DNN_FORWARD);
+}
+
+static ward_status linear_backward(struct cpu_plan *p, struct step *s)
+{
+    ward_status st = WARD_OK;
+
+    unrectify(p, s);
+    if (s->dparam[0])
+        st = dnn_linear_run(s->linear, DNN_BACKWARD_WEIGHTS);
+    if (!st && s->dx[0] != NONE)
+        st = dnn_linear_run(s->linear, DNN_BACKWARD_DATA);
+    return st;
+}
+
+static ward_status thin_forward(struct cpu_plan *p, struct step *s)
+{
+    p->kernels->thin->forward(&s->thin, value_of(p, s->in[0]), param_of(p, s, 0),
+                              param_of(p, s, 1), value_of(p, s->out));
+    return WARD_OK;
+}
+
+static ward_status thin_backward(struct cpu_plan *p, struct step *s)
+{
+    unrectify(p, s);
+    if (s->dparam[0])
+        p->kernels->thin->backward_weights(&s->thin, value_of(p, s->in[0]), dy_of(p, s),
+                                           dparam_of(s, 0), dparam_of(s, 1));
+    if (s->dx[0] != NONE)
+        p->kernels->thin->backward_data(&s->thin, dy_of(p, s), param_of(p, s, 0), dx_of(p, s, 0));
+    return WARD_OK;
+}
+
+/* ---- batch norm ---- */
+
+/* As PyTorch: running += momentum (batch - running), the batch's variance unbiased. While
+ * recalibrating, momentum 1 / (number of updates) makes it a plain average. */
+static void update_running(struct cpu_plan *p, struct step *s)
+{
+    float *mean = p->params[s->desc->param[2]].value, *var = p->params[s->desc->param[3]].value;
+    double m = (double)(s->norm.n * s->norm.hw);
+    bool recalibrates = p->base.options.bn == BN_RECALIBRATE;
+    float momentum;
+
+    if (!s->desc->keeps_running)
+        return;
+    s->updates++;
+    momentum = recalibrates ? 1 / (float)s->updates : s->desc->momentum;
+    for (size_t c = 0; c < s->norm.c; c++) {
+        mean[c] += momentum * (s->norm.mean[c] - mean[c]);
+        var[c] += momentum * ((float)((double)s->norm.var[c] * m / (m - 1)) - var[c]);
+    }
+}
+
+static void use_running(struct cpu_plan *p, struct step *s)
+{
+    const float *mean = param_of(p, s, 2), *var = param_of(p, s, 3);
+
+    for (size_t c = 0; c < s->norm.c; c++) {
+        s->norm.mean[c] = mean[c];
+        s->norm.inv_std[c] = (float)(1 / sqrt((double)var[c] + (double)s->norm.epsilon));
+    }
+}
+
+static ward_status norm_forward(struct cpu_plan *p, struct step *s)
+{
+    if (p->base.options.bn == BN_RUNNING) {
+        use_running(p, s);
+    } else {
+        p->kernels->norm->statistics(&s->norm);
+        update_running(p, s);
+    }
+    p->kernels->norm->apply(&s->norm);
+    return WARD_OK;
+}
+
+static ward_status norm_backward(struct cpu_plan *p, struct step *s)
+{
+    struct norm_grad grad = {.dy = dy_of(p, s),
+                             .dy2 = buffer_data(p, p->values[s->out].gradient[1]),
+                             .backward_slope = s->backward_slope,
+                             .is_by_batch = p->base.options.bn != BN_RUNNING,
+                             .dx = dx_of(p, s, 0),
+                             .dscale = dparam_of(s, 0),
+                             .dshift = dparam_of(s, 1)};
+
+    p->kernels->norm->backward(&s->norm, &grad);
+    return WARD_OK;
+}
+
+/* ---- pooling and activations ---- */
+
+static ward_status max_pool_forward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *x = &p->values[s->in[0]];
+
+    p->kernels->plane->max_pool(&x->dims, s->desc->kernel, x->lanes, x->data, value_of(p, s->out),
+                                (uint8_t *)buffer_data(p, s->scratch[0]));
+    return WARD_OK;
+}
+
+static ward_status max_pool_backward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *x = &p->values[s->in[0]];
+
+    p->kernels->plane->max_pool_backward(&x->dims, s->desc->kernel, x->lanes, dy_of(p, s),
+                                         (const uint8_t *)buffer_data(p, s->scratch[0]),
+                                         dx_of(p, s, 0));
+    return WARD_OK;
+}
+
+static ward_status avg_pool_forward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *x = &p->values[s->in[0]];
+
+    p->kernels->plane->avg_pool(&x->dims, x->lanes, x->data, value_of(p, s->out));
+    return WARD_OK;
+}
+
+static ward_status avg_pool_backward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *x = &p->values[s->in[0]];
+
+    p->kernels->plane->avg_pool_backward(&x->dims, x->lanes, dy_of(p, s), dx_of(p, s, 0));
+    return WARD_OK;
+}
+
+static ward_status rectify_forward(struct cpu_plan *p, struct step *s)
+{
+    p->kernels->plane->rectify(p->values[s->out].len, s->slope, value_of(p, s->in[0]),
+                               value_of(p, s->out));
+    return WARD_OK;
+}
+
+static ward_status rectify_backward(struct cpu_plan *p, struct step *s)
+{
+    p->kernels->plane->rectify_backward(p->values[s->out].len, s->backward_slope, dy_of(p, s),
+                                        value_of(p, s->out), dx_of(p, s, 0));
+    return WARD_OK;
+}
+
+struct pointwise {
+    const float *x, *y;
+    float *out;
+};
+
+static void tanh_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct pointwise *j = context;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->out[i] = tanhf(j->x[i]);
+}
+
+static ward_status tanh_forward(struct cpu_plan *p, struct step *s)
+{
+    struct pointwise job = {value_of(p, s->in[0]), NULL, value_of(p, s->out)};
+
+    parallel_for(p->values[s->out].len, tanh_range, &job);
+    return WARD_OK;
+}
+
+/* x: dy, y: tanh(x). */
+static void tanh_backward_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct pointwise *j = context;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->out[i] = j->x[i] * (1 - j->y[i] * j->y[i]);
+}
+
+static ward_status tanh_backward(struct cpu_plan *p, struct step *s)
+{
+    struct pointwise job = {dy_of(p, s), value_of(p, s->out), dx_of(p, s, 0)};
+
+    parallel_for(p->values[s->out].len, tanh_backward_range, &job);
+    return WARD_OK;
+}
+
+static void product_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct pointwise *j = context;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->out[i] = j->x[i] * j->y[i];
+}
+
+/* ---- sums ---- */
+
+static ward_status add_forward(struct cpu_plan *p, struct step *s)
+{
+    p->kernels->plane->add(p->values[s->out].len, value_of(p, s->in[0]), value_of(p, s->in[1]),
+                           value_of(p, s->out));
+    return WARD_OK;
+}
+
+static ward_status add_backward(struct cpu_plan *p, struct step *s)
+{
+    for (int k = 0; k < OP_MAX_INPUTS; k++)
+        if (s->dx[k] != NONE)
+            p->kernels->plane->add(p->values[s->out].len, dx_of(p, s, k), dy_of(p, s),
+                                   dx_of(p, s, k));
+    return WARD_OK;
+}
+
+/* ---- dropout ---- */
+
+struct mask_job {
+    const struct cpu_plan *plan;
+    const struct step *step;
+    float *mask;
+};
+
+/* Rows of factors, in c, h, w order whatever the layout: see rng.h for the names of the draws. */
+static void draw_rows(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct mask_job *j = context;
+    const struct value *v = &j->plan->values[j->step->head];
+    size_t row = v->len / v->dims.n, hw = v->dims.h * v->dims.w;
+    float rate = j->step->desc->rate, kept = 1 / (1 - rate);
+
+    (void)thread;
+    for (size_t n = begin; n < end; n++) {
+        struct rng rng;
+
+        rng_init(&rng, j->plan->base.seed, RNG_DROPOUT, j->plan->base.step,
+                 (uint64_t)j->step->head << 32 | n);
+        for (size_t i = 0; i < row; i++) {
+            size_t c = i / hw;
+            size_t at = (c / v->lanes * hw + i % hw) * v->lanes + c % v->lanes;
+
+            j->mask[n * row + at] = rng_uniform(&rng) >= rate ? kept : 0;
+        }
+    }
+}
+
+static ward_status dropout_forward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *out = &p->values[s->out];
+    float *mask = buffer_data(p, s->scratch[0]);
+    struct mask_job job = {p, s, mask};
+    struct pointwise product = {value_of(p, s->in[0]), mask, out->data};
+
+    if (!mask) {
+        memcpy(out->data, value_of(p, s->in[0]), out->len * sizeof(float));
+        return WARD_OK;
+    }
+    parallel_for(out->dims.n, draw_rows, &job);
+    parallel_for(out->len, product_range, &product);
+    return WARD_OK;
+}
+
+static ward_status dropout_backward(struct cpu_plan *p, struct step *s)
+{
+    const float *mask = buffer_data(p, s->scratch[0]);
+    struct pointwise product = {dy_of(p, s), mask, dx_of(p, s, 0)};
+    size_t len = p->values[s->out].len;
+
+    if (mask)
+        parallel_for(len, product_range, &product);
+    else
+        memcpy(product.out, product.x, len * sizeof(float));
+    return WARD_OK;
+}
+
+/* ---- the parameter-free shortcut ---- */
+
+struct shortcut {
+    const struct value *small, *large; /* the input and the (wider, coarser) output */
+    size_t stride;
+    const float *from;
+    float *to;
+    bool is_backward;
+};
+
+static size_t value_at(const struct value *v, size_t n, size_t c, size_t pixel)
+{
+    size_t hw = v->dims.h * v->dims.w;
+
+    return ((n * (v->dims.c / v->lanes) + c / v->lanes) * hw + pixel) * v->lanes + c % v->lanes;
+}
+
+/* Channels that lie side by side in both layouts are copied as one run. */
+static void shortcut_rows(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct shortcut *j = context;
+    const struct dims *in = &j->small->dims, *out = &j->large->dims;
+    size_t below = (out->c - in->c) / 2;
+
+    (void)thread;
+    for (size_t n = begin; n < end; n++)
+        for (size_t c = 0; c < in->c;) {
+            size_t run = j->small->lanes - c % j->small->lanes;
+            size_t other = j->large->lanes - (c + below) % j->large->lanes;
+
+            run = run < other ? run : other;
+            for (size_t o = 0; o < out->h * out->w; o++) {
+                size_t pixel = o / out->w * j->stride * in->w + o % out->w * j->stride;
+                size_t small = value_at(j->small, n, c, pixel);
+                size_t large = value_at(j->large, n, c + below, o);
+
+                memcpy(j->to + (j->is_backward ? small : large),
+                       j->from + (j->is_backward ? large : small), run * sizeof(float));
+            }
+            c += run;
+        }
+}
+
+static ward_status shortcut_run(struct cpu_plan *p, struct step *s, const float *from, float *to,
+                                bool is_backward)
+{
+    struct shortcut job = {&p->values[s->in[0]], &p->values[s->out], s->desc->stride, from, to,
+                           is_backward};
+
+    memset(to, 0, (is_backward ? job.small->len : job.large->len) * sizeof *to);
+    parallel_for(job.small->dims.n, shortcut_rows, &job);
+    return WARD_OK;
+}
+
+static ward_status shortcut_forward(struct cpu_plan *p, struct step *s)
+{
+    return shortcut_run(p, s, value_of(p, s->in[0]), value_of(p, s->out), false);
+}
+
+static ward_status shortcut_backward(struct cpu_plan *p, struct step *s)
+{
+    return shortcut_run(p, s, dy_of(p, s), dx_of(p, s, 0), true);
+}
+
+/* ---- the table ---- */
+
+#define PAIR(name) name##_forward, name##_backward
+
+static const struct step_kind kinds[OP_KIND_COUNT] = {
+    [OP_INPUT] = {"input", input_forward, NULL, false, false},
+    [OP_CONV] = {"conv", PAIR(linear), false, false},
+    [OP_BATCH_NORM] = {"batch norm", PAIR(norm), false, true},
+    [OP_RELU] = {"relu", PAIR(rectify), false, false},
+    [OP_LEAKY_RELU] = {"leaky relu", PAIR(rectify), false, false},
+    [OP_TANH] = {"tanh", PAIR(tanh), false, false},
+    [OP_CLAMP] = {"clamp", PAIR(clamp), true, false},
+    [OP_MAX_POOL] = {"max pool", PAIR(max_pool), false, false},
+    [OP_GLOBAL_AVG_POOL] = {"global average pool", PAIR(avg_pool), false, false},
+    [OP_DENSE] = {"dense", PAIR(linear), false, false},
+    [OP_DROPOUT] = {"dropout", PAIR(dropout), false, false},
+    [OP_ADD] = {"add", PAIR(add), true, false},
+    [OP_SHORTCUT] = {"shortcut", PAIR(shortcut), false, false},
+    [OP_SCALE_SHIFT] = {"scale and shift", PAIR(scale_shift), true, false},
+    [OP_CONCAT] = {"concat", PAIR(concat), true, false},
+    [OP_CROSS_ENTROPY] = {"cross entropy", PAIR(cross_entropy), true, false},
+    [OP_TRUE_PROBABILITY] = {"true probability", PAIR(true_probability), true, false},
+    [OP_KL_UNIFORM] = {"KL to uniform", PAIR(kl_uniform), true, false},
+    [OP_SQUARED_DISTANCE] = {"squared distance", PAIR(squared_distance), true, false},
+};
+
+static const struct step_kind thin = {"conv", PAIR(thin), false, false};
+
+const struct step_kind *step_kind_of(enum op_kind kind, bool is_thin)
+{
+    return is_thin ? &thin : &kinds[kind];
+}

@@ -1,0 +1,116 @@
+/*
+ * Our own kernels, compiled ahead of time: what oneDNN is weak at (convolutions with a few channels
+ * on one side, batch norm fused with its neighbours) and what is too small to bother it with.
+ *
+ * The same sources are compiled once for each instruction set (meson.build); native_kernels()
+ * returns the table of the best one that this processor runs. All use parallel_for().
+ *
+ * Layouts. A value [n, c, h, w] is stored as [n][c / lanes][h * w][lanes]: lanes == 1 is plain NCHW,
+ * lanes == kernels->lanes is blocked (oneDNN's nChw16c or nChw8c), which needs c to be a multiple.
+ */
+#ifndef COMPUTE_NATIVE_KERNELS_H
+#define COMPUTE_NATIVE_KERNELS_H
+
+#include <stdint.h>
+
+#include "compute/graph.h"
+
+/*
+ * A convolution between a plain and a blocked value. `in` is plain and `out` blocked, or the other
+ * way round. Packed weights have the blocked side's channel innermost:
+ *   plain in:  [oc / lanes][ic][kernel][kernel][lanes]
+ *   plain out: [ic / lanes][oc][kernel][kernel][lanes]
+ */
+struct thin_conv {
+    struct dims in, out;
+    size_t kernel, stride, padding;
+    bool is_out_blocked; /* plain in, blocked out; otherwise blocked in, plain out */
+    bool has_relu;       /* forward only */
+    float *scratch;      /* thin_conv_scratch() floats for each thread */
+    size_t scratch_len;  /* floats a thread */
+};
+
+/*
+ * Batch norm, with what follows it: y = act((x - mean) * inv_std * scale + shift + residual), where
+ * act(v) = v > 0 ? v : slope * v (slope 1: no activation; 0: ReLU).
+ */
+struct norm {
+    size_t n, c, hw, lanes;
+    const float *x, *scale, *shift;
+    const float *residual;       /* NULL: none */
+    float *y;
+    float *mean, *inv_std, *var; /* [c]; written by the statistics pass, or given */
+    float epsilon;
+    float slope;
+    double *partial;             /* norm_partial_len() doubles */
+    float *coefficient;          /* [3 * c] */
+};
+
+/* Backward of the same. On return dy holds act'(..) * (dy + dy2), the gradient of the residual. */
+struct norm_grad {
+    float *dy;
+    const float *dy2;     /* a second contribution to the gradient of y, or NULL */
+    float backward_slope; /* act' where y <= 0 */
+    bool is_by_batch;     /* mean and variance depend on x */
+    float *dx;            /* may be dy; NULL: not wanted */
+    float *dscale, *dshift;
+};
+
+struct thin_kernels {
+    void (*forward)(const struct thin_conv *conv, const float *x, const float *w, const float *b,
+                    float *y);
+    void (*backward_data)(const struct thin_conv *conv, const float *dy, const float *w, float *dx);
+    /* db may be NULL. */
+    void (*backward_weights)(const struct thin_conv *conv, const float *x, const float *dy,
+                             float *dw, float *db);
+};
+
+struct norm_kernels {
+    void (*statistics)(const struct norm *norm);
+    void (*apply)(const struct norm *norm);
+    void (*backward)(const struct norm *norm, const struct norm_grad *grad);
+};
+
+/* Whole planes: layouts, pooling, element-wise work. */
+struct plane_kernels {
+    /* Between plain and blocked; d->c is a multiple of the lanes. */
+    void (*pack)(const struct dims *d, const float *plain, float *blocked);
+    void (*unpack)(const struct dims *d, const float *blocked, float *plain);
+    /* argmax: position in the window, a byte an output; NULL if no backward pass follows. */
+    void (*max_pool)(const struct dims *in, size_t kernel, size_t lanes, const float *x, float *y,
+                     uint8_t *argmax);
+    void (*max_pool_backward)(const struct dims *in, size_t kernel, size_t lanes, const float *dy,
+                              const uint8_t *argmax, float *dx);
+    void (*avg_pool)(const struct dims *in, size_t lanes, const float *x, float *y);
+    void (*avg_pool_backward)(const struct dims *in, size_t lanes, const float *dy, float *dx);
+    /* Element by element, len floats; in place is fine. */
+    void (*rectify)(size_t len, float slope, const float *x, float *y);
+    /* dx = dy * (y > 0 ? 1 : slope) */
+    void (*rectify_backward)(size_t len, float slope, const float *dy, const float *y, float *dx);
+    void (*add)(size_t len, const float *a, const float *b, float *y);
+};
+
+struct native_kernels {
+    const char *name;  /* "avx512", "avx2", "portable" */
+    size_t lanes;
+    const struct thin_kernels *thin;
+    const struct norm_kernels *norm;
+    const struct plane_kernels *plane;
+};
+
+/*
+ * The best kernels of so many lanes: 16 on a processor with AVX-512 (which the caller has found out),
+ * 8 on any.
+ */
+const struct native_kernels *native_kernels(size_t lanes);
+
+/* Weights between PyTorch's [oc, ic, k, k] and the packed layout of a thin convolution. */
+void thin_conv_pack(const struct thin_conv *conv, size_t lanes, const float *plain, float *packed);
+void thin_conv_unpack(const struct thin_conv *conv, size_t lanes, const float *packed,
+                      float *plain);
+/* Floats of scratch a thread. */
+size_t thin_conv_scratch(const struct thin_conv *conv);
+/* Doubles of norm.partial for so many threads. */
+size_t norm_partial_len(size_t channels, unsigned threads);
+
+#endif
