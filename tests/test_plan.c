@@ -1,0 +1,507 @@
+/* Plans: what every device promises beyond the values that the operator test compares. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <math.h>
+#include <cmocka.h>
+
+#include "alloc_test.h"
+#include "compute/device.h"
+
+/* A graph of one input and what a test does with it, on one device. */
+struct fixture {
+    ward_device *device;
+    struct graph graph;
+    struct plan_options options;
+    struct plan *plan;
+    int x;
+};
+
+static void setup(struct fixture *f, const char *device, struct dims dims)
+{
+    memset(f, 0, sizeof *f);
+    assert_int_equal(ward_device_open(&f->device, device), WARD_OK);
+    graph_init(&f->graph);
+    f->x = graph_input(&f->graph, dims);
+}
+
+static void compile(struct fixture *f)
+{
+    ward_status st = plan_compile(&f->plan, f->device, &f->graph, &f->options);
+
+    if (st)
+        fail_msg("%s: %s", ward_device_name(f->device), ward_error_message());
+}
+
+static void keep(struct fixture *f, int node)
+{
+    f->options.outputs[f->options.output_count++] = node;
+}
+
+static void fill(struct fixture *f, const float *values)
+{
+    memcpy(plan_input(f->plan, f->x), values,
+           dims_count(graph_dims(&f->graph, f->x)) * sizeof *values);
+}
+
+static void teardown(struct fixture *f)
+{
+    plan_free(f->plan);
+    graph_release(&f->graph);
+    ward_device_close(f->device);
+}
+
+static void assert_near(const char *what, const float *is, const float *should, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(is[i] - should[i]) <= 1e-5f))
+            fail_msg("%s[%zu]: expected %g, got %g", what, i, (double)should[i], (double)is[i]);
+}
+
+/* Runs a property on every device of this build. */
+static void on_every_device(void (*property)(const char *device))
+{
+    for (size_t i = 0; ward_device_list(i); i++)
+        property(ward_device_list(i));
+}
+
+/* ---- devices ---- */
+
+static void test_an_unknown_device_is_refused_by_name(void **state)
+{
+    ward_device *const untouched = (ward_device *)state;
+    ward_device *device = untouched;
+
+    assert_int_equal(ward_device_open(&device, "abacus"), WARD_ERR_ARG);
+    assert_ptr_equal(device, untouched);
+    assert_non_null(strstr(ward_error_message(), "abacus"));
+}
+
+static void has_a_name_and_a_summary(const char *name)
+{
+    ward_device *device = NULL;
+
+    assert_int_equal(ward_device_open(&device, name), WARD_OK);
+    assert_string_equal(ward_device_name(device), name);
+    assert_true(strlen(ward_device_summary(device)) > 0);
+    ward_device_close(device);
+}
+
+static void test_listed_devices_open_and_tell_about_themselves(void **state)
+{
+    (void)state;
+    assert_string_equal(ward_device_list(0), "ref");
+    assert_null(ward_device_list(100));
+    on_every_device(has_a_name_and_a_summary);
+    ward_device_close(NULL);
+}
+
+/* ---- what is refused ---- */
+
+static void refuses_a_label_out_of_range(const char *device)
+{
+    static const int32_t bad[] = {-1, 4, INT32_MAX, INT32_MIN};
+    struct fixture f;
+    int labels;
+
+    setup(&f, device, (struct dims){3, 4, 1, 1});
+    labels = graph_labels(&f.graph, 2);
+    graph_cross_entropy(&f.graph, f.x, labels, 1, 2, 1);
+    compile(&f);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[64];
+
+        snprintf(text, sizeof text, "label %ld in row 1 is not in [0, 4)", (long)bad[i]);
+        plan_labels(f.plan, labels)[1] = bad[i];
+        assert_int_equal(plan_forward(f.plan), WARD_ERR_ARG);
+        assert_string_equal(ward_error_message(), text);
+    }
+    plan_labels(f.plan, labels)[1] = 3;
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    teardown(&f);
+}
+
+static void test_a_label_out_of_range_is_refused_with_its_row(void **state)
+{
+    (void)state;
+    on_every_device(refuses_a_label_out_of_range);
+}
+
+static void refuses_gradients_without_a_loss(const char *device)
+{
+    struct plan *const untouched = (struct plan *)&device;
+    struct fixture f;
+
+    setup(&f, device, (struct dims){2, 3, 4, 4});
+    keep(&f, graph_relu(&f.graph, f.x));
+    f.options.gradients = PLAN_GRAD_INPUTS;
+    f.plan = untouched;
+    assert_int_equal(plan_compile(&f.plan, f.device, &f.graph, &f.options), WARD_ERR_ARG);
+    assert_ptr_equal(f.plan, untouched);
+    f.plan = NULL;
+    teardown(&f);
+}
+
+static void test_gradients_of_nothing_are_refused(void **state)
+{
+    (void)state;
+    on_every_device(refuses_gradients_without_a_loss);
+}
+
+static void refuses_the_variance_of_one_value(const char *device)
+{
+    struct fixture f;
+
+    setup(&f, device, (struct dims){1, 3, 1, 1});
+    keep(&f, graph_batch_norm(&f.graph, f.x, "bn", true, false));
+    f.options.bn = BN_BATCH;
+    assert_int_equal(plan_compile(&f.plan, f.device, &f.graph, &f.options), WARD_ERR_ARG);
+    f.options.bn = BN_RUNNING;
+    compile(&f);
+    teardown(&f);
+}
+
+static void test_batch_norm_by_one_value_is_refused(void **state)
+{
+    (void)state;
+    on_every_device(refuses_the_variance_of_one_value);
+}
+
+/* ---- batch norm's running statistics ---- */
+
+static void load(struct fixture *f, size_t p, float value)
+{
+    assert_int_equal(plan_load(f->plan, p, PLAN_VALUE, &value), WARD_OK);
+}
+
+static void assert_param(struct fixture *f, size_t p, float should)
+{
+    float is;
+
+    assert_int_equal(plan_store(f->plan, p, PLAN_VALUE, &is), WARD_OK);
+    assert_near(f->graph.params[p].name, &is, &should, 1);
+}
+
+/* Scale 1, shift 0, running mean 10, running variance 20. */
+static void setup_batch_norm(struct fixture *f, const char *device, enum bn_mode mode, bool keeps)
+{
+    static const float start[] = {1, 0, 10, 20};
+
+    setup(f, device, (struct dims){2, 1, 1, 2});
+    keep(f, graph_batch_norm(&f->graph, f->x, "bn", keeps, false));
+    f->options.bn = mode;
+    compile(f);
+    for (size_t p = 0; p < 4; p++)
+        load(f, p, start[p]);
+}
+
+/* Mean 3, biased variance 5, unbiased 20/3. */
+static const float batch[] = {0, 2, 4, 6};
+/* Mean 7, unbiased variance 0. */
+static const float flat_batch[] = {7, 7, 7, 7};
+
+static void follows_the_batch(const char *device)
+{
+    static const float expected[] = {-1.3416395f, -0.4472132f, 0.4472132f, 1.3416395f};
+    struct fixture f;
+
+    setup_batch_norm(&f, device, BN_BATCH, true);
+    fill(&f, batch);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_near("normalised", plan_output(f.plan, f.options.outputs[0]), expected, 4);
+    assert_param(&f, 2, 0.9f * 10 + 0.1f * 3);
+    assert_param(&f, 3, 0.9f * 20 + 0.1f * 20 / 3);
+    teardown(&f);
+}
+
+static void test_training_moves_running_statistics_as_pytorch_does(void **state)
+{
+    (void)state;
+    on_every_device(follows_the_batch);
+}
+
+static void leaves_statistics_alone(const char *device)
+{
+    struct fixture f;
+
+    setup_batch_norm(&f, device, BN_BATCH, false);
+    fill(&f, batch);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_param(&f, 2, 10);
+    assert_param(&f, 3, 20);
+    teardown(&f);
+    setup_batch_norm(&f, device, BN_RUNNING, true);
+    fill(&f, batch);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_near("normalised", plan_output(f.plan, f.options.outputs[0]),
+                (const float[]){-2.2360674f, -1.7888539f, -1.3416404f, -0.8944270f}, 4);
+    assert_param(&f, 2, 10);
+    assert_param(&f, 3, 20);
+    teardown(&f);
+}
+
+static void test_running_statistics_stay_where_the_node_or_the_mode_says_so(void **state)
+{
+    (void)state;
+    on_every_device(leaves_statistics_alone);
+}
+
+static void averages_over_runs(const char *device)
+{
+    struct fixture f;
+
+    setup_batch_norm(&f, device, BN_RECALIBRATE, true);
+    fill(&f, batch);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_param(&f, 2, 3);
+    assert_param(&f, 3, 20.0f / 3);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    fill(&f, flat_batch);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_param(&f, 2, 13.0f / 3);
+    assert_param(&f, 3, 40.0f / 9);
+    teardown(&f);
+}
+
+static void test_recalibration_is_the_plain_average_over_runs(void **state)
+{
+    (void)state;
+    on_every_device(averages_over_runs);
+}
+
+/* ---- dropout ---- */
+
+enum { ROWS = 4, FEATURES = 1000 };
+
+static void run_dropout(struct fixture *f, uint64_t seed, uint64_t step, float *out)
+{
+    plan_set_step(f->plan, seed, step);
+    assert_int_equal(plan_forward(f->plan), WARD_OK);
+    memcpy(out, plan_output(f->plan, f->options.outputs[0]), ROWS * FEATURES * sizeof *out);
+}
+
+static bool are_equal(const float *a, const float *b, size_t count)
+{
+    return memcmp(a, b, count * sizeof *a) == 0;
+}
+
+static void draws_masks_by_name(const char *device)
+{
+    static float ones[ROWS * FEATURES], first[ROWS * FEATURES], second[ROWS * FEATURES];
+    size_t zeros = 0;
+    struct fixture f;
+
+    for (size_t i = 0; i < ROWS * FEATURES; i++)
+        ones[i] = 1;
+    setup(&f, device, (struct dims){ROWS, FEATURES, 1, 1});
+    keep(&f, graph_dropout(&f.graph, f.x, 0.2f));
+    f.options.has_dropout = true;
+    compile(&f);
+    fill(&f, ones);
+    run_dropout(&f, 1, 5, first);
+    for (size_t i = 0; i < ROWS * FEATURES; i++) {
+        zeros += first[i] == 0;
+        assert_true(first[i] == 0 || fabsf(first[i] - 1.25f) < 1e-6f);
+    }
+    assert_in_range(zeros, 700, 900); /* expected 800, four standard deviations are 101 */
+    assert_false(are_equal(first, first + FEATURES, FEATURES));
+    run_dropout(&f, 1, 6, second);
+    assert_false(are_equal(first, second, ROWS * FEATURES));
+    run_dropout(&f, 2, 5, second);
+    assert_false(are_equal(first, second, ROWS * FEATURES));
+    run_dropout(&f, 1, 5, second);
+    assert_true(are_equal(first, second, ROWS * FEATURES));
+    teardown(&f);
+}
+
+static void test_dropout_masks_depend_on_seed_step_and_row_only(void **state)
+{
+    (void)state;
+    on_every_device(draws_masks_by_name);
+}
+
+/* ---- gradients ---- */
+
+static void passes_a_tenth_below_zero(const char *device)
+{
+    static const float x[] = {-2, 0, 1, 3}, leaky[] = {0, 0, 2, 6}, slope[] = {-0.04f, 0, 2, 6};
+    struct fixture f;
+    int zero, relu;
+
+    for (int slopes = 0; slopes < 2; slopes++) {
+        setup(&f, device, (struct dims){1, 4, 1, 1});
+        zero = graph_input(&f.graph, (struct dims){1, 4, 1, 1});
+        relu = slopes ? graph_leaky_relu(&f.graph, f.x, 0.1f) : graph_relu(&f.graph, f.x);
+        graph_squared_distance(&f.graph, relu, zero, 1);
+        f.options.gradients = PLAN_GRAD_INPUTS;
+        f.options.act_grad = ACT_GRAD_LEAKY;
+        compile(&f);
+        fill(&f, x);
+        assert_int_equal(plan_forward(f.plan), WARD_OK);
+        assert_int_equal(plan_backward(f.plan), WARD_OK);
+        assert_near("gradient", plan_input_gradient(f.plan, f.x), slopes ? slope : leaky, 4);
+        teardown(&f);
+    }
+    /* the gradient of what is below zero is not zero behind the activation: -1 there, 0.1 before */
+    setup(&f, device, (struct dims){1, 4, 1, 1});
+    zero = graph_input(&f.graph, (struct dims){1, 4, 1, 1});
+    graph_squared_distance(&f.graph, graph_relu(&f.graph, f.x), zero, 0.5f);
+    f.options.gradients = PLAN_GRAD_INPUTS;
+    f.options.act_grad = ACT_GRAD_LEAKY;
+    compile(&f);
+    fill(&f, x);
+    for (int i = 0; i < 4; i++)
+        plan_input(f.plan, zero)[i] = 1;
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_int_equal(plan_backward(f.plan), WARD_OK);
+    assert_near("gradient", plan_input_gradient(f.plan, f.x),
+                (const float[]){-0.1f, -0.1f, 0, 2}, 4);
+    teardown(&f);
+}
+
+static void test_leaky_gradients_pass_a_tenth_where_the_activation_is_flat(void **state)
+{
+    (void)state;
+    on_every_device(passes_a_tenth_below_zero);
+}
+
+static void follows_loss_weights(const char *device)
+{
+    static const float x[] = {1, 2}, full[] = {2, 4}, half[] = {1, 2};
+    struct fixture f;
+    int zero, unused, loss;
+
+    setup(&f, device, (struct dims){1, 2, 1, 1});
+    zero = graph_input(&f.graph, (struct dims){1, 2, 1, 1});
+    unused = graph_input(&f.graph, (struct dims){1, 2, 1, 1});
+    keep(&f, graph_relu(&f.graph, unused));
+    loss = graph_squared_distance(&f.graph, f.x, zero, 1);
+    f.options.gradients = PLAN_GRAD_INPUTS;
+    compile(&f);
+    fill(&f, x);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    for (int i = 0; i < 2; i++) { /* twice: a backward pass replaces the last one's gradients */
+        assert_int_equal(plan_backward(f.plan), WARD_OK);
+        assert_near("gradient", plan_input_gradient(f.plan, f.x), full, 2);
+    }
+    plan_set_weight(f.plan, loss, 0.5f);
+    assert_int_equal(plan_backward(f.plan), WARD_OK);
+    assert_near("gradient at half the weight", plan_input_gradient(f.plan, f.x), half, 2);
+    assert_near("loss", plan_output(f.plan, loss), &(const float){5}, 1);
+    assert_near("gradient of what no loss depends on", plan_input_gradient(f.plan, unused),
+                (const float[]){0, 0}, 2);
+    teardown(&f);
+}
+
+static void test_gradients_follow_the_weights_of_the_losses(void **state)
+{
+    (void)state;
+    on_every_device(follows_loss_weights);
+}
+
+/* ---- parameters ---- */
+
+static void gives_parameters_back(const char *device)
+{
+    float in[10 * 3 * 3 * 3], out[10 * 3 * 3 * 3];
+    struct plan_packed packed;
+    struct fixture f;
+
+    struct conv_config config = {.name = "a", .channels = 10, .kernel = 3, .stride = 1,
+                                 .padding = 1};
+    int y;
+
+    setup(&f, device, (struct dims){1, 3, 8, 8});
+    y = graph_conv(&f.graph, f.x, &config);
+    config.name = "b";
+    config.channels = 3;
+    config.is_frozen = true;
+    graph_squared_distance(&f.graph, f.x, graph_conv(&f.graph, y, &config), 1);
+    f.options.gradients = PLAN_GRAD_PARAMS;
+    compile(&f);
+    for (size_t p = 0; p < 2; p++) {
+        for (size_t i = 0; i < sizeof in / sizeof in[0]; i++)
+            in[i] = (float)(i + p * 1000);
+        assert_int_equal(plan_load(f.plan, p, PLAN_VALUE, in), WARD_OK);
+        assert_int_equal(plan_store(f.plan, p, PLAN_VALUE, out), WARD_OK);
+        assert_memory_equal(in, out, sizeof in);
+    }
+    assert_int_equal(plan_store(f.plan, 0, PLAN_VELOCITY, out), WARD_OK);
+    assert_true(out[0] == 0 && out[269] == 0);
+    assert_int_equal(plan_load(f.plan, 0, PLAN_VELOCITY, in), WARD_OK);
+    assert_int_equal(plan_store(f.plan, 0, PLAN_VELOCITY, out), WARD_OK);
+    assert_memory_equal(in, out, sizeof in);
+    packed = plan_packed(f.plan, 0);
+    assert_true(packed.value && packed.gradient && packed.velocity && packed.len >= 270);
+    packed = plan_packed(f.plan, 1);
+    assert_null(packed.gradient);
+    assert_true(plan_memory(f.plan) >= 2 * 270 * sizeof(float));
+    teardown(&f);
+}
+
+static void test_parameters_come_back_as_they_went_in(void **state)
+{
+    (void)state;
+    on_every_device(gives_parameters_back);
+}
+
+static ward_status compile_something(void *context)
+{
+    const struct fixture *f = context;
+    struct plan *plan = NULL;
+    ward_status st = plan_compile(&plan, f->device, &f->graph, &f->options);
+
+    plan_free(plan);
+    return st;
+}
+
+static void survives_failing_allocations(const char *device)
+{
+    struct fixture f;
+    int x;
+
+    setup(&f, device, (struct dims){2, 3, 8, 8});
+    x = graph_conv(&f.graph, f.x, &(struct conv_config){.name = "c", .channels = 16, .kernel = 3,
+                                                        .stride = 1, .padding = 1});
+    x = graph_relu(&f.graph, graph_batch_norm(&f.graph, x, "bn", true, false));
+    x = graph_dropout(&f.graph, graph_dense(&f.graph, x, "fc", 10, false), 0.5f);
+    graph_cross_entropy(&f.graph, x, graph_labels(&f.graph, 2), 0, 2, 1);
+    f.options.gradients = PLAN_GRAD_PARAMS | PLAN_GRAD_INPUTS;
+    f.options.bn = BN_BATCH;
+    f.options.has_dropout = f.options.is_secret = true;
+    keep(&f, x);
+    assert_true(assert_survives_failing_allocations(compile_something, &f) > 0);
+    teardown(&f);
+}
+
+static void test_running_out_of_memory_is_reported(void **state)
+{
+    (void)state;
+    on_every_device(survives_failing_allocations);
+    plan_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_unknown_device_is_refused_by_name),
+        cmocka_unit_test(test_listed_devices_open_and_tell_about_themselves),
+        cmocka_unit_test(test_a_label_out_of_range_is_refused_with_its_row),
+        cmocka_unit_test(test_gradients_of_nothing_are_refused),
+        cmocka_unit_test(test_batch_norm_by_one_value_is_refused),
+        cmocka_unit_test(test_training_moves_running_statistics_as_pytorch_does),
+        cmocka_unit_test(test_running_statistics_stay_where_the_node_or_the_mode_says_so),
+        cmocka_unit_test(test_recalibration_is_the_plain_average_over_runs),
+        cmocka_unit_test(test_dropout_masks_depend_on_seed_step_and_row_only),
+        cmocka_unit_test(test_leaky_gradients_pass_a_tenth_where_the_activation_is_flat),
+        cmocka_unit_test(test_gradients_follow_the_weights_of_the_losses),
+        cmocka_unit_test(test_parameters_come_back_as_they_went_in),
+        cmocka_unit_test(test_running_out_of_memory_is_reported),
+    };
+
+    return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
