@@ -18,6 +18,7 @@ static const char *const kind_names[OP_KIND_COUNT] = {
     [OP_RELU] = "Relu",
     [OP_LEAKY_RELU] = "LeakyRelu",
     [OP_TANH] = "Tanh",
+    [OP_CLAMP] = "Clip",
     [OP_MAX_POOL] = "MaxPool",
     [OP_GLOBAL_AVG_POOL] = "GlobalAveragePool",
     [OP_DENSE] = "Gemm",
@@ -330,6 +331,17 @@ int graph_leaky_relu(struct graph *g, int x, float slope)
 int graph_tanh(struct graph *g, int x)
 {
     return append_like(g, desc_make(OP_TANH, x, -1));
+}
+
+int graph_clamp(struct graph *g, int x, float low, float high)
+{
+    struct op_desc desc = desc_make(OP_CLAMP, x, -1);
+
+    if (!g->status && !(low < high))
+        g->status = ward_fail(WARD_ERR_ARG, "cannot clamp to [%g, %g]", (double)low, (double)high);
+    desc.low = low;
+    desc.high = high;
+    return append_like(g, desc);
 }
 
 int graph_max_pool(struct graph *g, int x, size_t kernel)

@@ -1,4 +1,4 @@
-/* What is done to each element by itself: ReLU, leaky ReLU, tanh, dropout. */
+/* What is done to each element by itself: ReLU, leaky ReLU, tanh, clamp, dropout. */
 #include "compute/ref/ref.h"
 
 #include <math.h>
@@ -47,6 +47,23 @@ void ref_tanh_backward(const struct ref_op *op)
 
         op->dx[0][i] += (float)((1 - y * y) * (double)op->dy[i]);
     }
+}
+
+void ref_clamp_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->in[0]); i++) {
+        float x = op->x[0][i];
+
+        /* In this order a NaN stays one, and is noticed. */
+        op->y[i] = x < op->desc->low ? op->desc->low : x > op->desc->high ? op->desc->high : x;
+    }
+}
+
+void ref_clamp_backward(const struct ref_op *op)
+{
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        if (op->x[0][i] >= op->desc->low && op->x[0][i] <= op->desc->high)
+            op->dx[0][i] += op->dy[i];
 }
 
 /* The mask of a row depends on (seed, step, node, row) only: one draw an element, in order. */
