@@ -71,7 +71,7 @@ static void touch(struct cpu_plan *p, int buffer, unsigned time)
 static void values_init(struct compiler *c)
 {
     struct cpu_plan *p = c->plan;
-    size_t lanes = p->kernels->lanes;
+    size_t lanes = dnn_block(p->dnn);
 
     for (size_t i = 0; i < c->graph->node_count; i++) {
         struct value *v = &p->values[i];

@@ -121,10 +121,11 @@ static ward_status bind_values(struct cpu_plan *p)
     return st;
 }
 
-/* The first use of a parameter writes its gradient, a further one a buffer that is then added. */
+/* The first use of a parameter in the backward pass (so the last one in the forward pass) writes its
+ * gradient, a further one a buffer that is then added. */
 static ward_status bind_gradients(struct cpu_plan *p)
 {
-    for (size_t i = 0; i < p->step_count; i++)
+    for (size_t i = p->step_count; i-- > 0;)
         for (int k = 0; k < OP_MAX_PARAMS && p->steps[i].has_backward; k++) {
             int at = p->steps[i].desc->param[k];
 

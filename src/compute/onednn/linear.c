@@ -48,12 +48,8 @@ static const char *isa_name(size_t *block)
 {
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
 
-    *block = 8;
-    if (isa >= dnnl_cpu_isa_avx512_core) {
-        *block = 16;
-        return "AVX-512";
-    }
-    return isa >= dnnl_cpu_isa_avx2 ? "AVX2" : "SSE4.1";
+    *block = isa >= dnnl_cpu_isa_avx512_core ? 16 : isa >= dnnl_cpu_isa_avx2 ? 8 : 1;
+    return *block == 16 ? "AVX-512" : *block == 8 ? "AVX2" : "SSE";
 }
 
 ward_status dnn_open(struct dnn **out)

@@ -17,7 +17,10 @@ WARD_CHECK ward_status dnn_open(struct dnn **out);
 void dnn_close(struct dnn *dnn);
 /* "oneDNN 2.6.3, AVX-512" */
 const char *dnn_describe(const struct dnn *dnn);
-/* Channels in a block of the layout that suits this processor's kernels: 16 with AVX-512, else 8. */
+/*
+ * Channels in a block of the layout that suits oneDNN's kernels on this processor: 16 with AVX-512, 8
+ * with AVX2; 1 (plain) without, as its older kernels have no blocked backward passes.
+ */
 size_t dnn_block(const struct dnn *dnn);
 
 enum dnn_pass {
