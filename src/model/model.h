@@ -22,7 +22,8 @@ struct model {
     ward_method method;
     char *data;                /* name of the data set, at most MODEL_MAX_LABEL bytes; owned */
     float low, high;           /* range of input values, low < high */
-    char **class_names;        /* net.spec.classes of them, each as `data`; owned */
+    char **class_names;        /* net.spec.classes of them, each as `data`; owned,
+                                  one block */
     char id[MODEL_ID_LEN + 1]; /* digest of all of the above but `data`, in hex */
 };
 
@@ -42,6 +43,8 @@ void model_identify(struct model *m);
 WARD_CHECK ward_status model_write(const char *path, const struct model *m);
 /* m is all zero; parameters come in the order of the architecture whatever the file's order is. */
 WARD_CHECK ward_status model_read(const char *path, struct model *m);
+/* The same from a file's bytes; messages without the file's name. */
+WARD_CHECK ward_status model_parse(const uint8_t *data, size_t len, struct model *m);
 
 /* What transform.ward says beside G. */
 struct transform_owner {
@@ -55,5 +58,8 @@ WARD_CHECK ward_status transform_file_write(const char *path, const struct trans
 /* t is all zero. */
 WARD_CHECK ward_status transform_file_read(const char *path, struct transform *t,
                                            struct transform_owner *owner);
+/* The same from a file's bytes; messages without the file's name. */
+WARD_CHECK ward_status transform_file_parse(const uint8_t *data, size_t len, struct transform *t,
+                                            struct transform_owner *owner);
 
 #endif

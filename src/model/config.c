@@ -1,0 +1,272 @@
+/* config.json: every setting of a training, to and from a struct. One table for both ways. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "model/run_dir.h"
+
+enum { MAX_CONFIG_FILE = 1 << 20, FORMAT_VERSION = 1 };
+
+static const char version_key[] = "format_version";
+
+enum kind { TEXT, METHOD, SCHEDULE, U64, SIZE, REAL, FLAG, SEED };
+
+static const struct setting {
+    const char *key;
+    enum kind kind;
+    size_t offset; /* in ward_train_config */
+} settings[] = {
+#define SETTING(kind, field) {#field, kind, offsetof(ward_train_config, field)}
+    SETTING(TEXT, data),
+    SETTING(TEXT, arch),
+    SETTING(METHOD, method),
+    SETTING(TEXT, recipe),
+    SETTING(U64, iterations),
+    SETTING(SIZE, batch),
+    SETTING(SCHEDULE, schedule),
+    SETTING(REAL, rate),
+    SETTING(U64, rate_drop_every),
+    SETTING(REAL, warmup),
+    SETTING(REAL, momentum),
+    SETTING(FLAG, nesterov),
+    SETTING(REAL, weight_decay),
+    SETTING(FLAG, decays_all),
+    SETTING(REAL, transform_rate_factor),
+    SETTING(REAL, transform_decay),
+    SETTING(REAL, alpha),
+    SETTING(REAL, beta),
+    SETTING(REAL, gamma),
+    SETTING(REAL, raw_share),
+    SETTING(FLAG, separates_bn),
+    SETTING(REAL, sigma),
+    SETTING(REAL, p),
+    SETTING(SIZE, generator_width),
+    SETTING(REAL, start),
+    SETTING(FLAG, is_clamped),
+    SETTING(SIZE, validation),
+    SETTING(U64, validate_every),
+    SETTING(U64, seed),
+    SETTING(SEED, secret_seed),
+    SETTING(REAL, checkpoint_seconds),
+#undef SETTING
+};
+
+enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+
+static const char *const schedules[] = {
+    [WARD_SCHEDULE_STEP] = "step",
+    [WARD_SCHEDULE_ONECYCLE] = "onecycle",
+};
+
+enum { SCHEDULE_COUNT = sizeof schedules / sizeof schedules[0] };
+
+/* ---- writing ---- */
+
+static json_t *seed_to_json(const uint8_t *seed)
+{
+    char text[2 * TRANSFORM_SEED_LEN + 1];
+
+    if (!seed)
+        return json_null();
+    hex_encode(seed, TRANSFORM_SEED_LEN, text);
+    return json_string(text);
+}
+
+static ward_status set_count(json_t *object, const char *key, uint64_t value)
+{
+    if (value > INT64_MAX)
+        return ward_fail(WARD_ERR_ARG, "'%s' is larger than 2^63 - 1", key);
+    return json_set(object, key, json_integer((json_int_t)value));
+}
+
+static ward_status set(json_t *object, const struct setting *s, const ward_train_config *config)
+{
+    const void *field = (const char *)config + s->offset;
+
+    switch (s->kind) {
+    case TEXT: return json_set(object, s->key, json_string(*(const char *const *)field));
+    case METHOD:
+        return json_set(object, s->key, json_string(ward_method_name(*(const ward_method *)field)));
+    case SCHEDULE:
+        return json_set(object, s->key, json_string(schedules[*(const ward_schedule *)field]));
+    case U64: return set_count(object, s->key, *(const uint64_t *)field);
+    case SIZE: return set_count(object, s->key, *(const size_t *)field);
+    case REAL: return json_set(object, s->key, json_real(*(const double *)field));
+    case FLAG: return json_set(object, s->key, json_boolean(*(const bool *)field));
+    case SEED: return json_set(object, s->key, seed_to_json(*(const uint8_t *const *)field));
+    }
+    return ward_fail(WARD_ERR_ARG, "unknown setting '%s'", s->key);
+}
+
+ward_status run_config_to_json(const ward_train_config *config, char **out)
+{
+    json_t *object = json_object();
+    ward_status st = json_set(object, version_key, json_integer(FORMAT_VERSION));
+
+    for (size_t i = 0; i < SETTING_COUNT && !st; i++)
+        st = set(object, &settings[i], config);
+    if (!st)
+        st = json_to_text(object, 2, out);
+    json_decref(object);
+    return st;
+}
+
+/* ---- reading ---- */
+
+/* The string that a pointer of values will point to. */
+static char **owner_of(struct run_config *config, const struct setting *s)
+{
+    if (s->offset == offsetof(ward_train_config, data))
+        return &config->data;
+    return s->offset == offsetof(ward_train_config, arch) ? &config->arch : &config->recipe;
+}
+
+static ward_status get_text(const json_t *object, const struct setting *s,
+                            struct run_config *config, const char **field)
+{
+    char **owner = owner_of(config, s);
+    const char *text;
+    ward_status st = json_get_string(object, s->key, &text);
+
+    if (!st)
+        st = mem_strdup(owner, text);
+    if (!st)
+        *field = *owner;
+    return st;
+}
+
+static ward_status get_method(const json_t *object, const char *key, ward_method *field)
+{
+    const char *text;
+    ward_status st = json_get_string(object, key, &text);
+
+    if (!st && ward_method_parse(text, field))
+        st = WARD_ERR_FORMAT;
+    return st;
+}
+
+static ward_status get_schedule(const json_t *object, const char *key, ward_schedule *field)
+{
+    const char *text;
+    ward_status st = json_get_string(object, key, &text);
+
+    for (int i = 0; i < SCHEDULE_COUNT && !st; i++)
+        if (strcmp(text, schedules[i]) == 0) {
+            *field = (ward_schedule)i;
+            return WARD_OK;
+        }
+    return st ? st : ward_fail(WARD_ERR_FORMAT, "'%s' is no schedule: '%.32s'", key, text);
+}
+
+static ward_status get_size(const json_t *object, const char *key, size_t *field)
+{
+    uint64_t value = 0;
+    ward_status st = json_get_u64(object, key, SIZE_MAX < INT64_MAX ? SIZE_MAX : INT64_MAX, &value);
+
+    *field = (size_t)value;
+    return st;
+}
+
+static ward_status get_seed(const json_t *object, const char *key, struct run_config *config,
+                            const uint8_t **field)
+{
+    const json_t *value = json_object_get(object, key);
+    const char *text = json_string_value(value);
+
+    if (json_is_null(value))
+        return WARD_OK;
+    if (!text || strlen(text) != 2 * TRANSFORM_SEED_LEN ||
+        !hex_decode(text, config->secret_seed, TRANSFORM_SEED_LEN))
+        return ward_fail(WARD_ERR_FORMAT, "'%s' is missing, or neither null nor %d hex digits", key,
+                         2 * TRANSFORM_SEED_LEN);
+    *field = config->secret_seed;
+    return WARD_OK;
+}
+
+static ward_status get(const json_t *object, const struct setting *s, struct run_config *config)
+{
+    void *field = (char *)&config->values + s->offset;
+
+    switch (s->kind) {
+    case TEXT: return get_text(object, s, config, field);
+    case METHOD: return get_method(object, s->key, field);
+    case SCHEDULE: return get_schedule(object, s->key, field);
+    case U64: return json_get_u64(object, s->key, INT64_MAX, field);
+    case SIZE: return get_size(object, s->key, field);
+    case REAL: return json_get_real(object, s->key, field);
+    case FLAG: return json_get_bool(object, s->key, field);
+    case SEED: return get_seed(object, s->key, config, field);
+    }
+    return ward_fail(WARD_ERR_FORMAT, "unknown setting '%s'", s->key);
+}
+
+static ward_status version_check(const json_t *object)
+{
+    uint64_t version = 0;
+    ward_status st = json_get_u64(object, version_key, INT64_MAX, &version);
+
+    if (!st && version != FORMAT_VERSION)
+        st = ward_fail(WARD_ERR_FORMAT, "settings of a version that this build cannot read");
+    return st;
+}
+
+ward_status run_config_from_json(struct run_config *config, const char *text, size_t len)
+{
+    struct run_config made = {.data = NULL};
+    json_t *object = NULL;
+    ward_status st = json_parse_object(&object, text, len);
+
+    if (st)
+        return st;
+    st = version_check(object);
+    for (size_t i = 0; i < SETTING_COUNT && !st; i++)
+        st = get(object, &settings[i], &made);
+    /* All keys were found and none occurs twice, so a larger count means an unknown one. */
+    if (!st && json_object_size(object) != SETTING_COUNT + 1)
+        st = ward_fail(WARD_ERR_FORMAT, "a setting that this build does not know");
+    if (!st) {
+        *config = made;
+        if (made.values.secret_seed)
+            config->values.secret_seed = config->secret_seed;
+        mem_wipe(&made, sizeof made);
+    }
+    run_config_release(&made);
+    json_decref(object);
+    return st;
+}
+
+void run_config_release(struct run_config *config)
+{
+    mem_free(config->data);
+    mem_free(config->arch);
+    mem_free(config->recipe);
+    mem_wipe(config, sizeof *config);
+}
+
+ward_status run_config_write(const struct run_dir *dir, const ward_train_config *config)
+{
+    char *text = NULL;
+    ward_status st = run_config_to_json(config, &text);
+
+    if (!st)
+        st = file_write(dir->config, text, strlen(text), FILE_SECRET | FILE_REPLACE);
+    if (text)
+        mem_wipe(text, strlen(text));
+    mem_free(text);
+    return st;
+}
+
+ward_status run_config_read(const struct run_dir *dir, struct run_config *config)
+{
+    uint8_t *data = NULL;
+    size_t len = 0;
+    ward_status st = file_read(dir->config, MAX_CONFIG_FILE, &data, &len);
+
+    if (st)
+        return st;
+    st = run_config_from_json(config, (const char *)data, len);
+    if (st)
+        st = ward_fail_within(st, "'%s'", dir->config);
+    mem_wipe(data, len);
+    mem_free(data);
+    return st;
+}
