@@ -72,11 +72,9 @@ int images_open_data(const struct cli *cli, const ward_run_info *info, const cha
     ward_dataset *data = NULL;
     ward_status st = ward_dataset_open(&data, spec ? spec : info->data);
 
-    if (st && !spec && st != WARD_ERR_NOMEM) {
-        cli_failed(cli, st);
-        return cli_usage(cli, "the run was trained on '%s'; say with --data where that is",
-                         info->data);
-    }
+    if (st && !spec && (st == WARD_ERR_ARG || st == WARD_ERR_IO))
+        return cli_usage(cli, "the run was trained on '%s', say with --data where it is: %s",
+                         info->data, ward_error_message());
     if (st)
         return cli_failed(cli, st);
     d = ward_dataset_get_info(data);

@@ -1,0 +1,264 @@
+# Training from the command line: what it writes, what it refuses, and that stopping changes nothing.
+
+bats_require_minimum_version 1.5.0
+load cli_helper
+
+setup_file() {
+    export IMAGES=$BATS_FILE_TMPDIR/images SEED=$BATS_FILE_TMPDIR/seed DONE=$BATS_FILE_TMPDIR/done
+    umask 022
+    images folder "$IMAGES" 3 24 8
+    printf 'ab%.0s' {1..32} >"$SEED"
+    small_training "$DONE" --secret-seed "$SEED"
+}
+
+setup() {
+    RUN=$BATS_TEST_TMPDIR/run
+}
+
+same_result() {
+    local file
+    for file in model.safetensors transform.ward; do
+        cmp "$1/$file" "$2/$file"
+    done
+}
+
+@test "a finished run has its files, secret ones with mode 0600, and no checkpoint" {
+    for file in transform.ward config.json; do
+        [ "$(mode "$DONE/$file")" = 600 ] || { echo "$file has mode $(mode "$DONE/$file")"; false; }
+    done
+    [ "$(mode "$DONE/model.safetensors")" = 644 ]
+    [ -s "$DONE/metrics.jsonl" ]
+    [ ! -e "$DONE/checkpoint.ward" ]
+    others=$(find "$DONE" -type f ! -name model.safetensors ! -name transform.ward \
+        ! -name config.json ! -name metrics.jsonl ! -name .lock)
+    [ -z "$others" ] || { echo "left behind: $others"; false; }
+}
+
+@test "every line of metrics.jsonl is an object" {
+    /usr/bin/python3 -c 'import json, sys
+assert all(isinstance(json.loads(line), dict) for line in open(sys.argv[1]))' "$DONE/metrics.jsonl"
+}
+
+@test "the result goes to stdout, progress to stderr, and -q leaves only the result" {
+    run -0 --separate-stderr small_training "$RUN"
+    [[ $output == *"$RUN: 40 iterations"*"next: ward eval $RUN"* ]] || { echo "$output"; false; }
+    [ -z "$stderr" ] || { echo "with -q: $stderr"; false; }
+}
+
+@test "--json prints one object" {
+    small_training "$RUN" --json >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['iterations']")" = 40 ]
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['run']")" = "$RUN" ]
+    [ "$(json "$BATS_TEST_TMPDIR/json" "sorted(d)")" = \
+        "['accuracy', 'iterations', 'loss', 'run', 'seconds', 'validation']" ]
+}
+
+@test "the same seeds give the same bytes" {
+    small_training "$RUN" --secret-seed "$SEED"
+    same_result "$RUN" "$DONE"
+}
+
+@test "a secret seed may be bytes or digits" {
+    printf '\xab%.0s' {1..32} | small_training "$RUN" --secret-seed -
+    same_result "$RUN" "$DONE"
+}
+
+@test "another secret seed gives another transform and another network" {
+    printf 'ac%.0s' {1..32} | small_training "$RUN" --secret-seed -
+    run ! cmp -s "$RUN/transform.ward" "$DONE/transform.ward"
+    run ! cmp -s "$RUN/model.safetensors" "$DONE/model.safetensors"
+}
+
+@test "without a secret seed two trainings share no transform" {
+    small_training "$RUN"
+    small_training "$RUN.2"
+    run ! cmp -s "$RUN/transform.ward" "$RUN.2/transform.ward"
+}
+
+@test "the public file says nothing of a seed" {
+    small_training "$RUN" --seed 987654321 --secret-seed "$SEED"
+    run ! grep -qa 987654321 "$RUN/model.safetensors"
+    run ! grep -qai abababababab "$RUN/model.safetensors"
+    run ! grep -qai seed "$RUN/model.safetensors"
+}
+
+@test "a run is not overwritten without --force" {
+    cp -a "$DONE" "$RUN"
+    run --separate-stderr small_training "$RUN"
+    fails_with 1 "$RUN"
+    same_result "$RUN" "$DONE"
+    small_training "$RUN" --force --iterations 20
+    run ! cmp -s "$RUN/model.safetensors" "$DONE/model.safetensors"
+}
+
+@test "resuming with other settings, or nothing, is refused" {
+    cp -a "$DONE" "$RUN"
+    run --separate-stderr small_training "$RUN" --resume --seed 99
+    fails_with 2
+    same_result "$RUN" "$DONE"
+    run --separate-stderr "$WARD" train --resume --out "$BATS_TEST_TMPDIR/none"
+    [ "$status" -ne 0 ]
+    [[ $stderr == *none* ]]
+    [ ! -e "$BATS_TEST_TMPDIR/none" ]
+}
+
+@test "resuming a finished run changes nothing" {
+    cp -a "$DONE" "$RUN"
+    "$WARD" train --resume --out "$RUN" -q
+    same_result "$RUN" "$DONE"
+}
+
+long_training() {
+    small_training "$1" --iterations "$ITERATIONS" --secret-seed "$SEED" \
+        --checkpoint-seconds 0.05 "${@:2}"
+}
+
+ITERATIONS=400
+
+@test "SIGTERM and SIGINT stop with a checkpoint; resumed, the bytes are the same" {
+    long_training "$RUN.whole"
+    for signal in TERM INT; do
+        # A shell starts background jobs with SIGINT ignored; Python does not.
+        run --separate-stderr /usr/bin/python3 - "$signal" "$RUN" "$WARD" train --data "$IMAGES" \
+            --arch simple-cnn --method generator --recipe demo --batch 8 --validation 0 \
+            --iterations "$ITERATIONS" --secret-seed "$SEED" --checkpoint-seconds 0.05 \
+            --threads 1 -q --force --out "$RUN" <<'END'
+import os, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[3:])
+while p.poll() is None and not os.path.exists(sys.argv[2] + '/checkpoint.ward'):
+    time.sleep(0.002)
+p.send_signal(getattr(signal, 'SIG' + sys.argv[1]))
+sys.exit(p.wait())
+END
+        fails_with 1 "stopped" "ward train --resume --out $RUN"
+        [ "$(mode "$RUN/checkpoint.ward")" = 600 ]
+        [ ! -e "$RUN/model.safetensors" ]
+        run --separate-stderr "$WARD" eval "$RUN"
+        fails_with 1 "$RUN"
+        "$WARD" train --resume --out "$RUN" --threads 1 -q
+        same_result "$RUN" "$RUN.whole"
+    done
+}
+
+@test "killed at random moments and resumed, the bytes are the same and no file is unreadable" {
+    long_training "$RUN.whole"
+    /usr/bin/python3 - "$RUN" "$WARD" train --data "$IMAGES" --arch simple-cnn \
+        --method generator --recipe demo --batch 8 --validation 0 --iterations "$ITERATIONS" \
+        --secret-seed "$SEED" --checkpoint-seconds 0.05 --threads 1 -q --resume --out "$RUN" <<'END'
+import os, random, subprocess, sys, time
+draw, kills = random.Random(20), 0
+for attempt in range(60):
+    p = subprocess.Popen(sys.argv[2:], stderr=subprocess.PIPE, text=True)
+    time.sleep(draw.uniform(0.02, 0.5))
+    p.kill()
+    code, said = p.wait(), p.stderr.read()
+    if code == 0:
+        break
+    assert code == -9, f'attempt {attempt}: exit {code}: {said}'
+    kills += 1
+    if kills == 8:
+        break
+print(f'{kills} kills')
+assert kills >= 3, 'the training was over before it could be killed'
+END
+    long_training "$RUN" --resume
+    same_result "$RUN" "$RUN.whole"
+    left=$(find "$RUN" -type f ! -name model.safetensors ! -name transform.ward \
+        ! -name config.json ! -name metrics.jsonl ! -name .lock)
+    [ -z "$left" ] || { echo "left behind: $left"; false; }
+}
+
+@test "two trainings do not share a directory" {
+    /usr/bin/python3 - "$RUN" "$WARD" train --data "$IMAGES" --arch simple-cnn --method generator \
+        --recipe demo --batch 8 --validation 0 --iterations 100000 --checkpoint-seconds 0.05 \
+        --threads 1 -q --resume --out "$RUN" <<'END'
+import os, subprocess, sys, time
+first = subprocess.Popen(sys.argv[2:], stderr=subprocess.DEVNULL)
+while first.poll() is None and not os.path.exists(sys.argv[1] + '/checkpoint.ward'):
+    time.sleep(0.01)
+second = subprocess.run(sys.argv[2:], stderr=subprocess.PIPE, text=True)
+alive = first.poll() is None
+first.kill()
+first.wait()
+assert alive, 'the first one did not survive'
+assert second.returncode == 1 and len(second.stderr.splitlines()) == 1, second
+assert sys.argv[1] in second.stderr, second.stderr
+END
+}
+
+@test "a damaged checkpoint is recognised and named" {
+    /usr/bin/python3 - "$RUN" "$WARD" train --data "$IMAGES" --arch simple-cnn --method generator \
+        --recipe demo --batch 8 --validation 0 --iterations 100000 --checkpoint-seconds 0.05 \
+        --threads 1 -q --out "$RUN" <<'END'
+import os, subprocess, sys, time
+path = sys.argv[1] + '/checkpoint.ward'
+p = subprocess.Popen(sys.argv[2:])
+while p.poll() is None and not os.path.exists(path):
+    time.sleep(0.01)
+p.kill()
+p.wait()
+with open(path, 'r+b') as file:
+    file.seek(os.path.getsize(path) // 2)
+    byte = file.read(1)
+    file.seek(-1, 1)
+    file.write(bytes([byte[0] ^ 1]))
+END
+    run --separate-stderr "$WARD" train --resume --out "$RUN" -q
+    fails_with 1 "checkpoint.ward"
+}
+
+@test "a full disk fails with one line, leaves no half-written file, and can be resumed" {
+    long_training "$RUN.whole"
+    # Files may not grow beyond 256 KiB: the same error path as a full disk, without a mount.
+    run --separate-stderr bash -c '
+        trap "" XFSZ
+        ulimit -f 256
+        exec "$@"' - "$WARD" train --data "$IMAGES" --arch simple-cnn --method generator \
+        --recipe demo --batch 8 --validation 0 --iterations "$ITERATIONS" --secret-seed "$SEED" \
+        --checkpoint-seconds 0.05 --threads 1 -q --out "$RUN"
+    fails_with 1 "$RUN"
+    left=$(find "$RUN" -type f ! -name config.json ! -name metrics.jsonl ! -name .lock)
+    [ -z "$left" ] || { echo "left behind: $left"; false; }
+    long_training "$RUN" --resume
+    same_result "$RUN" "$RUN.whole"
+}
+
+@test "an output that cannot be made is named" {
+    touch "$BATS_TEST_TMPDIR/file"
+    run --separate-stderr small_training "$BATS_TEST_TMPDIR/file/run"
+    fails_with 1 "$BATS_TEST_TMPDIR/file"
+}
+
+@test "a loss that is not finite stops with a message and status 1" {
+    run --separate-stderr small_training "$RUN" --rate 1e30 --iterations 400
+    fails_with 1 "finite"
+    [ ! -e "$RUN/model.safetensors" ]
+}
+
+@test "damaged data files are named, and nothing is written" {
+    data=$BATS_TEST_TMPDIR/idx
+    mkdir "$data"
+    for damage in empty magic truncated; do
+        case $damage in
+        empty) : >"$data/train-images-idx3-ubyte" ;;
+        magic) head -c 100 /dev/zero >"$data/train-images-idx3-ubyte" ;;
+        truncated) printf '\0\0\x08\x03\0\0\0\x05\0\0\0\x1c\0\0\0\x1c123' >"$data/train-images-idx3-ubyte" ;;
+        esac
+        printf '\0\0\x08\x01\0\0\0\x05\0\0\0\0\0' >"$data/train-labels-idx1-ubyte"
+        cp "$data/train-images-idx3-ubyte" "$data/t10k-images-idx3-ubyte"
+        cp "$data/train-labels-idx1-ubyte" "$data/t10k-labels-idx1-ubyte"
+        run --separate-stderr "$WARD" train --data "$data" --arch simple-cnn --method fixed \
+            --out "$RUN"
+        fails_with 1 "images-idx3-ubyte"
+        [ ! -e "$RUN" ]
+    done
+}
+
+@test "baseline, fixed and learned train, too; resnet8 as well" {
+    for method in baseline fixed learned; do
+        small_training "$RUN.$method" --method $method
+        [ -e "$RUN.$method/model.safetensors" ]
+    done
+    [ ! -e "$RUN.baseline/transform.ward" ]
+    small_training "$RUN.resnet" --arch resnet8 --iterations 5
+}
