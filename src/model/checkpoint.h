@@ -11,8 +11,8 @@
 
 struct checkpoint {
     struct net net;
-    struct tensor_list velocity;           /* see net_velocities() */
-    bool has_transform;                    /* false for a baseline: the next three are zero */
+    struct tensor_list velocity; /* see net_velocities() */
+    bool has_transform;          /* false for a baseline: the next three are zero */
     struct transform transform;
     struct tensor_list transform_velocity; /* see transform_velocities() */
     bool is_reproducible;                  /* see struct transform_owner */

@@ -15,7 +15,10 @@ static const struct setting {
     enum kind kind;
     size_t offset; /* in ward_train_config */
 } settings[] = {
-#define SETTING(kind, field) {#field, kind, offsetof(ward_train_config, field)}
+#define SETTING(kind, field)                             \
+    {                                                    \
+#field, kind, offsetof(ward_train_config, field) \
+    }
     SETTING(TEXT, data),
     SETTING(TEXT, arch),
     SETTING(METHOD, method),

@@ -72,6 +72,18 @@ ward_status model_describe(struct model *m, const char *data, float low, float h
     return WARD_OK;
 }
 
+json_t *model_class_names(const struct model *m)
+{
+    json_t *array = json_array();
+
+    for (size_t k = 0; k < m->net.spec.classes; k++)
+        if (json_array_append_new(array, json_string(m->class_names[k])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
 void model_release(struct model *m)
 {
     mem_free(m->class_names);
@@ -136,8 +148,8 @@ void model_identify(struct model *m)
 static ward_status set_text(json_t *metadata, const char *key, json_t *array)
 {
     char *text = NULL;
-    ward_status st = array ? json_to_text(array, 0, &text)
-                           : ward_fail(WARD_ERR_NOMEM, "cannot store '%s'", key);
+    ward_status st =
+        array ? json_to_text(array, 0, &text) : ward_fail(WARD_ERR_NOMEM, "cannot store '%s'", key);
 
     if (!st)
         st = json_set(metadata, key, json_string(text));
@@ -146,24 +158,15 @@ static ward_status set_text(json_t *metadata, const char *key, json_t *array)
     return st;
 }
 
-static json_t *class_names_to_json(const struct model *m)
-{
-    json_t *array = json_array();
-
-    for (size_t k = 0; k < m->net.spec.classes; k++)
-        if (json_array_append_new(array, json_string(m->class_names[k])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
-}
-
 static ward_status describe_strings(json_t *metadata, const struct model *m)
 {
     const char *const strings[][2] = {
-        {"format", format_name},           {"format_version", format_version},
-        {"ward_version", WARD_VERSION},    {"architecture", m->net.spec.arch},
-        {"method", ward_method_name(m->method)}, {"data", m->data},
+        {"format", format_name},
+        {"format_version", format_version},
+        {"ward_version", WARD_VERSION},
+        {"architecture", m->net.spec.arch},
+        {"method", ward_method_name(m->method)},
+        {"data", m->data},
         {"model_id", m->id},
     };
     ward_status st = WARD_OK;
@@ -184,9 +187,10 @@ static ward_status metadata_new(const struct model *m, json_t **out)
                       json_pack("[I, I, I]", (json_int_t)spec->channels, (json_int_t)spec->height,
                                 (json_int_t)spec->width));
     if (!st)
-        st = set_text(metadata, "input_range", json_pack("[f, f]", (double)m->low, (double)m->high));
+        st =
+            set_text(metadata, "input_range", json_pack("[f, f]", (double)m->low, (double)m->high));
     if (!st)
-        st = set_text(metadata, "class_names", class_names_to_json(m));
+        st = set_text(metadata, "class_names", model_class_names(m));
     if (st)
         json_decref(metadata);
     else
@@ -352,7 +356,8 @@ static ward_status check_id(const json_t *metadata, struct model *m)
         return st;
     model_identify(m);
     if (strcmp(id, m->id) != 0)
-        st = ward_fail(WARD_ERR_FORMAT, "altered or damaged: its contents do not have its model_id");
+        st = ward_fail(WARD_ERR_FORMAT,
+                       "altered or damaged: its model_id is not that of its contents");
     return st;
 }
 

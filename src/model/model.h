@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "base/json.h"
 #include "nn/net.h"
 #include "protect/transform.h"
 #include "ward/method.h"
@@ -30,6 +31,8 @@ struct model {
 /* Fill data and class_names with copies and low, high; the rest of m is left alone. */
 WARD_CHECK ward_status model_describe(struct model *m, const char *data, float low, float high,
                                       const char *const *class_names, size_t classes);
+/* The class names as an array, owned: json_decref(); NULL if out of memory, as jansson says it. */
+json_t *model_class_names(const struct model *m);
 /* All zero is fine. */
 void model_release(struct model *m);
 

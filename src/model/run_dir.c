@@ -15,7 +15,7 @@ ward_status run_dir_init(struct run_dir *dir, const char *path)
         char **out;
         const char *name;
     } files[] = {
-        {&made.model, "model.safetensors"}, {&made.transform, "transform.ward"},
+        {&made.model, "model.safetensors"},    {&made.transform, "transform.ward"},
         {&made.checkpoint, "checkpoint.ward"}, {&made.metrics, "metrics.jsonl"},
         {&made.config, "config.json"},
     };
@@ -43,8 +43,8 @@ void run_dir_release(struct run_dir *dir)
 
 bool run_dir_is_used(const struct run_dir *dir)
 {
-    return file_exists(dir->model) || file_exists(dir->transform) ||
-           file_exists(dir->checkpoint) || file_exists(dir->metrics) || file_exists(dir->config);
+    return file_exists(dir->model) || file_exists(dir->transform) || file_exists(dir->checkpoint) ||
+           file_exists(dir->metrics) || file_exists(dir->config);
 }
 
 bool run_dir_is_complete(const struct run_dir *dir)

@@ -44,8 +44,9 @@ struct run_config {
 /* Every setting as an indented JSON text, owned: mem_free(). Secret if a secret seed is in it. */
 WARD_CHECK ward_status run_config_to_json(const ward_train_config *config, char **out);
 /*
- * The other way; exact for every value. values points into *config, which must not be moved. Keys that are missing, unknown, or of the wrong type are
- * WARD_ERR_FORMAT; whether the values make sense together is the trainer's to check.
+ * The other way; exact for every value. values points into *config, which must not be moved. Keys
+ * that are missing, unknown, or of the wrong type are WARD_ERR_FORMAT; whether the values make
+ * sense together is the trainer's to check.
  */
 WARD_CHECK ward_status run_config_from_json(struct run_config *config, const char *text,
                                             size_t len);

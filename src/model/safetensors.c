@@ -144,14 +144,15 @@ static ward_status shape_parse(const char *name, const json_t *json, struct shap
     struct shape shape = shape_make(0, 1, 1, 1, 1);
 
     if (!json_is_array(json) || rank > TENSOR_MAX_RANK)
-        return ward_fail(WARD_ERR_FORMAT, "tensor '%s': 'shape' is not an array of up to %d numbers",
-                         name, TENSOR_MAX_RANK);
+        return ward_fail(WARD_ERR_FORMAT,
+                         "tensor '%s': 'shape' is not an array of up to %d numbers", name,
+                         TENSOR_MAX_RANK);
     for (size_t i = 0; i < rank; i++) {
         const json_t *dim = json_array_get(json, i);
 
         if (!json_is_integer(dim) || json_integer_value(dim) < 1)
-            return ward_fail(WARD_ERR_FORMAT, "tensor '%s': a dimension is not a whole number from 1",
-                             name);
+            return ward_fail(WARD_ERR_FORMAT,
+                             "tensor '%s': a dimension is not a whole number from 1", name);
         if (!mul_size(product, (size_t)json_integer_value(dim), &product))
             return ward_fail(WARD_ERR_FORMAT, "tensor '%s' is impossibly large", name);
         shape.dim[i] = (size_t)json_integer_value(dim);
@@ -191,7 +192,8 @@ static ward_status entry_parse(const char *name, const json_t *json, size_t data
     e->name = name;
     if (!json_is_object(json) || json_object_size(json) != 3 || !dtype)
         return ward_fail(WARD_ERR_FORMAT,
-                         "tensor '%s' is not described by 'dtype', 'shape' and 'data_offsets'", name);
+                         "tensor '%s' is not described by 'dtype', 'shape' and 'data_offsets'",
+                         name);
     if (strcmp(dtype, "F32") != 0)
         return ward_fail(WARD_ERR_FORMAT, "tensor '%s' is of type '%.8s', not 'F32'", name, dtype);
     st = shape_parse(name, json_object_get(json, "shape"), &e->shape, &len);
@@ -210,7 +212,8 @@ static int compare_begin(const void *a, const void *b)
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* That the sorted entries follow each other from 0 to data_len bounds all that will be allocated. */
+/* That the sorted entries follow each other from 0 to data_len bounds all that will be allocated.
+ */
 static ward_status entries_check(const struct entry *entries, size_t count, size_t data_len)
 {
     size_t at = 0;

@@ -16,12 +16,12 @@
 enum {
     SAFETENSORS_MAX_HEADER = 1 << 22, /* bytes */
     SAFETENSORS_MAX_TENSORS = 16384,
-    SAFETENSORS_MAX_FILE = 1 << 30    /* bytes; what readers of whole files pass to file_read() */
+    SAFETENSORS_MAX_FILE = 1 << 30 /* bytes; what readers of whole files pass to file_read() */
 };
 
 /* Some tensors, written under prefix + their names. */
 struct safetensors_part {
-    const char *prefix; /* "" for none */
+    const char *prefix;             /* "" for none */
     const struct tensor_list *list; /* borrowed */
 };
 

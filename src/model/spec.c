@@ -9,8 +9,8 @@ ward_status spec_shape_check(size_t channels, size_t height, size_t width)
 {
     if (channels < 1 || channels > MAX_CHANNELS || height < 1 || height > MAX_SIDE || width < 1 ||
         width > MAX_SIDE || channels * height * width > MAX_PIXELS)
-        return ward_fail(WARD_ERR_FORMAT, "images of %zu x %zu x %zu are too large", channels, height,
-                         width);
+        return ward_fail(WARD_ERR_FORMAT, "images of %zu x %zu x %zu are too large", channels,
+                         height, width);
     return WARD_OK;
 }
 

@@ -1,0 +1,95 @@
+/* Opening a run: F, and G if it is there and belongs to F. */
+#include "model/run.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "model/run_dir.h"
+
+static bool transform_fits(const struct ward_run *run)
+{
+    const struct transform_spec *t = &run->transform.spec;
+    const struct net_spec *n = &run->model.net.spec;
+
+    return t->method == run->model.method && t->channels == n->channels && t->height == n->height &&
+           t->width == n->width && t->low == run->model.low && t->high == run->model.high;
+}
+
+static ward_status open_transform(struct ward_run *run, const char *path)
+{
+    ward_status st = transform_file_read(path, &run->transform, &run->owner);
+
+    if (st)
+        return st;
+    run->has_transform = true;
+    if (strcmp(run->owner.model_id, run->model.id) != 0 || !transform_fits(run))
+        return ward_fail(WARD_ERR_FORMAT, "'%s' belongs to another model", path);
+    return WARD_OK;
+}
+
+static ward_status open_directory(struct ward_run *run, const char *path)
+{
+    struct run_dir dir = {.path = NULL};
+    ward_status st = run_dir_init(&dir, path);
+
+    if (st)
+        return st;
+    if (!file_exists(dir.model) && file_exists(dir.checkpoint))
+        st = ward_fail(WARD_ERR_IO, "'%s' holds a training that is not complete: resume it first",
+                       path);
+    else
+        st = model_read(dir.model, &run->model);
+    if (!st && run->model.method != WARD_METHOD_BASELINE && file_exists(dir.transform))
+        st = open_transform(run, dir.transform);
+    run_dir_release(&dir);
+    return st;
+}
+
+ward_status ward_run_open(ward_run **out, const char *path)
+{
+    struct ward_run *run = NULL;
+    ward_status st = mem_new(&run, 1, sizeof *run);
+
+    if (st)
+        return st;
+    if (file_is_directory(path))
+        st = open_directory(run, path);
+    else
+        st = model_read(path, &run->model);
+    if (st)
+        ward_run_close(run);
+    else
+        *out = run;
+    return st;
+}
+
+void ward_run_close(ward_run *run)
+{
+    if (!run)
+        return;
+    transform_release(&run->transform);
+    model_release(&run->model);
+    mem_free(run);
+}
+
+void ward_run_describe(const ward_run *run, ward_run_info *info)
+{
+    const struct net_spec *spec = &run->model.net.spec;
+
+    *info = (ward_run_info){
+        .arch = spec->arch,
+        .method = run->model.method,
+        .data = run->model.data,
+        .channels = spec->channels,
+        .height = spec->height,
+        .width = spec->width,
+        .low = run->model.low,
+        .high = run->model.high,
+        .classes = spec->classes,
+        .class_names = (const char *const *)run->model.class_names,
+        .model_id = run->model.id,
+        .has_transform = run->has_transform,
+        .is_reproducible = run->has_transform && run->owner.is_reproducible,
+    };
+}

@@ -1,0 +1,33 @@
+/* An opened run and its sessions: ward/run.h from the inside. */
+#ifndef MODEL_RUN_H
+#define MODEL_RUN_H
+
+#include "model/model.h"
+#include "ward/run.h"
+
+struct ward_run {
+    struct model model;
+    bool has_transform;
+    struct transform transform; /* all zero without */
+    struct transform_owner owner;
+};
+
+/* Which function of an image a session computes. */
+enum pass {
+    PASS_RAW,        /* F(x) */
+    PASS_AUTHORISED, /* F(G(x)) */
+    PASS_TRANSFORM,  /* G(x) */
+    PASS_COUNT
+};
+
+/* Values of one result: classes, or an image's. */
+size_t session_result_len(const struct ward_session *session, enum pass pass);
+
+/*
+ * y = pass(x) for n images of any number; y may be x where they are of one size. WARD_ERR_ARG if
+ * the pass needs G and there is none, WARD_ERR_NUMERIC if a value is not finite.
+ */
+WARD_CHECK ward_status session_run(struct ward_session *session, enum pass pass, size_t n,
+                                   const float *x, float *y);
+
+#endif
