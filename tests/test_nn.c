@@ -1,0 +1,488 @@
+/* Networks as graphs, their initial values, and the optimiser against a plain reference. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "nn/net.h"
+#include "nn/sgd.h"
+#include "ward/device.h"
+
+static struct net_spec spec_of(const char *arch, size_t c, size_t h, size_t w, size_t k)
+{
+    struct net_spec spec = {.channels = c, .height = h, .width = w, .classes = k};
+
+    snprintf(spec.arch, sizeof spec.arch, "%s", arch);
+    return spec;
+}
+
+static struct net net_of(const char *arch, size_t c, size_t h, size_t w, size_t k, uint64_t seed)
+{
+    struct net_spec spec = spec_of(arch, c, h, w, k);
+    struct net net = {0};
+    ward_status st = net_init(&net, &spec, seed);
+
+    if (st)
+        fail_msg("%s on %zux%zux%zu: %s", arch, c, h, w, ward_error_message());
+    return net;
+}
+
+static int is_buffer_name(const char *name)
+{
+    return strstr(name, ".running_") != NULL;
+}
+
+static size_t value_count(const struct net *net, int of_buffers)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < net->params.count; i++)
+        if (is_buffer_name(net->params.items[i].name) == of_buffers)
+            count += shape_count(&net->params.items[i].shape);
+    return count;
+}
+
+static void check_shape(const struct net *net, const char *name, struct shape expected)
+{
+    const struct tensor *t = tensor_list_find(&net->params, name);
+
+    if (!t)
+        fail_msg("no parameter %s", name);
+    if (!shape_equal(&t->shape, &expected))
+        fail_msg("%s: rank %u, %zu x %zu x %zu x %zu", name, t->shape.rank, t->shape.dim[0],
+                 t->shape.dim[1], t->shape.dim[2], t->shape.dim[3]);
+}
+
+static void simple_cnn_has_the_sizes_of_the_papers_table(void **state)
+{
+    static const char *const names[] = {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias",
+                                        "fc1.weight",   "fc1.bias",   "fc2.weight",   "fc2.bias"};
+    struct net net = net_of("simple-cnn", 1, 28, 28, 10, 1);
+
+    (void)state;
+    assert_int_equal(net.params.count, 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_string_equal(net.params.items[i].name, names[i]);
+    check_shape(&net, "conv1.weight", shape_make(4, 32, 1, 3, 3));
+    check_shape(&net, "conv2.weight", shape_make(4, 64, 32, 3, 3));
+    check_shape(&net, "fc1.weight", shape_make(2, 1024, 64 * 7 * 7, 1, 1));
+    check_shape(&net, "fc2.weight", shape_make(2, 10, 1024, 1, 1));
+    assert_int_equal(value_count(&net, 0), 320 + 18496 + 3212288 + 10250);
+    net_release(&net);
+}
+
+static void resnet20_has_the_parameters_of_its_definition(void **state)
+{
+    struct net net = net_of("resnet20", 3, 28, 28, 10, 1);
+    /* Convolutions of the stem and the three stages, scale and shift of 19 batch norms, fc. */
+    size_t conv = 9 * (3 * 16 + 6 * 16 * 16 + 16 * 32 + 5 * 32 * 32 + 32 * 64 + 5 * 64 * 64);
+    size_t norm = 2 * (7 * 16 + 6 * 32 + 6 * 64);
+
+    (void)state;
+    assert_int_equal(value_count(&net, 0), conv + norm + 64 * 10 + 10);
+    assert_int_equal(value_count(&net, 0), 269722);
+    assert_int_equal(value_count(&net, 1), norm);
+    assert_int_equal(net.params.count, 19 + 19 * 4 + 2);
+    check_shape(&net, "conv1.weight", shape_make(4, 16, 3, 3, 3));
+    check_shape(&net, "bn1.running_mean", shape_make(1, 16, 1, 1, 1));
+    check_shape(&net, "layer1.0.conv1.weight", shape_make(4, 16, 16, 3, 3));
+    check_shape(&net, "layer2.0.conv1.weight", shape_make(4, 32, 16, 3, 3));
+    check_shape(&net, "layer3.2.bn2.weight", shape_make(1, 64, 1, 1, 1));
+    check_shape(&net, "fc.weight", shape_make(2, 10, 64, 1, 1));
+    net_release(&net);
+}
+
+static void resnet20_on_grey_images_costs_the_operations_of_its_definition(void **state)
+{
+    struct net_spec spec = spec_of("resnet20", 1, 28, 28, 10);
+    double stage1 = 28.0 * 28 * 9 * (16 * 1 + 6 * 16 * 16);
+    double stage2 = 14.0 * 14 * 9 * (16 * 32 + 5 * 32 * 32);
+    double stage3 = 7.0 * 7 * 9 * (32 * 64 + 5 * 64 * 64);
+    struct graph g;
+
+    (void)state;
+    graph_init(&g);
+    net_build(&spec, &g, graph_input(&g, (struct dims){1, 1, 28, 28}), (struct net_use){0});
+    assert_int_equal(graph_finish(&g), WARD_OK);
+    assert_true(graph_macs(&g) == stage1 + stage2 + stage3 + 640);
+    graph_release(&g);
+}
+
+static void every_depth_of_6n_plus_2_is_a_network_and_no_other(void **state)
+{
+    static const char *const good[] = {"resnet8", "resnet14", "resnet20", "resnet56", "resnet110"};
+    static const char *const bad[] = {"resnet",   "resnet2",  "resnet7",    "resnet21",
+                                      "resnet020", "resnet20 ", "resnet+20",  "ResNet20",
+                                      "resnet1208", "",         "simple-cnn2"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct net net = net_of(good[i], 1, 8, 8, 2, 1);
+        size_t depth = (size_t)atoi(good[i] + 6);
+
+        assert_int_equal(net.params.count, 5 * (depth - 1) + 2);
+        net_release(&net);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct net_spec spec = spec_of(bad[i], 1, 8, 8, 2);
+        struct net net = {0};
+
+        if (net_init(&net, &spec, 1) != WARD_ERR_ARG)
+            fail_msg("'%s' was accepted", bad[i]);
+        assert_null(net.params.items);
+    }
+}
+
+static void images_too_small_and_odd_class_counts_are_refused_by_name(void **state)
+{
+    static const size_t classes[] = {0, 1, 1001};
+    struct net_spec spec = spec_of("simple-cnn", 1, 3, 28, 10);
+    struct net net = {0};
+
+    (void)state;
+    assert_int_equal(net_init(&net, &spec, 1), WARD_ERR_ARG);
+    assert_non_null(strstr(ward_error_message(), "simple-cnn does not take images of 1 x 3 x 28"));
+    for (size_t i = 0; i < 3; i++) {
+        spec = spec_of("simple-cnn", 1, 28, 28, classes[i]);
+        assert_int_equal(net_init(&net, &spec, 1), WARD_ERR_ARG);
+    }
+}
+
+static void the_list_of_architectures_holds_names_that_work(void **state)
+{
+    size_t count = 0;
+
+    (void)state;
+    for (; net_arch_name(count); count++) {
+        struct net net = net_of(net_arch_name(count), 3, 8, 8, 4, 1);
+
+        net_release(&net);
+    }
+    assert_int_equal(count, 2);
+}
+
+static void equal_seeds_give_equal_values_and_others_do_not(void **state)
+{
+    struct net a = net_of("resnet8", 1, 8, 8, 3, 7), b = net_of("resnet8", 1, 8, 8, 3, 7);
+    struct net c = net_of("resnet8", 1, 8, 8, 3, 8);
+
+    (void)state;
+    for (size_t i = 0; i < a.params.count; i++) {
+        size_t len = shape_count(&a.params.items[i].shape) * sizeof(float);
+
+        assert_memory_equal(a.params.items[i].data, b.params.items[i].data, len);
+        if (a.params.items[i].shape.rank > 1)
+            assert_memory_not_equal(a.params.items[i].data, c.params.items[i].data, len);
+    }
+    net_release(&a);
+    net_release(&b);
+    net_release(&c);
+}
+
+static void initial_values_have_the_spread_that_the_header_states(void **state)
+{
+    struct net net = net_of("simple-cnn", 1, 28, 28, 10, 3);
+    const struct tensor *conv = tensor_list_find(&net.params, "conv2.weight");
+    const struct tensor *dense = tensor_list_find(&net.params, "fc1.weight");
+    double sum = 0, square = 0, high = 0;
+    size_t count = shape_count(&conv->shape);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)conv->data[i];
+        square += (double)conv->data[i] * (double)conv->data[i];
+    }
+    /* Six standard errors of 18,432 draws of N(0, 2 / 288). */
+    assert_true(fabs(sum / (double)count) < 6 * sqrt(2.0 / 288 / (double)count));
+    assert_true(fabs(square / (double)count / (2.0 / 288) - 1) < 6 * sqrt(2.0 / (double)count));
+    for (size_t i = 0; i < shape_count(&dense->shape); i++)
+        high = fmax(high, fabs((double)dense->data[i]));
+    assert_true(high <= 1 / 56.0 + 1e-7 && high > 0.999 / 56.0);
+    net_release(&net);
+}
+
+static void two_uses_of_a_network_share_their_parameters(void **state)
+{
+    struct net_spec spec = spec_of("resnet8", 1, 8, 8, 3);
+    struct graph g;
+    size_t once;
+    int x;
+
+    (void)state;
+    graph_init(&g);
+    x = graph_input(&g, (struct dims){2, 1, 8, 8});
+    net_build(&spec, &g, x, (struct net_use){.keeps_running = true});
+    once = g.param_count;
+    net_build(&spec, &g, x, (struct net_use){.keeps_running = false});
+    assert_int_equal(graph_finish(&g), WARD_OK);
+    assert_int_equal(g.param_count, once);
+    graph_release(&g);
+}
+
+/* ---- a small graph to optimise: two convolutions with a batch norm, and a dense layer ---- */
+
+enum { ROWS = 3, CLASSES = 4 };
+
+struct fixture {
+    ward_device *device;
+    struct graph graph;
+    struct plan *plan;
+    struct tensor_list values;
+    int x, labels, loss;
+};
+
+static void fixture_graph(struct fixture *f)
+{
+    struct conv_config first = {.name = "transform.a", .channels = 2, .kernel = 3, .stride = 1,
+                                .padding = 1, .has_bias = true};
+    struct conv_config second = {.name = "b", .channels = 3, .kernel = 1, .stride = 1};
+    int y;
+
+    f->x = graph_input(&f->graph, (struct dims){ROWS, 1, 4, 4});
+    f->labels = graph_labels(&f->graph, ROWS);
+    y = graph_tanh(&f->graph, graph_conv(&f->graph, f->x, &first));
+    y = graph_batch_norm(&f->graph, graph_conv(&f->graph, y, &second), "bn", true, false);
+    y = graph_dense(&f->graph, y, "fc", CLASSES, false);
+    f->loss = graph_cross_entropy(&f->graph, y, f->labels, 0, ROWS, 1.0f);
+}
+
+static void fixture_init(struct fixture *f)
+{
+    struct plan_options options = {.bn = BN_BATCH, .gradients = PLAN_GRAD_PARAMS};
+    const struct tensor_list *list = &f->values;
+
+    *f = (struct fixture){0};
+    assert_int_equal(ward_device_open(&f->device, "ref"), WARD_OK);
+    graph_init(&f->graph);
+    fixture_graph(f);
+    assert_int_equal(plan_compile(&f->plan, f->device, &f->graph, &options), WARD_OK);
+    for (size_t p = 0; p < f->graph.param_count; p++) {
+        const struct graph_param *param = &f->graph.params[p];
+        struct tensor *t;
+
+        assert_int_equal(tensor_list_add(&f->values, param->name, &param->shape, &t), WARD_OK);
+        for (size_t i = 0; i < shape_count(&param->shape); i++)
+            t->data[i] = 0.5f + 0.3f * sinf((float)(17 * p + i));
+    }
+    assert_int_equal(params_load(f->plan, &list, 1), WARD_OK);
+}
+
+static void fixture_release(struct fixture *f)
+{
+    plan_free(f->plan);
+    graph_release(&f->graph);
+    tensor_list_release(&f->values);
+    ward_device_close(f->device);
+}
+
+static void fixture_run(struct fixture *f, int step)
+{
+    for (size_t i = 0; i < ROWS * 16; i++)
+        plan_input(f->plan, f->x)[i] = cosf((float)i * 1.3f + (float)step);
+    for (size_t i = 0; i < ROWS; i++)
+        plan_labels(f->plan, f->labels)[i] = (int32_t)((i + (size_t)step) % CLASSES);
+    assert_int_equal(plan_forward(f->plan), WARD_OK);
+    assert_int_equal(plan_backward(f->plan), WARD_OK);
+}
+
+/* ---- the reference ---- */
+
+struct reference {
+    struct tensor_list value, velocity;
+};
+
+/* The rule of sgd.h, written out in double for one value. */
+static void reference_update(double *w, double *v, double g, const struct sgd_config *c,
+                             double rate, double decay)
+{
+    g += decay * *w;
+    *v = (double)c->momentum * *v + g;
+    *w -= rate * (c->nesterov ? g + (double)c->momentum * *v : *v);
+}
+
+static void reference_step(struct fixture *f, struct reference *r, const struct sgd_config *c,
+                           const struct sgd_group *group)
+{
+    for (size_t p = 0; p < f->graph.param_count; p++) {
+        const struct graph_param *param = &f->graph.params[p];
+        bool is_group = group && strncmp(param->name, group->prefix, strlen(group->prefix)) == 0;
+        double rate = (double)c->rate * (is_group ? (double)group->rate_factor : 1.0);
+        double decay = (double)(is_group ? group->decay : c->decay);
+        float gradient[256];
+
+        if (!param->is_trainable)
+            continue;
+        if (!c->decays_all && param->role != PARAM_WEIGHT)
+            decay = 0;
+        assert_int_equal(plan_store(f->plan, p, PLAN_GRADIENT, gradient), WARD_OK);
+        for (size_t i = 0; i < shape_count(&param->shape); i++) {
+            double w = (double)r->value.items[p].data[i], v = (double)r->velocity.items[p].data[i];
+
+            reference_update(&w, &v, (double)gradient[i], c, rate, decay);
+            r->value.items[p].data[i] = (float)w;
+            r->velocity.items[p].data[i] = (float)v;
+        }
+    }
+}
+
+static void check_close(const struct tensor *expected, const struct tensor *seen, const char *what)
+{
+    for (size_t i = 0; i < shape_count(&expected->shape); i++)
+        if (!(fabs((double)expected->data[i] - (double)seen->data[i]) < 2e-6))
+            fail_msg("%s of %s, value %zu: expected %.8g, seen %.8g", what, expected->name, i,
+                     (double)expected->data[i], (double)seen->data[i]);
+}
+
+static void check_sgd(const struct sgd_config *config, const struct sgd_group *group)
+{
+    struct reference r = {0};
+    struct tensor_list seen = {0};
+    struct fixture f;
+    bool is_finite = false;
+
+    fixture_init(&f);
+    assert_int_equal(tensor_list_copy(&r.value, &f.values), WARD_OK);
+    assert_int_equal(tensor_list_copy(&r.velocity, &f.values), WARD_OK);
+    assert_int_equal(tensor_list_copy(&seen, &f.values), WARD_OK);
+    for (size_t p = 0; p < r.velocity.count; p++)
+        memset(r.velocity.items[p].data, 0,
+               shape_count(&r.velocity.items[p].shape) * sizeof(float));
+    for (int step = 0; step < 3; step++) {
+        fixture_run(&f, step);
+        reference_step(&f, &r, config, group);
+        sgd_step(f.plan, config, group, &is_finite);
+        assert_true(is_finite);
+    }
+    assert_int_equal(params_store(f.plan, PLAN_VALUE, &seen), WARD_OK);
+    for (size_t p = 0; p < f.graph.param_count; p++)
+        if (f.graph.params[p].is_trainable)
+            check_close(&r.value.items[p], &seen.items[p], "value");
+    assert_int_equal(params_store(f.plan, PLAN_VELOCITY, &seen), WARD_OK);
+    for (size_t p = 0; p < f.graph.param_count; p++)
+        if (f.graph.params[p].is_trainable)
+            check_close(&r.velocity.items[p], &seen.items[p], "velocity");
+    tensor_list_release(&r.value);
+    tensor_list_release(&r.velocity);
+    tensor_list_release(&seen);
+    fixture_release(&f);
+}
+
+static void sgd_follows_its_rule(void **state)
+{
+    struct sgd_config config = {.rate = 0.1f, .momentum = 0.9f, .decay = 0.01f};
+
+    (void)state;
+    check_sgd(&config, NULL);
+    config.nesterov = true;
+    check_sgd(&config, NULL);
+    config.decays_all = true;
+    check_sgd(&config, NULL);
+}
+
+static void sgd_treats_the_transform_as_its_group_says(void **state)
+{
+    struct sgd_config config = {.rate = 0.1f, .momentum = 0.9f, .decay = 0.01f, .decays_all = true};
+    struct sgd_group group = {.prefix = "transform.", .rate_factor = 0.25f, .decay = 0.2f};
+
+    (void)state;
+    check_sgd(&config, &group);
+}
+
+static void sgd_does_not_touch_running_statistics(void **state)
+{
+    struct sgd_config config = {.rate = 10.0f, .decay = 1.0f, .decays_all = true};
+    struct fixture f;
+    float before[3], after[3];
+
+    (void)state;
+    fixture_init(&f);
+    fixture_run(&f, 0);
+    for (size_t p = 0; p < f.graph.param_count; p++) {
+        if (!param_role_is_buffer(f.graph.params[p].role))
+            continue;
+        assert_int_equal(plan_store(f.plan, p, PLAN_VALUE, before), WARD_OK);
+        sgd_step(f.plan, &config, NULL, NULL);
+        assert_int_equal(plan_store(f.plan, p, PLAN_VALUE, after), WARD_OK);
+        assert_memory_equal(before, after, sizeof before);
+    }
+    fixture_release(&f);
+}
+
+static void sgd_reports_a_weight_that_is_not_finite(void **state)
+{
+    struct sgd_config config = {.rate = INFINITY};
+    bool is_finite = true;
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    fixture_run(&f, 0);
+    sgd_step(f.plan, &config, NULL, &is_finite);
+    assert_false(is_finite);
+    fixture_release(&f);
+}
+
+static void parameters_return_from_a_plan_as_they_were_loaded(void **state)
+{
+    struct tensor_list copy = {0};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(tensor_list_copy(&copy, &f.values), WARD_OK);
+    for (size_t i = 0; i < copy.count; i++)
+        copy.items[i].data[0] = -99;
+    assert_int_equal(params_store(f.plan, PLAN_VALUE, &copy), WARD_OK);
+    for (size_t i = 0; i < copy.count; i++)
+        assert_memory_equal(copy.items[i].data, f.values.items[i].data,
+                            shape_count(&copy.items[i].shape) * sizeof(float));
+    tensor_list_release(&copy);
+    fixture_release(&f);
+}
+
+static void a_missing_parameter_or_another_shape_is_named(void **state)
+{
+    struct fixture f;
+    struct tensor_list few = {0};
+    const struct tensor_list *lists[] = {NULL, &few};
+
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(params_load(f.plan, lists, 2), WARD_ERR_FORMAT);
+    assert_non_null(strstr(ward_error_message(), "'transform.a.weight' is missing"));
+    assert_int_equal(tensor_list_copy(&few, &f.values), WARD_OK);
+    tensor_list_find(&few, "b.weight")->shape = shape_make(4, 2, 3, 1, 1);
+    assert_int_equal(params_load(f.plan, lists, 2), WARD_ERR_FORMAT);
+    assert_non_null(strstr(ward_error_message(), "'b.weight' has another shape"));
+    tensor_list_release(&few);
+    fixture_release(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(simple_cnn_has_the_sizes_of_the_papers_table),
+        cmocka_unit_test(resnet20_has_the_parameters_of_its_definition),
+        cmocka_unit_test(resnet20_on_grey_images_costs_the_operations_of_its_definition),
+        cmocka_unit_test(every_depth_of_6n_plus_2_is_a_network_and_no_other),
+        cmocka_unit_test(images_too_small_and_odd_class_counts_are_refused_by_name),
+        cmocka_unit_test(the_list_of_architectures_holds_names_that_work),
+        cmocka_unit_test(equal_seeds_give_equal_values_and_others_do_not),
+        cmocka_unit_test(initial_values_have_the_spread_that_the_header_states),
+        cmocka_unit_test(two_uses_of_a_network_share_their_parameters),
+        cmocka_unit_test(sgd_follows_its_rule),
+        cmocka_unit_test(sgd_treats_the_transform_as_its_group_says),
+        cmocka_unit_test(sgd_does_not_touch_running_statistics),
+        cmocka_unit_test(sgd_reports_a_weight_that_is_not_finite),
+        cmocka_unit_test(parameters_return_from_a_plan_as_they_were_loaded),
+        cmocka_unit_test(a_missing_parameter_or_another_shape_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
