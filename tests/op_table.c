@@ -181,6 +181,11 @@ static void build_tanh(struct op_case *c, const struct op_row *row)
     probe(c, graph_tanh(&c->graph, graph_input(&c->graph, row->in)));
 }
 
+static void build_clamp(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_clamp(&c->graph, graph_input(&c->graph, row->in), -0.5f, 0.25f));
+}
+
 static void build_max_pool(struct op_case *c, const struct op_row *row)
 {
     probe(c, graph_max_pool(&c->graph, graph_input(&c->graph, row->in), row->kernel));
@@ -339,6 +344,13 @@ static void build_generator(struct op_case *c, const struct op_row *row)
     probe(c, generator(&c->graph, x, row->channels));
 }
 
+static void build_clamped_generator(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+
+    probe(c, graph_clamp(g, generator(g, graph_input(g, row->in), row->channels), -0.8f, 0.8f));
+}
+
 static int small_net(struct graph *g, int x, bool keeps_running)
 {
     x = graph_batch_norm(g, conv_plain(g, x, "f.conv", 16, 1), "f.bn", keeps_running, false);
@@ -433,6 +445,9 @@ const struct op_row op_rows[] = {
     {"relu", build_relu, DIMS(2, 3, 7), .tolerance = TOL_ELEMENT},
     {"leaky relu", build_leaky, DIMS(2, 17, 7), .tolerance = TOL_ELEMENT},
     {"tanh", build_tanh, DIMS(5, 3, 7), .tolerance = TOL_ELEMENT},
+    {"clamp", build_clamp, DIMS(5, 3, 7), .tolerance = TOL_ELEMENT},
+    {"clamp at its limits", build_clamp, DIMS(2, 17, 7), .tolerance = TOL_ELEMENT,
+     .is_stepped = true},
     {"max pool 2", build_max_pool, DIMS(2, 16, 14), .kernel = 2, .tolerance = TOL_ELEMENT},
     {"max pool 2 odd", build_max_pool, DIMS(2, 3, 7), .kernel = 2, .tolerance = TOL_ELEMENT},
     {"max pool 3", build_max_pool, DIMS(5, 17, 14), .kernel = 3, .tolerance = TOL_ELEMENT},
@@ -469,6 +484,8 @@ const struct op_row op_rows[] = {
     {"tail of simple-cnn", build_tail, DIMS(5, 3, 14), .tolerance = TOL_DEEP},
     {"generator 16", build_generator, DIMS(2, 1, 14), .channels = 16, .tolerance = TOL_DEEP},
     {"generator 64", build_generator, DIMS(2, 3, 7), .channels = 64, .tolerance = TOL_DEEP},
+    {"generator clamped", build_clamped_generator, DIMS(5, 3, 7), .channels = 16,
+     .tolerance = TOL_DEEP},
     {"paired", build_paired, DIMS(2, 3, 14), .channels = 16, .tolerance = TOL_DEEP},
     {"paired grey", build_paired, DIMS(5, 1, 7), .channels = 10, .tolerance = TOL_DEEP},
     {"two uses of one network", build_two_uses, DIMS(5, 3, 7), .tolerance = TOL_DEEP},

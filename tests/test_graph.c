@@ -113,6 +113,7 @@ static void bad_channels(struct graph *g, int x) { conv(g, x, "c", 0, 3, 1, 1); 
 static void bad_name(struct graph *g, int x) { conv(g, x, long_name, 3, 3, 1, 1); }
 static void bad_pool(struct graph *g, int x) { graph_max_pool(g, x, 9); }
 static void bad_rate(struct graph *g, int x) { graph_dropout(g, x, 1); }
+static void bad_clamp(struct graph *g, int x) { graph_clamp(g, x, 1, -1); }
 static void bad_shortcut(struct graph *g, int x) { graph_shortcut(g, x, 6, 2); }
 static void bad_narrow(struct graph *g, int x) { graph_shortcut(g, x, 1, 1); }
 static void bad_add(struct graph *g, int x) { graph_add(g, x, graph_max_pool(g, x, 2)); }
@@ -168,6 +169,7 @@ static void test_what_does_not_fit_is_refused_with_a_message(void **state)
         {bad_name, "too long"},
         {bad_pool, "MaxPool of kernel 9"},
         {bad_rate, "dropout rate 1 is not in [0, 1)"},
+        {bad_clamp, "cannot clamp to [1, -1]"},
         {bad_shortcut, "no shortcut from 3 to 6 channels with stride 2"},
         {bad_narrow, "no shortcut from 3 to 1 channels"},
         {bad_add, "Add needs two operands of one shape, not 2 x 3 x 8 x 8 and 2 x 3 x 4 x 4"},
