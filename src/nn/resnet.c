@@ -53,12 +53,13 @@ static int conv_norm(struct graph *g, int x, const struct block *b, size_t which
 
 static int basic_block(struct graph *g, int x, const struct block *b, struct net_use use)
 {
+    bool changes = graph_dims(g, x).c != b->channels || b->stride != 1;
+    /* Before the second batch norm, so that a device can fuse the sum into that. */
+    int shortcut = changes ? graph_shortcut(g, x, b->channels, b->stride) : x;
     int y = graph_relu(g, conv_norm(g, x, b, 1, b->stride, use));
 
     y = conv_norm(g, y, b, 2, 1, use);
-    if (graph_dims(g, x).c != b->channels || b->stride != 1)
-        x = graph_shortcut(g, x, b->channels, b->stride);
-    return graph_relu(g, graph_add(g, y, x));
+    return graph_relu(g, graph_add(g, y, shortcut));
 }
 
 static int build(const struct net_spec *spec, struct graph *g, int x, struct net_use use)
