@@ -30,11 +30,13 @@ static ward_status count_values(const size_t *shape, size_t rank, size_t *count)
     return WARD_OK;
 }
 
+static const char *const descriptions[] = {
+    [WARD_NPY_FLOAT32] = "<f4", [WARD_NPY_INT64] = "<i8", [WARD_NPY_UINT8] = "|u1"};
+
 /* The dictionary, without the spaces and the newline after it. */
 static void write_dictionary(struct wr *wr, ward_npy_type type, const size_t *shape, size_t rank)
 {
-    wr_printf(wr, "{'descr': '%s', 'fortran_order': False, 'shape': (",
-              type == WARD_NPY_FLOAT32 ? "<f4" : "<i8");
+    wr_printf(wr, "{'descr': '%s', 'fortran_order': False, 'shape': (", descriptions[type]);
     for (size_t i = 0; i < rank; i++)
         wr_printf(wr, i > 0 ? ", %zu" : "%zu", shape[i]);
     wr_text(wr, rank == 1 ? ",), }" : "), }"); /* Python writes (n,) */
@@ -124,6 +126,13 @@ ward_status ward_npy_add_labels(ward_npy *npy, const int32_t *values, size_t cou
         st = file_out_write(&npy->file, wide, n * sizeof *wide);
     }
     return st;
+}
+
+ward_status ward_npy_add_bytes(ward_npy *npy, const uint8_t *values, size_t count)
+{
+    ward_status st = take(npy, WARD_NPY_UINT8, count);
+
+    return st ? st : file_out_write(&npy->file, values, count);
 }
 
 ward_status ward_npy_close(ward_npy *npy)
