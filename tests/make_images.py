@@ -1,6 +1,7 @@
 """Write small grey or RGB PNG files with nothing but the standard library.
 
 make_images.py folder DIR CLASSES TRAIN TEST [SIZE]   a data set: DIR/train/CLASS/N.png, DIR/test/...
+make_images.py idx DIR CLASSES TRAIN TEST [SIZE]      the same pictures as the four files of MNIST
 make_images.py image FILE WIDTH HEIGHT CHANNELS       one picture
 """
 
@@ -27,8 +28,12 @@ def write_png(path, width, height, channels, pixel):
                    chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
 
 
-def write_folder(folder, classes, train, test, size):
+def pattern(draw, classes, k):
     """Class k has its own brightness gradient, with noise: learnable, not trivial."""
+    return lambda x, y, c: (x * (k + 1) * 17 + y * (classes - k) * 11 + draw.randrange(60)) % 256
+
+
+def write_folder(folder, classes, train, test, size):
     draw = random.Random(1)
     for split, count in (('train', train), ('test', test)):
         for k in range(classes):
@@ -36,14 +41,28 @@ def write_folder(folder, classes, train, test, size):
             os.makedirs(place)
             for i in range(count):
                 write_png(os.path.join(place, '%03d.png' % i), size, size, 1,
-                          lambda x, y, c, k=k: min(255, (x * (k + 1) * 17 + y * (classes - k) * 11
-                                                         + draw.randrange(60)) % 256))
+                          pattern(draw, classes, k))
+
+
+def write_idx(folder, classes, train, test, size):
+    draw = random.Random(1)
+    os.makedirs(folder)
+    for split, count in (('train', train), ('t10k', test)):
+        labels = [i % classes for i in range(count * classes)]
+        pixels = bytearray()
+        for k in labels:
+            pixel = pattern(draw, classes, k)
+            pixels += bytes(pixel(x, y, 0) for y in range(size) for x in range(size))
+        with open(os.path.join(folder, split + '-images-idx3-ubyte'), 'wb') as file:
+            file.write(struct.pack('>IIII', 0x803, len(labels), size, size) + pixels)
+        with open(os.path.join(folder, split + '-labels-idx1-ubyte'), 'wb') as file:
+            file.write(struct.pack('>II', 0x801, len(labels)) + bytes(labels))
 
 
 def main(argv):
-    if argv[1] == 'folder':
-        size = int(argv[6]) if len(argv) > 6 else 8
-        write_folder(argv[2], int(argv[3]), int(argv[4]), int(argv[5]), size)
+    if argv[1] in ('folder', 'idx'):
+        write = {'folder': write_folder, 'idx': write_idx}[argv[1]]
+        write(argv[2], *(int(a) for a in argv[3:6]), int(argv[6]) if len(argv) > 6 else 8)
     else:
         width, height, channels = (int(a) for a in argv[3:6])
         write_png(argv[2], width, height, channels,
