@@ -4,7 +4,8 @@
 : "${WARD:?the path of the ward command}" "${SOURCE:?the path of the source tree}"
 
 # No data set of the user's, no colours, no translation.
-export WARD_DATA= XDG_DATA_HOME=/nonexistent LC_ALL=C
+unset WARD_DATA
+export XDG_DATA_HOME=/nonexistent LC_ALL=C
 
 images() {
     /usr/bin/python3 "$SOURCE/tests/make_images.py" "$@"

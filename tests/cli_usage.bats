@@ -204,10 +204,9 @@ train() {
 }
 
 @test "a run that is not there is named" {
-    for command in eval "figure -o x" "predict x" "transform x -o y"; do
+    for command in "eval no-run" "figure no-run -o x" "predict no-run x" "transform no-run x -o y"; do
         # shellcheck disable=SC2086
-        run --separate-stderr "$WARD" ${command%% *} "$BATS_TEST_TMPDIR/no-run" \
-            $([[ $command == *' '* ]] && echo "${command#* }")
+        run --separate-stderr "$WARD" $command
         fails_with 1 "no-run"
     done
 }
