@@ -10,6 +10,12 @@
 #include "base/mem.h"
 #include "image/image.h"
 
+/*
+ * The largest block that libpng needs for itself: rows, and optional chunks, whose lengths it takes
+ * from the file and only warns about.
+ */
+enum { MAX_BLOCK = 1 << 22 };
+
 struct png_job {
     png_structp png;
     png_infop info;
@@ -40,8 +46,11 @@ static png_voidp on_alloc(png_structp png, png_alloc_size_t len)
 {
     struct png_job *job = png_get_mem_ptr(png);
     void *block = NULL;
-    ward_status st = mem_new(&block, len, 1);
+    ward_status st;
 
+    if (len > MAX_BLOCK)
+        return NULL;
+    st = mem_new(&block, len, 1);
     if (st)
         job->status = st;
     return st ? NULL : block;
@@ -121,7 +130,7 @@ static ward_status decode(struct png_job *job)
     if (setjmp(png_jmpbuf(job->png)))
         return caught(job);
     png_set_user_limits(job->png, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE);
-    png_set_chunk_malloc_max(job->png, 1 << 22);
+    png_set_chunk_malloc_max(job->png, MAX_BLOCK);
     png_set_chunk_cache_max(job->png, 64);
     png_set_read_fn(job->png, job, on_read);
     png_read_info(job->png, job->info);
