@@ -10,7 +10,7 @@ help:
 	@echo 'make build     build the library and the command into $(BUILD)/'
 	@echo 'make setup     install the Debian packages that are missing'
 	@echo 'make sanitize  run the tests under the address and undefined-behaviour sanitizers'
-	@echo 'make fuzz      fuzz every reader for a short while (SECONDS=30 each)'
+	@echo 'make fuzz      fuzz every reader for a short while (FUZZ_SECONDS=30 each)'
 	@echo 'make bench     measure speed'
 	@echo 'make format    lay out the sources with clang-format'
 	@echo 'make install   install into /usr/local, or PREFIX=...; DESTDIR is respected'
