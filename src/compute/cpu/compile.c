@@ -162,6 +162,18 @@ static bool is_thin(const struct compiler *c, int node)
            (c->plan->values[d->input[0]].lanes == 1) != (c->plan->values[node].lanes == 1);
 }
 
+/* A max pool that alone reads a rectified convolution undoes the ReLU in its own backward pass. */
+static void fuse_pool_backward(struct compiler *c, struct step *pool)
+{
+    int at = c->producer[pool->in[0]];
+    struct step *s = at == NONE ? NULL : &c->plan->steps[at];
+
+    if (!s || s->desc->kind != OP_CONV || !s->has_activation || c->uses[s->out] != 1)
+        return;
+    s->is_undone = true;
+    pool->backward_slope = s->backward_slope;
+}
+
 static void step_init(struct compiler *c, struct step *s, int node)
 {
     const struct op_desc *d = &c->graph->nodes[node];
@@ -173,8 +185,7 @@ static void step_init(struct compiler *c, struct step *s, int node)
         s->in[k] = d->input[k];
     for (int k = 0; k <= OP_MAX_INPUTS; k++)
         s->dx[k] = NONE;
-    for (int k = 0; k < SCRATCH_MAX; k++)
-        s->scratch[k] = NONE;
+    s->mask = NONE;
     if (is_activation(d)) {
         s->slope = activation_slope(d);
         s->backward_slope = backward_slope(c, d);
@@ -185,6 +196,8 @@ static void step_init(struct compiler *c, struct step *s, int node)
         fuse_sum(c, s);
         fuse_activation(c, s, false);
     }
+    if (d->kind == OP_MAX_POOL)
+        fuse_pool_backward(c, s);
 }
 
 /* Steps in the order of their heads: the other operand of a fused sum is earlier, so it is there. */
@@ -312,8 +325,7 @@ static ward_status schedule_backward(struct compiler *c)
             if (c->needs[node])
                 st = assign_part(c, i, k, in_place_buffer(c, s, k));
         }
-        for (int k = 0; k < SCRATCH_MAX; k++)
-            touch(p, s->scratch[k], time);
+        touch(p, s->mask, time);
     }
     for (size_t i = 0; i < c->graph->node_count; i++)
         if (c->graph->nodes[i].kind == OP_INPUT)
@@ -321,24 +333,7 @@ static ward_status schedule_backward(struct compiler *c)
     return st;
 }
 
-/* ---- forward: values and scratch ---- */
-
-static size_t bytes_as_floats(size_t bytes)
-{
-    return (bytes + sizeof(float) - 1) / sizeof(float);
-}
-
-static ward_status make_scratch(struct compiler *c, struct step *s)
-{
-    struct cpu_plan *p = c->plan;
-    const struct value *out = &p->values[s->head];
-
-    if (s->desc->kind == OP_MAX_POOL && c->needs[s->head])
-        return buffer_new(p, bytes_as_floats(out->len), &s->scratch[0]);
-    if (s->desc->kind == OP_DROPOUT && c->options->has_dropout)
-        return buffer_new(p, out->len, &s->scratch[0]);
-    return WARD_OK;
-}
+/* ---- forward: values and masks ---- */
 
 static ward_status schedule_forward(struct compiler *c)
 {
@@ -350,14 +345,13 @@ static ward_status schedule_forward(struct compiler *c)
         struct value *out = &p->values[s->out];
 
         st = buffer_new(p, out->len, &out->buffer);
-        if (!st)
-            st = make_scratch(c, s);
+        if (!st && s->desc->kind == OP_DROPOUT && c->options->has_dropout)
+            st = buffer_new(p, out->len, &s->mask);
         touch(p, out->buffer, forward_time(i));
         for (int k = 0; k <= OP_MAX_INPUTS; k++)
             if (operand(s, k) >= 0)
                 touch(p, p->values[operand(s, k)].buffer, forward_time(i));
-        for (int k = 0; k < SCRATCH_MAX; k++)
-            touch(p, s->scratch[k], forward_time(i));
+        touch(p, s->mask, forward_time(i));
         if (out->is_output || op_is_loss(s->desc->kind))
             touch(p, out->buffer, c->end);
     }

@@ -31,7 +31,7 @@ struct buffer {
 WARD_CHECK ward_status arena_place(const struct buffer *buffers, size_t count, size_t *offsets,
                                    size_t *total);
 
-enum { NONE = -1, SCRATCH_MAX = 2 };
+enum { NONE = -1 };
 
 struct value {
     struct dims dims;
@@ -80,6 +80,7 @@ struct step {
     bool has_activation;
     float slope;                   /* of the fused activation, forward and backward */
     float backward_slope;
+    bool is_undone;                /* the gradient comes with the activation's derivative in it */
 
     /* Where backward writes: buffers, NONE where no gradient is wanted. The third is of residual. */
     int dx[OP_MAX_INPUTS + 1];
@@ -89,7 +90,7 @@ struct step {
     float *dparam[OP_MAX_PARAMS];  /* NULL: not wanted */
     float *extra[OP_MAX_PARAMS];   /* a second use of the parameter: dparam is here, then added */
 
-    int scratch[SCRATCH_MAX];      /* buffers that live from forward to backward, or less */
+    int mask;                      /* dropout: the factors, a buffer that lives until backward */
     struct dnn_linear *linear;     /* owned */
     struct thin_conv thin;
     struct norm norm;

@@ -107,10 +107,10 @@ static ward_status input_forward(struct cpu_plan *p, struct step *s)
 
 /* ---- convolutions and dense layers ---- */
 
-/* A fused ReLU: its gradient is taken in place before the layer's own. */
+/* A fused ReLU: its gradient is taken in place before the layer's own, unless a pool has done it. */
 static void unrectify(struct cpu_plan *p, struct step *s)
 {
-    if (s->has_activation)
+    if (s->has_activation && !s->is_undone)
         p->kernels->plane->rectify_backward(p->values[s->out].len, s->backward_slope, dy_of(p, s),
                                             value_of(p, s->out), dy_of(p, s));
 }
@@ -214,8 +214,7 @@ static ward_status max_pool_forward(struct cpu_plan *p, struct step *s)
 {
     const struct value *x = &p->values[s->in[0]];
 
-    p->kernels->plane->max_pool(&x->dims, s->desc->kernel, x->lanes, x->data, value_of(p, s->out),
-                                (uint8_t *)buffer_data(p, s->scratch[0]));
+    p->kernels->plane->max_pool(&x->dims, s->desc->kernel, x->lanes, x->data, value_of(p, s->out));
     return WARD_OK;
 }
 
@@ -223,8 +222,8 @@ static ward_status max_pool_backward(struct cpu_plan *p, struct step *s)
 {
     const struct value *x = &p->values[s->in[0]];
 
-    p->kernels->plane->max_pool_backward(&x->dims, s->desc->kernel, x->lanes, dy_of(p, s),
-                                         (const uint8_t *)buffer_data(p, s->scratch[0]),
+    p->kernels->plane->max_pool_backward(&x->dims, s->desc->kernel, x->lanes, s->backward_slope,
+                                         x->data, value_of(p, s->out), dy_of(p, s),
                                          dx_of(p, s, 0));
     return WARD_OK;
 }
@@ -360,7 +359,7 @@ static void draw_rows(void *context, size_t begin, size_t end, unsigned thread)
 static ward_status dropout_forward(struct cpu_plan *p, struct step *s)
 {
     const struct value *out = &p->values[s->out];
-    float *mask = buffer_data(p, s->scratch[0]);
+    float *mask = buffer_data(p, s->mask);
     struct mask_job job = {p, s, mask};
     struct pointwise product = {value_of(p, s->in[0]), mask, out->data};
 
@@ -375,7 +374,7 @@ static ward_status dropout_forward(struct cpu_plan *p, struct step *s)
 
 static ward_status dropout_backward(struct cpu_plan *p, struct step *s)
 {
-    const float *mask = buffer_data(p, s->scratch[0]);
+    const float *mask = buffer_data(p, s->mask);
     struct pointwise product = {dy_of(p, s), mask, dx_of(p, s, 0)};
     size_t len = p->values[s->out].len;
 

@@ -76,11 +76,10 @@ struct plane_kernels {
     /* Between plain and blocked; d->c is a multiple of the lanes. */
     void (*pack)(const struct dims *d, const float *plain, float *blocked);
     void (*unpack)(const struct dims *d, const float *blocked, float *plain);
-    /* argmax: position in the window, a byte an output; NULL if no backward pass follows. */
-    void (*max_pool)(const struct dims *in, size_t kernel, size_t lanes, const float *x, float *y,
-                     uint8_t *argmax);
-    void (*max_pool_backward)(const struct dims *in, size_t kernel, size_t lanes, const float *dy,
-                              const uint8_t *argmax, float *dx);
+    /* slope: of the derivative of an activation that made x, where x <= 0; 1 if there is none. */
+    void (*max_pool)(const struct dims *in, size_t kernel, size_t lanes, const float *x, float *y);
+    void (*max_pool_backward)(const struct dims *in, size_t kernel, size_t lanes, float slope,
+                              const float *x, const float *y, const float *dy, float *dx);
     void (*avg_pool)(const struct dims *in, size_t lanes, const float *x, float *y);
     void (*avg_pool_backward)(const struct dims *in, size_t lanes, const float *dy, float *dx);
     /* Element by element, len floats; in place is fine. */

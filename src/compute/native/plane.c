@@ -8,10 +8,8 @@
 struct job {
     const struct dims *d;
     size_t kernel, lanes;
-    const float *x, *other;
+    const float *x, *other, *from;
     float *y;
-    const uint8_t *from;
-    uint8_t *argmax;
     float slope;
 };
 
@@ -55,32 +53,25 @@ static void unpack(const struct dims *d, const float *blocked, float *plain)
     parallel_for(d->n * d->c / LANES, unpack_planes, &job);
 }
 
-/* ---- max pool: item is a plane of `lanes` channels ---- */
+/* ---- max pool: an item is a plane of `lanes` channels ---- */
 
 static inline void max_pool_plane(const struct job *j, size_t item, size_t lanes)
 {
     size_t w = j->d->w, k = j->kernel, oh = j->d->h / k, ow = w / k;
     const float *x = j->x + item * j->d->h * w * lanes;
     float *y = j->y + item * oh * ow * lanes;
-    uint8_t *argmax = j->argmax ? j->argmax + item * oh * ow * lanes : NULL;
 
     for (size_t o = 0; o < oh * ow; o++) {
         const float *window = x + (o / ow * k * w + o % ow * k) * lanes;
-        float best[LANES];
-        uint8_t at[LANES] = {0};
 
-        memcpy(best, window, lanes * sizeof *best);
+        for (size_t l = 0; l < lanes; l++)
+            y[o * lanes + l] = window[l];
         for (size_t i = 1; i < k * k; i++) {
             const float *v = window + (i / k * w + i % k) * lanes;
 
-            for (size_t l = 0; l < lanes; l++) {
-                at[l] = v[l] > best[l] ? (uint8_t)i : at[l];
-                best[l] = v[l] > best[l] ? v[l] : best[l];
-            }
+            for (size_t l = 0; l < lanes; l++)
+                y[o * lanes + l] = v[l] > y[o * lanes + l] ? v[l] : y[o * lanes + l];
         }
-        memcpy(y + o * lanes, best, lanes * sizeof *best);
-        if (argmax)
-            memcpy(argmax + o * lanes, at, lanes);
     }
 }
 
@@ -97,31 +88,43 @@ static void max_pool_items(void *context, size_t begin, size_t end, unsigned thr
     }
 }
 
-static void max_pool(const struct dims *in, size_t kernel, size_t lanes, const float *x, float *y,
-                     uint8_t *argmax)
+static void max_pool(const struct dims *in, size_t kernel, size_t lanes, const float *x, float *y)
 {
-    struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = x, .y = y, .argmax = argmax};
+    struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = x, .y = y};
 
     parallel_for(in->n * in->c / lanes, max_pool_items, &job);
 }
 
+/*
+ * The first element of a window that equals the maximum gets the gradient. It is looked for again:
+ * that costs less than to write down where it was. x > 0 where y > 0, so an activation before the
+ * pool is undone here, too.
+ */
 static inline void max_pool_backward_plane(const struct job *j, size_t item, size_t lanes)
 {
     size_t w = j->d->w, k = j->kernel, oh = j->d->h / k, ow = w / k;
+    const float *x = j->x + item * j->d->h * w * lanes;
+    const float *y = j->other + item * oh * ow * lanes;
+    const float *dy = j->from + item * oh * ow * lanes;
     float *dx = j->y + item * j->d->h * w * lanes;
-    const float *dy = j->x + item * oh * ow * lanes;
-    const uint8_t *argmax = j->from + item * oh * ow * lanes;
 
     if (oh * k < j->d->h || ow * k < w)
         memset(dx, 0, j->d->h * w * lanes * sizeof *dx);
     for (size_t o = 0; o < oh * ow; o++) {
-        float *window = dx + (o / ow * k * w + o % ow * k) * lanes;
+        size_t window = (o / ow * k * w + o % ow * k) * lanes;
+        float left[LANES];
 
+        for (size_t l = 0; l < lanes; l++)
+            left[l] = y[o * lanes + l] > 0 ? dy[o * lanes + l] : dy[o * lanes + l] * j->slope;
         for (size_t i = 0; i < k * k; i++) {
-            float *v = window + (i / k * w + i % k) * lanes;
+            size_t at = window + (i / k * w + i % k) * lanes;
 
-            for (size_t l = 0; l < lanes; l++)
-                v[l] = argmax[o * lanes + l] == i ? dy[o * lanes + l] : 0;
+            for (size_t l = 0; l < lanes; l++) {
+                bool is_it = !(x[at + l] < y[o * lanes + l]);
+
+                dx[at + l] = is_it ? left[l] : 0;
+                left[l] = is_it ? 0 : left[l];
+            }
         }
     }
 }
@@ -139,10 +142,11 @@ static void max_pool_backward_items(void *context, size_t begin, size_t end, uns
     }
 }
 
-static void max_pool_backward(const struct dims *in, size_t kernel, size_t lanes, const float *dy,
-                              const uint8_t *argmax, float *dx)
+static void max_pool_backward(const struct dims *in, size_t kernel, size_t lanes, float slope,
+                              const float *x, const float *y, const float *dy, float *dx)
 {
-    struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = dy, .y = dx, .from = argmax};
+    struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = x, .other = y, .from = dy,
+                      .y = dx, .slope = slope};
 
     parallel_for(in->n * in->c / lanes, max_pool_backward_items, &job);
 }

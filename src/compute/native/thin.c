@@ -15,7 +15,6 @@ struct job {
     const struct thin_conv *conv;
     const float *x, *w, *b;
     float *y;
-    unsigned threads;
 };
 
 /* The output columns [*begin, *end) whose input column ow * stride + k - padding lies inside. */
@@ -37,20 +36,83 @@ static bool input_row(const struct thin_conv *c, size_t oh, size_t kh, size_t *i
     return row >= c->padding && *ih < c->in.h;
 }
 
+/* Output column ow that tap column kw fed from input column iw, or false if there is none. The same
+ * for rows. Division only where there is a stride: it would cost more than the tap itself. */
+static inline bool fed_by(const struct thin_conv *c, size_t in, size_t tap, size_t outs, size_t *out)
+{
+    size_t at = in + c->padding - tap;
+
+    if (in + c->padding < tap)
+        return false;
+    if (c->stride > 1) {
+        if (at % c->stride)
+            return false;
+        at /= c->stride;
+    }
+    *out = at;
+    return at < outs;
+}
+
 /* ---- plain in, blocked out ---- */
 
-/* Two taps of one kernel row at a time would save loads of y; a row of y stays in the first-level
- * cache, and this is not where the time goes. */
-static void add_row(const struct thin_conv *c, size_t kw, const float *x, vec w, float *y)
+enum { TILE = 8 };
+
+/* The part of one output row that one call of row_tile() works on. */
+struct row {
+    const struct thin_conv *conv;
+    const float *x, *w; /* the image, and the weights of this block of output channels */
+    float *y;           /* the row */
+    vec bias;
+    size_t kh0, kh1;    /* taps whose input row lies inside */
+    size_t oh;
+};
+
+static vec rectified(const struct thin_conv *c, vec v)
 {
-    size_t begin, end;
+    return c->has_relu ? vec_if_positive(v, v, vec_zero()) : v;
+}
 
-    valid_range(c, kw, c->in.w, c->out.w, &begin, &end);
-    for (size_t ow = begin; ow < end; ow++) {
-        float *out = y + ow * LANES;
+/* Columns ow .. ow + TILE - 1, all of whose taps lie inside: sums stay in registers. */
+static inline void row_tile(const struct row *r, size_t ow, size_t tile)
+{
+    const struct thin_conv *c = r->conv;
+    size_t taps = c->kernel * c->kernel;
+    vec sum[TILE];
 
-        vec_store(out, vec_load(out) + x[ow * c->stride + kw - c->padding] * w);
-    }
+    for (size_t t = 0; t < tile; t++)
+        sum[t] = r->bias;
+    for (size_t ic = 0; ic < c->in.c; ic++)
+        for (size_t kh = r->kh0; kh < r->kh1; kh++) {
+            const float *x = r->x + (ic * c->in.h + r->oh * c->stride + kh - c->padding) * c->in.w +
+                             ow * c->stride - c->padding;
+            const float *w = r->w + (ic * taps + kh * c->kernel) * LANES;
+
+            for (size_t kw = 0; kw < c->kernel; kw++)
+                for (size_t t = 0; t < tile; t++)
+                    sum[t] += x[t * c->stride + kw] * vec_load(w + kw * LANES);
+        }
+    for (size_t t = 0; t < tile; t++)
+        vec_store(r->y + (ow + t) * LANES, rectified(c, sum[t]));
+}
+
+/* One column at the edge, some of whose taps lie in the padding. */
+static void row_edge(const struct row *r, size_t ow)
+{
+    const struct thin_conv *c = r->conv;
+    size_t taps = c->kernel * c->kernel;
+    vec sum = r->bias;
+
+    for (size_t ic = 0; ic < c->in.c; ic++)
+        for (size_t kh = r->kh0; kh < r->kh1; kh++)
+            for (size_t kw = 0; kw < c->kernel; kw++) {
+                size_t column = ow * c->stride + kw;
+                size_t line = ic * c->in.h + r->oh * c->stride + kh - c->padding;
+
+                if (column >= c->padding && column - c->padding < c->in.w)
+                    sum += r->x[line * c->in.w + column - c->padding] *
+                           vec_load(r->w + (ic * taps + kh * c->kernel + kw) * LANES);
+            }
+    vec_store(r->y + ow * LANES, rectified(c, sum));
 }
 
 static void forward_to_blocked(void *context, size_t begin, size_t end, unsigned thread)
@@ -58,29 +120,34 @@ static void forward_to_blocked(void *context, size_t begin, size_t end, unsigned
     const struct job *j = context;
     const struct thin_conv *c = j->conv;
     size_t blocks = c->out.c / LANES, taps = c->kernel * c->kernel;
+    size_t inside, inside_end, unused;
 
     (void)thread;
+    /* Inside: after the first column of the first tap, before the last one of the last. */
+    valid_range(c, 0, c->in.w, c->out.w, &inside, &unused);
+    valid_range(c, c->kernel - 1, c->in.w, c->out.w, &unused, &inside_end);
     for (size_t item = begin; item < end; item++) {
-        size_t oh = item % c->out.h, ob = item / c->out.h % blocks, n = item / c->out.h / blocks;
-        float *y = j->y + item * c->out.w * LANES;
-        const float *w = j->w + ob * c->in.c * taps * LANES;
-        vec bias = j->b ? vec_load(j->b + ob * LANES) : vec_zero();
+        size_t ob = item / c->out.h % blocks, n = item / c->out.h / blocks, ow = 0, ih;
+        struct row r = {.conv = c,
+                        .x = j->x + n * c->in.c * c->in.h * c->in.w,
+                        .w = j->w + ob * c->in.c * taps * LANES,
+                        .y = j->y + item * c->out.w * LANES,
+                        .bias = j->b ? vec_load(j->b + ob * LANES) : vec_zero(),
+                        .kh1 = c->kernel,
+                        .oh = item % c->out.h};
 
-        for (size_t ow = 0; ow < c->out.w; ow++)
-            vec_store(y + ow * LANES, bias);
-        for (size_t ic = 0; ic < c->in.c; ic++)
-            for (size_t kh = 0; kh < c->kernel; kh++) {
-                size_t ih;
-
-                if (!input_row(c, oh, kh, &ih))
-                    continue;
-                for (size_t kw = 0; kw < c->kernel; kw++)
-                    add_row(c, kw, j->x + ((n * c->in.c + ic) * c->in.h + ih) * c->in.w,
-                            vec_load(w + (ic * taps + kh * c->kernel + kw) * LANES), y);
-            }
-        if (c->has_relu)
-            for (size_t i = 0; i < c->out.w * LANES; i++)
-                y[i] = y[i] > 0 ? y[i] : 0;
+        while (r.kh0 < r.kh1 && !input_row(c, r.oh, r.kh0, &ih))
+            r.kh0++;
+        while (r.kh1 > r.kh0 && !input_row(c, r.oh, r.kh1 - 1, &ih))
+            r.kh1--;
+        for (; ow < c->out.w && ow < inside; ow++)
+            row_edge(&r, ow);
+        for (; ow + TILE <= inside_end; ow += TILE)
+            row_tile(&r, ow, TILE);
+        for (; ow < inside_end; ow++)
+            row_tile(&r, ow, 1);
+        for (; ow < c->out.w; ow++)
+            row_edge(&r, ow);
     }
 }
 
@@ -99,15 +166,14 @@ static void backward_to_plain(void *context, size_t begin, size_t end, unsigned 
             vec sum = vec_zero();
 
             for (size_t kh = 0; kh < c->kernel; kh++) {
-                size_t oh = (ih + c->padding - kh) / c->stride;
+                size_t oh;
 
-                if (ih + c->padding < kh || (ih + c->padding - kh) % c->stride || oh >= c->out.h)
+                if (!fed_by(c, ih, kh, c->out.h, &oh))
                     continue;
                 for (size_t kw = 0; kw < c->kernel; kw++) {
-                    size_t ow = (iw + c->padding - kw) / c->stride;
+                    size_t ow;
 
-                    if (iw + c->padding < kw || (iw + c->padding - kw) % c->stride ||
-                        ow >= c->out.w)
+                    if (!fed_by(c, iw, kw, c->out.w, &ow))
                         continue;
                     for (size_t ob = 0; ob < blocks; ob++)
                         sum += vec_load(j->x + ((n * blocks + ob) * ohw + oh * c->out.w + ow) *
@@ -175,15 +241,14 @@ static void backward_to_blocked(void *context, size_t begin, size_t end, unsigne
             vec sum = vec_zero();
 
             for (size_t kh = 0; kh < c->kernel; kh++) {
-                size_t oh = (ih + c->padding - kh) / c->stride;
+                size_t oh;
 
-                if (ih + c->padding < kh || (ih + c->padding - kh) % c->stride || oh >= c->out.h)
+                if (!fed_by(c, ih, kh, c->out.h, &oh))
                     continue;
                 for (size_t kw = 0; kw < c->kernel; kw++) {
-                    size_t ow = (iw + c->padding - kw) / c->stride;
+                    size_t ow;
 
-                    if (iw + c->padding < kw || (iw + c->padding - kw) % c->stride ||
-                        ow >= c->out.w)
+                    if (!fed_by(c, iw, kw, c->out.w, &ow))
                         continue;
                     for (size_t oc = 0; oc < c->out.c; oc++)
                         sum += j->x[(n * c->out.c + oc) * ohw + oh * c->out.w + ow] *
@@ -292,7 +357,7 @@ static void backward_weights(void *context, size_t begin, size_t end, unsigned t
 static void forward(const struct thin_conv *conv, const float *x, const float *w, const float *b,
                     float *y)
 {
-    struct job job = {conv, x, w, b, y, 0};
+    struct job job = {conv, x, w, b, y};
 
     if (conv->is_out_blocked)
         parallel_for(conv->out.n * conv->out.c / LANES * conv->out.h, forward_to_blocked, &job);
@@ -302,7 +367,7 @@ static void forward(const struct thin_conv *conv, const float *x, const float *w
 
 static void backward_data(const struct thin_conv *conv, const float *dy, const float *w, float *dx)
 {
-    struct job job = {conv, dy, w, NULL, dx, 0};
+    struct job job = {conv, dy, w, NULL, dx};
 
     if (conv->is_out_blocked)
         parallel_for(conv->in.n * conv->in.c * conv->in.h, backward_to_plain, &job);
@@ -313,7 +378,7 @@ static void backward_data(const struct thin_conv *conv, const float *dy, const f
 static void backward_weights_all(const struct thin_conv *conv, const float *x, const float *dy,
                                  float *dw, float *db)
 {
-    struct job job = {conv, x, dy, NULL, NULL, 0};
+    struct job job = {conv, x, dy, NULL, NULL};
     size_t len = conv->in.c * conv->out.c * conv->kernel * conv->kernel;
     unsigned threads = parallel_threads();
 

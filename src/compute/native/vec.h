@@ -41,16 +41,20 @@ static inline vec vec_if_positive(vec test, vec yes, vec no)
     return (vec)((m & (vec_mask)yes) | (~m & (vec_mask)no));
 }
 
-/* Sum of the lanes, always in the same order. */
+/* Sum of the lanes, always in the same order: halves folded onto each other. */
 static inline float vec_sum(vec v)
 {
-    float half[LANES];
-
-    memcpy(half, &v, sizeof v);
-    for (unsigned width = LANES / 2; width > 0; width /= 2)
-        for (unsigned i = 0; i < width; i++)
-            half[i] += half[i + width];
-    return half[0];
+#if LANES == 16
+    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3);
+    v += __builtin_shufflevector(v, v, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
+#else
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3);
+    v += __builtin_shufflevector(v, v, 1, 1, 1, 1, 1, 1, 1, 1);
+#endif
+    return v[0];
 }
 
 #endif
