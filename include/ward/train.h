@@ -77,11 +77,11 @@ typedef struct ward_train_config {
 WARD_API WARD_CHECK ward_status ward_train_defaults(ward_train_config *config, const char *recipe,
                                                     const char *arch, ward_method method);
 
-/* What a progress callback is told, about once a second and at the end. */
+/* What a progress callback is told. Of raw images, a negative number says that none are shown. */
 typedef struct ward_train_progress {
     uint64_t iteration, iterations;
-    double loss_processed, loss_raw;         /* running means */
-    double accuracy_processed, accuracy_raw; /* on training batches, running; fractions */
+    double loss_processed, loss_raw;         /* running means over about a hundred steps */
+    double accuracy_processed, accuracy_raw; /* on training batches, likewise; fractions */
     double validation_processed, validation_raw; /* last validation; negative: none yet */
     double images_per_second;
     double seconds_left;
@@ -89,7 +89,8 @@ typedef struct ward_train_progress {
 } ward_train_progress;
 
 /* Return false to stop: a checkpoint is written and ward_train() returns WARD_ERR_STOPPED. Called
- * from the training thread, before the first and after every iteration or so; must be quick. */
+ * from the training thread, before the first and after every iteration; must be quick. After the
+ * last one it is too late to stop. */
 typedef bool ward_train_callback(void *context, const ward_train_progress *progress);
 
 typedef struct ward_train_options {

@@ -1,0 +1,162 @@
+/* What a training shows: see metrics.h. */
+#include "train/metrics.h"
+
+#include <math.h>
+
+/* A step's share in a running mean: means are over the last hundred steps or so. */
+static const double share = 0.02;
+
+void metrics_init(struct metrics *m)
+{
+    *m = (struct metrics){.validation_processed = -1, .validation_raw = -1};
+}
+
+size_t count_correct(const float *logits, const int32_t *labels, size_t rows, size_t classes)
+{
+    size_t correct = 0;
+
+    for (size_t i = 0; i < rows; i++) {
+        const float *row = logits + i * classes;
+        size_t best = 0;
+
+        for (size_t k = 1; k < classes; k++)
+            if (row[k] > row[best])
+                best = k;
+        correct += best == (size_t)labels[i];
+    }
+    return correct;
+}
+
+static double loss_value(struct plan *plan, int loss)
+{
+    return loss < 0 ? 0 : (double)*plan_output(plan, loss);
+}
+
+static double accuracy(const float *logits, const int32_t *labels, size_t rows, size_t classes)
+{
+    return (double)count_correct(logits, labels, rows, classes) / (double)rows;
+}
+
+struct measure measure_step(struct plan *plan, const struct objective *o)
+{
+    const struct graph *g = plan_graph(plan);
+    const float *logits = plan_output(plan, o->logits);
+    size_t batch = graph_dims(g, o->labels).n, classes = graph_dims(g, o->logits).c;
+    struct measure m = {.loss_processed = loss_value(plan, o->loss_processed),
+                        .loss_raw = loss_value(plan, o->loss_raw),
+                        .distance = loss_value(plan, o->loss_distance)};
+
+    m.accuracy_processed = accuracy(logits, plan_labels(plan, o->labels), batch, classes);
+    if (o->raw >= 0) {
+        const float *raw = o->raw_logits < 0 ? logits + batch * classes
+                                             : plan_output(plan, o->raw_logits);
+
+        m.accuracy_raw = accuracy(raw, plan_labels(plan, o->raw_labels),
+                                  graph_dims(g, o->raw_labels).n, classes);
+    }
+    return m;
+}
+
+bool measure_is_finite(const struct measure *m)
+{
+    return isfinite(m->loss_processed) && isfinite(m->loss_raw) && isfinite(m->distance);
+}
+
+static void blend(double *sum, double value)
+{
+    *sum += share * (value - *sum);
+}
+
+void metrics_add(struct metrics *m, const struct measure *step)
+{
+    blend(&m->weight, 1);
+    blend(&m->sum.loss_processed, step->loss_processed);
+    blend(&m->sum.loss_raw, step->loss_raw);
+    blend(&m->sum.distance, step->distance);
+    blend(&m->sum.accuracy_processed, step->accuracy_processed);
+    blend(&m->sum.accuracy_raw, step->accuracy_raw);
+}
+
+struct measure metrics_mean(const struct metrics *m)
+{
+    double w = m->weight > 0 ? m->weight : 1;
+
+    return (struct measure){m->sum.loss_processed / w, m->sum.loss_raw / w, m->sum.distance / w,
+                            m->sum.accuracy_processed / w, m->sum.accuracy_raw / w};
+}
+
+/* ---- in a checkpoint ---- */
+
+enum { FIELDS = 9 };
+
+struct field {
+    const char *key;
+    double *value;
+};
+
+/* One table for both ways. */
+static void fields_of(struct metrics *m, struct field fields[FIELDS])
+{
+    const struct field all[FIELDS] = {
+        {"weight", &m->weight},
+        {"loss_processed", &m->sum.loss_processed},
+        {"loss_raw", &m->sum.loss_raw},
+        {"distance", &m->sum.distance},
+        {"accuracy_processed", &m->sum.accuracy_processed},
+        {"accuracy_raw", &m->sum.accuracy_raw},
+        {"validation_processed", &m->validation_processed},
+        {"validation_raw", &m->validation_raw},
+        {"seconds", &m->seconds},
+    };
+
+    for (int i = 0; i < FIELDS; i++)
+        fields[i] = all[i];
+}
+
+ward_status metrics_to_json(const struct metrics *m, json_t **out)
+{
+    struct metrics copy = *m;
+    struct field fields[FIELDS];
+    json_t *object = json_object();
+    ward_status st = WARD_OK;
+
+    fields_of(&copy, fields);
+    for (int i = 0; i < FIELDS && !st; i++)
+        st = json_set(object, fields[i].key, json_real(*fields[i].value));
+    if (st)
+        json_decref(object);
+    else
+        *out = object;
+    return st;
+}
+
+ward_status metrics_from_json(struct metrics *m, const json_t *object)
+{
+    struct metrics made;
+    struct field fields[FIELDS];
+    ward_status st = WARD_OK;
+
+    fields_of(&made, fields);
+    for (int i = 0; i < FIELDS && !st; i++)
+        st = json_get_real(object, fields[i].key, fields[i].value);
+    if (!st)
+        *m = made;
+    return st;
+}
+
+ward_status metrics_describe(const struct metrics *m, const struct objective *objective,
+                             json_t *line)
+{
+    struct measure mean = metrics_mean(m);
+    ward_status st = json_set(line, "loss_processed", json_real(mean.loss_processed));
+
+    if (!st)
+        st = json_set(line, "accuracy_processed", json_real(mean.accuracy_processed));
+    if (!st && objective->loss_distance >= 0)
+        st = json_set(line, "distance", json_real(mean.distance));
+    if (!st && objective->raw >= 0)
+        st = json_set(line, "loss_raw", json_real(mean.loss_raw));
+    if (!st && objective->raw >= 0)
+        st = json_set(line, "accuracy_raw", json_real(mean.accuracy_raw));
+    return st;
+}

@@ -1,0 +1,278 @@
+/*
+ * Everything up to the first step. A new training is set up whole before anything is written, so
+ * that settings or data that do not work leave no directory behind.
+ */
+#include "base/file.h"
+#include "base/mem.h"
+#include "key/secret.h"
+#include "train/settings.h"
+#include "train/trainer.h"
+
+/* ---- settings ---- */
+
+/* The settings of the run that is there, under its lock. */
+static ward_status take_stored(struct trainer *t)
+{
+    ward_status st = file_lock(t->dir.path, &t->lock);
+
+    if (!st)
+        st = run_config_read(&t->dir, &t->config);
+    if (!st)
+        t->is_complete = run_dir_is_complete(&t->dir);
+    return st;
+}
+
+static ward_status refuse_used(const struct trainer *t)
+{
+    if (run_dir_is_used(&t->dir) && !t->options->replaces)
+        return ward_fail(WARD_ERR_EXISTS, "'%s' already holds a run", t->dir.path);
+    return WARD_OK;
+}
+
+static ward_status take_given(struct trainer *t, const ward_train_config *config)
+{
+    if (!config)
+        return ward_fail(WARD_ERR_IO, "'%s' holds no run to resume", t->dir.path);
+    t->config.values = *config;
+    return refuse_used(t);
+}
+
+/* Compare what the caller gives with the run that is resumed. */
+static ward_status match_given(const struct trainer *t, const ward_train_config *config)
+{
+    ward_train_config given = *config;
+    ward_status st = settings_check(config);
+
+    if (st)
+        return st;
+    settings_resolve(&given, ward_dataset_get_info(t->data));
+    return settings_match(&given, &t->config.values);
+}
+
+static ward_status open_settings(struct trainer *t, const ward_train_config *config)
+{
+    ward_status st;
+
+    st = run_dir_init(&t->dir, t->options->out);
+    if (st)
+        return st;
+    t->is_resumed = t->options->is_resumed && file_exists(t->dir.config);
+    st = t->is_resumed ? take_stored(t) : take_given(t, config);
+    if (!st)
+        st = settings_check(&t->config.values);
+    return st;
+}
+
+/* ---- data ---- */
+
+static ward_status open_data(struct trainer *t)
+{
+    ward_train_config *c = &t->config.values;
+    ward_status st = ward_dataset_open(&t->data, c->data);
+
+    if (st)
+        return st;
+    settings_resolve(c, ward_dataset_get_info(t->data));
+    st = split_init(&t->train, t->data, WARD_SPLIT_TRAIN, c->seed, c->validation);
+    if (!st && c->validation > 0)
+        st = split_init(&t->held_out, t->data, WARD_SPLIT_VALIDATION, c->seed, c->validation);
+    return st;
+}
+
+/* ---- state ---- */
+
+static ward_status new_transform(struct trainer *t)
+{
+    const uint8_t *given = t->config.values.secret_seed;
+    uint8_t seed[TRANSFORM_SEED_LEN];
+    struct transform_spec spec;
+    ward_status st = WARD_OK;
+
+    settings_transform(&t->config.values, ward_dataset_get_info(t->data), &spec);
+    t->saved.has_transform = true;
+    t->saved.is_reproducible = given != NULL;
+    if (given)
+        memcpy(seed, given, sizeof seed);
+    else
+        st = key_random(seed, sizeof seed);
+    if (!st)
+        st = transform_init(&t->saved.transform, &spec, seed);
+    if (!st)
+        st = transform_velocities(&t->saved.transform_velocity, &spec);
+    mem_wipe(seed, sizeof seed);
+    return st;
+}
+
+static ward_status new_state(struct trainer *t)
+{
+    struct net_spec spec;
+    ward_status st;
+
+    settings_net(&t->config.values, ward_dataset_get_info(t->data), &spec);
+    st = net_init(&t->saved.net, &spec, t->config.values.seed);
+    if (!st)
+        st = net_velocities(&t->saved.velocity, &spec);
+    if (!st && trainer_has_transform(t))
+        st = new_transform(t);
+    metrics_init(&t->metrics);
+    return st;
+}
+
+static ward_status refuse_checkpoint(const struct trainer *t)
+{
+    return ward_fail(WARD_ERR_FORMAT, "'%s' does not fit the settings and the data of its run",
+                     t->dir.checkpoint);
+}
+
+/* The specs that follow from settings and data must be the ones of the checkpoint. */
+static ward_status check_stored_state(const struct trainer *t)
+{
+    const ward_dataset_info *info = ward_dataset_get_info(t->data);
+    struct transform_spec g;
+    struct net_spec f;
+
+    settings_net(&t->config.values, info, &f);
+    settings_transform(&t->config.values, info, &g);
+    if (strcmp(f.arch, t->saved.net.spec.arch) != 0 || f.classes != t->saved.net.spec.classes ||
+        f.channels != t->saved.net.spec.channels || f.height != t->saved.net.spec.height ||
+        f.width != t->saved.net.spec.width || t->saved.step > t->config.values.iterations ||
+        t->saved.has_transform != trainer_has_transform(t))
+        return refuse_checkpoint(t);
+    if (t->saved.has_transform &&
+        (g.method != t->saved.transform.spec.method ||
+         g.generator_width != t->saved.transform.spec.generator_width))
+        return refuse_checkpoint(t);
+    return WARD_OK;
+}
+
+static ward_status stored_state(struct trainer *t)
+{
+    ward_status st = checkpoint_read(t->dir.checkpoint, &t->saved);
+
+    if (!st)
+        st = check_stored_state(t);
+    if (st)
+        return st;
+    st = metrics_from_json(&t->metrics, t->saved.state);
+    return st ? ward_fail_within(st, "cannot use '%s'", t->dir.checkpoint) : WARD_OK;
+}
+
+/* ---- plans ---- */
+
+static ward_status open_plan(struct trainer *t)
+{
+    const struct transform_spec *g = trainer_has_transform(t) ? &t->saved.transform.spec : NULL;
+    struct plan_options options = {.bn = BN_BATCH, .has_dropout = true,
+                                   .gradients = PLAN_GRAD_PARAMS, .is_secret = g != NULL};
+    struct objective_config config;
+    ward_status st;
+
+    settings_objective(&t->config.values, &config);
+    st = objective_build(&t->graph, &t->saved.net.spec, g, &config, &t->objective);
+    if (st)
+        return st;
+    options.outputs[options.output_count++] = t->objective.logits;
+    if (t->objective.raw_logits >= 0)
+        options.outputs[options.output_count++] = t->objective.raw_logits;
+    st = plan_compile(&t->plan, t->device, &t->graph, &options);
+    if (!st && t->held_out.count > 0)
+        st = validator_init(&t->validator, t->device, &t->saved.net.spec, g, &t->held_out);
+    return st;
+}
+
+static ward_status load_velocities(struct trainer *t)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t p = 0; p < t->graph.param_count && !st; p++) {
+        const char *name = t->graph.params[p].name;
+        const struct tensor *v = tensor_list_find(&t->saved.velocity, name);
+
+        if (!v)
+            v = tensor_list_find(&t->saved.transform_velocity, name);
+        if (t->graph.params[p].is_trainable && v)
+            st = plan_load(t->plan, p, PLAN_VELOCITY, v->data);
+    }
+    return st;
+}
+
+static ward_status load_state(struct trainer *t)
+{
+    const struct tensor_list *const lists[] = {&t->saved.net.params, &t->saved.transform.params};
+    ward_status st = params_load(t->plan, lists, 2);
+
+    return st ? st : load_velocities(t);
+}
+
+/* ---- the directory ---- */
+
+static ward_status create_directory(struct trainer *t)
+{
+    ward_status st = file_make_directory(t->dir.path);
+
+    if (!st)
+        st = file_lock(t->dir.path, &t->lock);
+    if (!st)
+        st = refuse_used(t); /* another process may have been faster */
+    if (!st)
+        st = run_dir_clear(&t->dir);
+    if (!st)
+        st = run_config_write(&t->dir, &t->config.values);
+    return st;
+}
+
+static ward_status open_loader(struct trainer *t)
+{
+    const ward_dataset_info *info = ward_dataset_get_info(t->data);
+    struct batch_source source = {.split = &t->train,
+                                  .seed = t->config.values.seed,
+                                  .batch = (uint32_t)t->config.values.batch,
+                                  .random_crop = info->random_crop,
+                                  .random_flip = info->random_flip};
+
+    return loader_open(&t->loader, &source, t->saved.step);
+}
+
+ward_status trainer_open(struct trainer *t, ward_device *device, const ward_train_config *config,
+                         const ward_train_options *options)
+{
+    ward_status st;
+
+    *t = (struct trainer){.device = device, .options = options, .lock = -1};
+    graph_init(&t->graph);
+    st = open_settings(t, config);
+    if (!st)
+        st = open_data(t);
+    if (!st && t->is_resumed && config)
+        st = match_given(t, config);
+    if (st || t->is_complete)
+        return st;
+    st = t->is_resumed && file_exists(t->dir.checkpoint) ? stored_state(t) : new_state(t);
+    if (!st)
+        st = open_plan(t);
+    if (!st)
+        st = load_state(t);
+    if (!st && !t->is_resumed)
+        st = create_directory(t);
+    if (!st)
+        st = run_metrics_cut(&t->dir, t->saved.metrics_len);
+    if (!st)
+        st = open_loader(t);
+    return st;
+}
+
+void trainer_close(struct trainer *t)
+{
+    loader_close(t->loader);
+    validator_release(&t->validator);
+    plan_free(t->plan);
+    graph_release(&t->graph);
+    checkpoint_release(&t->saved);
+    split_release(&t->train);
+    split_release(&t->held_out);
+    ward_dataset_free(t->data);
+    file_unlock(t->lock);
+    run_dir_release(&t->dir);
+    run_config_release(&t->config);
+    *t = (struct trainer){.lock = -1};
+}

@@ -1,0 +1,161 @@
+/* Settings of a training: see settings.h. */
+#include "train/settings.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "model/run_dir.h"
+
+enum { MAX_BATCH = 65536, GREY_WIDTH = 16, COLOUR_WIDTH = 64 };
+
+/* Philox streams are named by 32 bits of the step (base/rng.h). */
+static const uint64_t max_iterations = UINT32_MAX;
+
+static ward_status check_range(const char *name, double value, double low, double high)
+{
+    if (value >= low && value <= high)
+        return WARD_OK;
+    return ward_fail(WARD_ERR_ARG, "%s is %g: not in %g to %g", name, value, low, high);
+}
+
+static ward_status check_numbers(const ward_train_config *c)
+{
+    const double below_one = 1 - DBL_EPSILON, large = 1e6;
+    const struct {
+        const char *name;
+        double value, low, high;
+    } ranges[] = {
+        {"batch", (double)c->batch, 1, MAX_BATCH},
+        {"iterations", (double)c->iterations, 1, (double)max_iterations},
+        {"rate", c->rate, 0, large},
+        {"warmup", c->warmup, 0, below_one},
+        {"momentum", c->momentum, 0, below_one},
+        {"weight_decay", c->weight_decay, 0, large},
+        {"transform_rate_factor", c->transform_rate_factor, 0, large},
+        {"transform_decay", c->transform_decay, 0, large},
+        {"alpha", c->alpha, 0, large},
+        {"beta", c->beta, 0, large},
+        {"gamma", c->gamma, 0, large},
+        {"raw_share", c->raw_share, 0, 1},
+        {"checkpoint_seconds", c->checkpoint_seconds, 0, DBL_MAX},
+    };
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges && !st; i++)
+        st = check_range(ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);
+    return st;
+}
+
+ward_status settings_check(const ward_train_config *config)
+{
+    if (!config->data || !config->arch || !config->recipe)
+        return ward_fail(WARD_ERR_ARG, "data, arch and recipe must all be set");
+    if (strlen(config->arch) >= sizeof((struct net_spec *)NULL)->arch)
+        return ward_fail(WARD_ERR_ARG, "unknown architecture '%s'", config->arch);
+    if (!ward_method_name(config->method))
+        return ward_fail(WARD_ERR_ARG, "unknown method %d", (int)config->method);
+    if (config->schedule != WARD_SCHEDULE_STEP && config->schedule != WARD_SCHEDULE_ONECYCLE)
+        return ward_fail(WARD_ERR_ARG, "unknown schedule %d", (int)config->schedule);
+    if (config->schedule == WARD_SCHEDULE_STEP && config->rate_drop_every == 0)
+        return ward_fail(WARD_ERR_ARG, "rate_drop_every is 0");
+    return check_numbers(config);
+}
+
+void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
+{
+    if (config->generator_width == 0)
+        config->generator_width = data->input.channels == 1 ? GREY_WIDTH : COLOUR_WIDTH;
+}
+
+/* Name the first key whose values differ; both objects have the same keys. */
+static ward_status match_objects(json_t *given, json_t *stored)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(given, key, value)
+        if (!json_equal(value, json_object_get(stored, key)))
+            return ward_fail(WARD_ERR_ARG, "cannot resume with another '%s' than the run's", key);
+    return WARD_OK;
+}
+
+static ward_status to_object(const ward_train_config *config, json_t **out)
+{
+    char *text = NULL;
+    ward_status st = run_config_to_json(config, &text);
+
+    if (!st)
+        st = json_parse_object(out, text, strlen(text));
+    if (text)
+        mem_wipe(text, strlen(text));
+    mem_free(text);
+    return st;
+}
+
+static bool seeds_match(const ward_train_config *given, const ward_train_config *stored)
+{
+    return !given->secret_seed ||
+           (stored->secret_seed &&
+            memcmp(given->secret_seed, stored->secret_seed, TRANSFORM_SEED_LEN) == 0);
+}
+
+ward_status settings_match(const ward_train_config *given, const ward_train_config *stored)
+{
+    ward_train_config a = *given, b = *stored;
+    json_t *given_object = NULL, *stored_object = NULL;
+    ward_status st;
+
+    if (!seeds_match(given, stored))
+        return ward_fail(WARD_ERR_ARG, "cannot resume with another secret seed than the run's");
+    a.secret_seed = b.secret_seed = NULL;
+    a.checkpoint_seconds = b.checkpoint_seconds;
+    st = to_object(&a, &given_object);
+    if (!st)
+        st = to_object(&b, &stored_object);
+    if (!st)
+        st = match_objects(given_object, stored_object);
+    json_decref(given_object);
+    json_decref(stored_object);
+    return st;
+}
+
+void settings_net(const ward_train_config *config, const ward_dataset_info *data,
+                  struct net_spec *out)
+{
+    *out = (struct net_spec){.channels = data->input.channels, .height = data->input.height,
+                             .width = data->input.width, .classes = data->classes};
+    snprintf(out->arch, sizeof out->arch, "%s", config->arch);
+}
+
+void settings_transform(const ward_train_config *config, const ward_dataset_info *data,
+                        struct transform_spec *out)
+{
+    *out = (struct transform_spec){
+        .method = config->method,
+        .channels = data->input.channels,
+        .height = data->input.height,
+        .width = data->input.width,
+        .sigma = (float)config->sigma,
+        .p = (float)config->p,
+        .generator_width = config->generator_width,
+        .start = (float)config->start,
+        .is_clamped = config->is_clamped,
+        .low = data->input.low,
+        .high = data->input.high,
+    };
+}
+
+void settings_objective(const ward_train_config *config, struct objective_config *out)
+{
+    *out = (struct objective_config){
+        .batch = config->batch,
+        .raw_rows = (size_t)llround(config->raw_share * (double)config->batch),
+        .alpha = (float)config->alpha,
+        .beta = (float)config->beta,
+        .gamma = (float)config->gamma,
+        .separates_bn = config->separates_bn,
+    };
+}

@@ -1,0 +1,204 @@
+/*
+ * The loop. A step is a function of the parameters, the velocities and the step's number alone:
+ * batches and dropout masks are named by (seed, step). So a training that goes on from a checkpoint
+ * makes the same bytes as one that was never stopped.
+ */
+#include "train/trainer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/util.h"
+#include "nn/sgd.h"
+#include "train/schedule.h"
+
+enum { LOG_EVERY = 100 };
+
+/* ---- talking ---- */
+
+static double raw_or_none(const struct trainer *t, double value)
+{
+    return t->objective.raw >= 0 ? value : -1;
+}
+
+/* Tell the caller where the training is; it may ask to stop. */
+static void report(struct trainer *t, const char *event)
+{
+    struct measure mean = metrics_mean(&t->metrics);
+    uint64_t iterations = t->config.values.iterations, done = t->saved.step - t->first_step;
+    double elapsed = clock_seconds() - t->start;
+    double speed = done > 0 && elapsed > 0 ? (double)done / elapsed : 0;
+    ward_train_progress progress = {
+        .iteration = t->saved.step,
+        .iterations = iterations,
+        .loss_processed = mean.loss_processed,
+        .loss_raw = raw_or_none(t, mean.loss_raw),
+        .accuracy_processed = mean.accuracy_processed,
+        .accuracy_raw = raw_or_none(t, mean.accuracy_raw),
+        .validation_processed = t->metrics.validation_processed,
+        .validation_raw = t->metrics.validation_raw,
+        .images_per_second = speed * (double)t->config.values.batch,
+        .seconds_left = speed > 0 ? (double)(iterations - t->saved.step) / speed : 0,
+        .event = event,
+    };
+
+    if (t->options->progress && !t->options->progress(t->options->context, &progress))
+        t->is_stopping = true;
+}
+
+/* Of a run that has no more to do, only the number of iterations is known here. */
+static void report_complete(struct trainer *t)
+{
+    metrics_init(&t->metrics);
+    t->objective.raw = -1;
+    t->saved.step = t->first_step = t->config.values.iterations;
+    report(t, "the run is complete");
+}
+
+static void report_start(struct trainer *t)
+{
+    char text[64];
+
+    if (!t->is_resumed) {
+        report(t, NULL);
+        return;
+    }
+    snprintf(text, sizeof text, "resumed at iteration %" PRIu64, t->saved.step);
+    report(t, text);
+}
+
+/* ---- a step ---- */
+
+static ward_status refuse_numbers(const struct trainer *t, const char *what, double rate)
+{
+    return ward_fail(WARD_ERR_NUMERIC, "%s not finite at iteration %" PRIu64 " (learning rate %g)",
+                     what, t->saved.step + 1, rate);
+}
+
+static ward_status update(struct trainer *t, double rate)
+{
+    const ward_train_config *c = &t->config.values;
+    struct sgd_config sgd = {.rate = (float)rate, .momentum = (float)c->momentum,
+                             .decay = (float)c->weight_decay, .nesterov = c->nesterov,
+                             .decays_all = c->decays_all};
+    struct sgd_group transform = {.prefix = "transform.",
+                                  .rate_factor = (float)c->transform_rate_factor,
+                                  .decay = (float)c->transform_decay};
+    bool is_finite = true;
+
+    sgd_step(t->plan, &sgd, &transform, &is_finite);
+    return is_finite ? WARD_OK : refuse_numbers(t, "a weight is", rate);
+}
+
+static ward_status step(struct trainer *t)
+{
+    double rate = schedule_rate(&t->config.values, t->saved.step);
+    struct measure measure;
+    const int32_t *labels;
+    const float *x;
+    ward_status st;
+
+    loader_next(t->loader, &x, &labels);
+    objective_fill(&t->objective, t->plan, x, labels);
+    plan_set_step(t->plan, t->config.values.seed, t->saved.step);
+    st = plan_forward(t->plan);
+    if (st)
+        return st;
+    measure = measure_step(t->plan, &t->objective);
+    if (!measure_is_finite(&measure))
+        return refuse_numbers(t, "the loss is", rate);
+    st = plan_backward(t->plan);
+    if (!st)
+        st = update(t, rate);
+    if (st)
+        return st;
+    metrics_add(&t->metrics, &measure);
+    t->saved.step++;
+    return WARD_OK;
+}
+
+/* ---- between steps ---- */
+
+static bool is_last(const struct trainer *t)
+{
+    return t->saved.step == t->config.values.iterations;
+}
+
+static bool is_validation_due(const struct trainer *t)
+{
+    uint64_t every = t->config.values.validate_every;
+
+    return t->held_out.count > 0 && (is_last(t) || (every > 0 && t->saved.step % every == 0));
+}
+
+static ward_status validate(struct trainer *t)
+{
+    struct metrics *m = &t->metrics;
+    ward_status st = trainer_collect(t);
+
+    if (st)
+        return st;
+    return validator_run(&t->validator, &t->saved.net.params,
+                         t->saved.has_transform ? &t->saved.transform.params : NULL,
+                         &m->validation_processed, &m->validation_raw);
+}
+
+static ward_status follow_up(struct trainer *t)
+{
+    bool validates = is_validation_due(t);
+    ward_status st = validates ? validate(t) : WARD_OK;
+
+    if (!st && (validates || is_last(t) || t->saved.step % LOG_EVERY == 0))
+        st = trainer_log(t, validates);
+    if (st)
+        return st;
+    report(t, NULL);
+    if (is_last(t) ||
+        clock_seconds() - t->last_checkpoint < t->config.values.checkpoint_seconds)
+        return WARD_OK;
+    st = trainer_checkpoint(t);
+    if (!st)
+        report(t, "checkpoint written");
+    return st;
+}
+
+static ward_status stop(struct trainer *t)
+{
+    ward_status st = trainer_checkpoint(t);
+
+    return st ? st
+              : ward_fail(WARD_ERR_STOPPED, "stopped at iteration %" PRIu64 " of %" PRIu64,
+                          t->saved.step, t->config.values.iterations);
+}
+
+static ward_status run(struct trainer *t)
+{
+    ward_status st = WARD_OK;
+
+    t->first_step = t->saved.step;
+    t->seconds_before = t->metrics.seconds;
+    t->start = t->last_checkpoint = clock_seconds();
+    report_start(t);
+    while (!st && !is_last(t) && !t->is_stopping) {
+        st = step(t);
+        if (!st)
+            st = follow_up(t);
+    }
+    if (!st && !is_last(t))
+        return stop(t);
+    return st ? st : trainer_finish(t);
+}
+
+ward_status ward_train(ward_device *device, const ward_train_config *config,
+                       const ward_train_options *options)
+{
+    struct trainer t;
+    ward_status st = trainer_open(&t, device, config, options);
+
+    if (!st && t.is_complete)
+        report_complete(&t);
+    else if (!st)
+        st = run(&t);
+    trainer_close(&t);
+    return st;
+}

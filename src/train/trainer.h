@@ -1,0 +1,67 @@
+/*
+ * One training under way, and what its files need of each other:
+ *
+ *   open.c     everything up to the first step: settings, data, networks, plans, a checkpoint
+ *   save.c     what is written while and after it runs
+ *   trainer.c  the loop, and ward_train()
+ *
+ * What is saved lives in struct checkpoint; between checkpoints the plan holds newer values of the
+ * parameters and velocities.
+ */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "data/batch.h"
+#include "model/checkpoint.h"
+#include "model/run_dir.h"
+#include "protect/objective.h"
+#include "train/metrics.h"
+#include "train/validator.h"
+#include "ward/train.h"
+
+struct trainer {
+    ward_device *device;               /* borrowed */
+    const ward_train_options *options; /* borrowed */
+    struct run_config config;          /* resolved; strings are borrowed or its own */
+    struct run_dir dir;
+    int lock;                          /* of the directory; -1: none */
+    bool is_resumed;                   /* the directory held a run to go on with */
+    bool is_complete;                  /* that run has no more to do: nothing below is there */
+
+    ward_dataset *data;
+    struct split train, held_out;
+    struct checkpoint saved;
+    struct graph graph;
+    struct objective objective;
+    struct plan *plan;
+    struct validator validator;        /* all zero without validation */
+    struct loader *loader;
+
+    struct metrics metrics;
+    uint64_t first_step;               /* of this part of the training */
+    double seconds_before;             /* of the parts before */
+    double start, last_checkpoint;     /* clock_seconds() */
+    bool is_stopping;                  /* the callback asked for it */
+};
+
+/* trainer_close() in any case. Nothing has been written if this fails before a lock is held. */
+WARD_CHECK ward_status trainer_open(struct trainer *t, ward_device *device,
+                                    const ward_train_config *config,
+                                    const ward_train_options *options);
+void trainer_close(struct trainer *t);
+
+static inline bool trainer_has_transform(const struct trainer *t)
+{
+    return t->config.values.method != WARD_METHOD_BASELINE;
+}
+
+/* Copy parameters and velocities out of the plan into t->saved. */
+WARD_CHECK ward_status trainer_collect(struct trainer *t);
+/* Write a checkpoint of the steps done. */
+WARD_CHECK ward_status trainer_checkpoint(struct trainer *t);
+/* Append a line with the running means to metrics.jsonl; with the last validation if `validated`. */
+WARD_CHECK ward_status trainer_log(struct trainer *t, bool validated);
+/* Write the results and remove the checkpoint. A kill at any moment of it can be resumed. */
+WARD_CHECK ward_status trainer_finish(struct trainer *t);
+
+#endif
