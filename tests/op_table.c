@@ -9,7 +9,7 @@
 #define TOL_ELEMENT 1e-6 /* a few roundings an element; tanh and exp of float accuracy */
 #define TOL_SUM 1e-5     /* one sum of up to 2000 products */
 #define TOL_NORM 3e-5    /* batch norm: sums of squares, differences of sums in its gradient */
-#define TOL_DEEP 1e-4    /* several of those in a row */
+#define TOL_DEEP 3e-5    /* several of those in a row */
 
 /* ---- builders ---- */
 
