@@ -44,6 +44,7 @@ format:
 install: build
 	@tools/build $(BUILD) --prefix=$(or $(PREFIX),/usr/local)
 	meson install -C $(BUILD) --no-rebuild
+	@[ -n "$(DESTDIR)" ] || ldconfig
 
 clean:
 	rm -rf build build-*
