@@ -20,11 +20,10 @@
  */
 enum { COUNT = 50, C = 2, SH = 5, SW = 4, H = 3, W = 2, STORED = C * SH * SW, INPUT = C * H * W };
 
-static struct ward_dataset data = {
-    .info = {.classes = COUNT,
-             .train_count = COUNT,
-             .test_count = COUNT,
-             .input = {C, H, W, SH, SW, -1.0f, 1.0f}}};
+static struct ward_dataset data = {.info = {.classes = COUNT,
+                                            .train_count = COUNT,
+                                            .test_count = COUNT,
+                                            .input = {C, H, W, SH, SW, -1.0f, 1.0f}}};
 
 static int enter(void **state)
 {

@@ -43,7 +43,10 @@ static const char *format(const char *text, ...)
     return to;
 }
 
-static const char *in_dir(const char *name) { return format("%s/%s", dir, name); }
+static const char *in_dir(const char *name)
+{
+    return format("%s/%s", dir, name);
+}
 
 static void shell(const char *command)
 {
@@ -97,11 +100,13 @@ static void write_file(const char *path, const void *data, size_t len)
     check_ok(file_write(path, data, len, FILE_REPLACE));
 }
 
-/* IDX: a training set of 6 images of 2x3, a test set of 4. Pixel i of the file is 7 i, label i % 3. */
+/* IDX: a training set of 6 images of 2x3, a test set of 4. Pixel i of the file is 7 i, label i % 3.
+ */
 
 enum { IDX_TRAIN = 6, IDX_TEST = 4, IDX_AREA = 6 };
 
-static size_t make_idx(uint8_t *out, uint32_t magic, uint32_t count, uint32_t height, uint32_t width)
+static size_t make_idx(uint8_t *out, uint32_t magic, uint32_t count, uint32_t height,
+                       uint32_t width)
 {
     uint32_t header[4] = {magic, count, height, width};
     bool is_images = magic == 0x803;
@@ -359,9 +364,11 @@ static void cifar_reads_the_same_from_folder_and_archives(void **state)
     shell(format("echo airplane > '%s/batches.meta.txt'; echo > '%s/readme.html'", folder, folder));
     check_cifar_contents(folder);
     check_cifar_contents(dir); /* the folder in it */
-    shell(format("cd '%s' && mkdir tar && tar -czf tar/cifar-10-binary.tar.gz cifar-10-batches-bin && "
-                 "tar -cJf as-xz.tar.xz cifar-10-batches-bin && "
-                 "tar -cf bare.tar -C cifar-10-batches-bin .", dir));
+    shell(format(
+        "cd '%s' && mkdir tar && tar -czf tar/cifar-10-binary.tar.gz cifar-10-batches-bin && "
+        "tar -cJf as-xz.tar.xz cifar-10-batches-bin && "
+        "tar -cf bare.tar -C cifar-10-batches-bin .",
+        dir));
     check_cifar_contents(in_dir("tar"));
     check_cifar_contents(in_dir("as-xz.tar.xz"));
     check_cifar_contents(in_dir("bare.tar"));
@@ -441,7 +448,8 @@ static const char *make_picture_folder(unsigned channels)
     const char *root = in_dir("pets");
 
     shell(format("cd '%s' && rm -rf pets && mkdir -p pets/train/dog pets/train/cat pets/test/dog "
-                 "pets/test/cat && touch pets/.DS_Store pets/train/.hidden pets/train/dog/.x", dir));
+                 "pets/test/cat && touch pets/.DS_Store pets/train/.hidden pets/train/dog/.x",
+                 dir));
     put_picture(root, "train/dog/b.png", 3, channels, 30);
     put_picture(root, "train/dog/a.PNG", 3, channels, 20);
     put_picture(root, "train/cat/z.png", 3, channels, 10);
@@ -602,7 +610,8 @@ static void verify_names_the_file_that_differs(void **state)
                 "idx/train-images-idx3-ubyte'", "not the published file");
     check_fault(ward_data_verify(folder), WARD_ERR_ARG, folder, "no published data set");
     /* In gzip as in plain, what counts is the contents. */
-    shell(format("cd '%s' && gzip -dc " FASHION "/train-images-idx3-ubyte.gz > train-images-idx3-ubyte "
+    shell(format("cd '%s' && gzip -dc " FASHION
+                 "/train-images-idx3-ubyte.gz > train-images-idx3-ubyte "
                  "&& cp " FASHION "/train-labels-idx1-ubyte.gz . && rm train-labels-idx1-ubyte",
                  folder));
     check_fault(ward_data_verify(format("fashion-mnist:%s", folder)), WARD_ERR_FORMAT,
@@ -702,8 +711,10 @@ static void a_fetched_archive_is_verified_by_its_members(void **state)
         mem_free(bytes);
     }
     shell(format("cd '%s' && mkdir -p pub && tar -czf pub/cifar-10-binary.tar.gz "
-                 "cifar-10-batches-bin && rm -r cifar-10-batches-bin", dir));
-    check_ok(data_fetch(&set, format("file://%s/pub/", dir), in_dir("fetched/cifar10"), NULL, NULL));
+                 "cifar-10-batches-bin && rm -r cifar-10-batches-bin",
+                 dir));
+    check_ok(
+        data_fetch(&set, format("file://%s/pub/", dir), in_dir("fetched/cifar10"), NULL, NULL));
     check_cifar_contents(in_dir("fetched/cifar10"));
     set.file[5].sha256 = digests[0];
     check_fault(data_verify(&set, in_dir("fetched/cifar10")), WARD_ERR_FORMAT,

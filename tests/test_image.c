@@ -48,8 +48,7 @@ static const char *in_dir(const char *name)
 
 static void check_fault(ward_status st, ward_status expected, const char *what)
 {
-    if (st != expected || !strstr(ward_error_message(), what) ||
-        strchr(ward_error_message(), '\n'))
+    if (st != expected || !strstr(ward_error_message(), what) || strchr(ward_error_message(), '\n'))
         fail_msg("expected %s with '%s', got %s: %s", ward_status_name(expected), what,
                  ward_status_name(st), ward_error_message());
 }
@@ -227,8 +226,13 @@ static void a_sheet_places_scaled_cells_on_white(void **state)
 {
     uint8_t grey[4] = {1, 2, 3, 4}, rgb[12] = {10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42};
     ward_image grey_cell = {2, 2, 1, grey}, rgb_cell = {2, 2, 3, rgb}, odd = {2, 1, 1, grey}, sheet;
-    struct sheet_layout layout = {.columns = 2, .rows = 1, .cell_width = 2, .cell_height = 2,
-                                  .channels = 3, .scale = 3, .margin = 2};
+    struct sheet_layout layout = {.columns = 2,
+                                  .rows = 1,
+                                  .cell_width = 2,
+                                  .cell_height = 2,
+                                  .channels = 3,
+                                  .scale = 3,
+                                  .margin = 2};
 
     (void)state;
     check_ok(sheet_init(&sheet, &layout));
@@ -261,8 +265,14 @@ static void a_sheet_places_scaled_cells_on_white(void **state)
 static void captions_stay_above_their_columns(void **state)
 {
     static const char *const captions[2] = {"Raw (x5) % far too long for its column", NULL};
-    struct sheet_layout layout = {.columns = 2, .rows = 1, .cell_width = 28, .cell_height = 28,
-                                  .channels = 1, .scale = 2, .margin = 4, .captions = captions};
+    struct sheet_layout layout = {.columns = 2,
+                                  .rows = 1,
+                                  .cell_width = 28,
+                                  .cell_height = 28,
+                                  .channels = 1,
+                                  .scale = 2,
+                                  .margin = 4,
+                                  .captions = captions};
     unsigned ink = 0;
     ward_image sheet;
 
@@ -281,8 +291,13 @@ static void captions_stay_above_their_columns(void **state)
 
 static ward_status draw_a_sheet(void *path)
 {
-    struct sheet_layout layout = {.columns = 1, .rows = 1, .cell_width = 3, .cell_height = 2,
-                                  .channels = 3, .scale = 1, .margin = 1};
+    struct sheet_layout layout = {.columns = 1,
+                                  .rows = 1,
+                                  .cell_width = 3,
+                                  .cell_height = 2,
+                                  .channels = 3,
+                                  .scale = 1,
+                                  .margin = 1};
     ward_image image = {0, 0, 0, NULL}, sheet = {0, 0, 0, NULL};
     ward_status st;
 

@@ -42,7 +42,7 @@ typedef struct ward_input {
     unsigned channels;
     unsigned height;
     unsigned width;
-    unsigned stored_height; /* of the images as stored; larger than height where a crop is cut out */
+    unsigned stored_height; /* as stored: larger than height where a crop is cut out */
     unsigned stored_width;
     float low;
     float high;
@@ -102,8 +102,8 @@ WARD_API WARD_CHECK ward_status ward_dataset_read(const ward_dataset *data, ward
  *
  * WARD_ERR_ARG if the picture's size or channels do not fit; x is then untouched.
  */
-WARD_API WARD_CHECK ward_status ward_input_prepare(const ward_input *input,
-                                                   const ward_image *image, float *x);
+WARD_API WARD_CHECK ward_status ward_input_prepare(const ward_input *input, const ward_image *image,
+                                                   float *x);
 
 /* The i-th known name, NULL past the end. */
 WARD_API const char *ward_data_name(size_t i);

@@ -16,7 +16,10 @@ static const char *const other_name[] = {"batches.meta.txt", "readme.html"};
 static const char folder_name[] = "cifar-10-batches-bin";
 static const char *const archive_name[] = {"cifar-10-binary.tar.gz", "cifar-10-binary.tar.xz"};
 
-const char *cifar_file_name(size_t i) { return i < CIFAR_FILES ? file_name[i] : NULL; }
+const char *cifar_file_name(size_t i)
+{
+    return i < CIFAR_FILES ? file_name[i] : NULL;
+}
 
 /* *found becomes "folder/name" (owned) if that is there and *found is still NULL. */
 static ward_status look_for(char **found, const char *folder, const char *name)
@@ -246,8 +249,10 @@ ward_status cifar_parse(const uint8_t *bytes, size_t len, uint8_t *pixels, uint1
         const uint8_t *record = bytes + i * CIFAR_RECORD;
 
         if (record[0] >= CIFAR_CLASSES)
-            return ward_fail(WARD_ERR_FORMAT, "label %u of image %zu is out of range: there are "
-                             "%d classes", record[0], i, CIFAR_CLASSES);
+            return ward_fail(WARD_ERR_FORMAT,
+                             "label %u of image %zu is out of range: there are "
+                             "%d classes",
+                             record[0], i, CIFAR_CLASSES);
         labels[i] = record[0];
         memcpy(pixels + i * CIFAR_PIXELS, record + 1, CIFAR_PIXELS);
     }

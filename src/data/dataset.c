@@ -72,20 +72,16 @@ static ward_status read_layout(ward_dataset *data, const char *path, enum layout
                                const struct known_set *set)
 {
     switch (layout) {
-    case LAYOUT_IDX:
-        return idx_load(data, path, set ? set->classes : 0);
-    case LAYOUT_CIFAR:
-        return cifar_load(data, path, set->records);
-    case LAYOUT_FOLDER:
-        return folder_load(data, path);
-    case LAYOUT_NONE:
-        break;
+    case LAYOUT_IDX: return idx_load(data, path, set ? set->classes : 0);
+    case LAYOUT_CIFAR: return cifar_load(data, path, set->records);
+    case LAYOUT_FOLDER: return folder_load(data, path);
+    case LAYOUT_NONE: break;
     }
     return ward_fail(WARD_ERR_FORMAT, "'%s' holds no data set", path);
 }
 
-ward_status dataset_load(ward_dataset **out, const char *name, const char *path,
-                         enum layout layout, const struct known_set *set)
+ward_status dataset_load(ward_dataset **out, const char *name, const char *path, enum layout layout,
+                         const struct known_set *set)
 {
     ward_dataset *data = NULL;
     ward_status st;
@@ -120,21 +116,27 @@ ward_status ward_dataset_open(ward_dataset **out, const char *spec)
     if (st)
         return st;
     slash = strrchr(path, '/');
-    st = dataset_load(out, set ? set->name : slash && slash[1] ? slash + 1 : path, path, layout,
-                      set);
+    st = dataset_load(out,
+                      set                 ? set->name
+                      : slash && slash[1] ? slash + 1
+                                          : path,
+                      path, layout, set);
     mem_free(path);
     return st;
 }
 
-const ward_dataset_info *ward_dataset_get_info(const ward_dataset *data) { return &data->info; }
+const ward_dataset_info *ward_dataset_get_info(const ward_dataset *data)
+{
+    return &data->info;
+}
 
 const char *ward_dataset_class_name(const ward_dataset *data, unsigned k)
 {
     return k < data->info.classes ? data->class_names[k] : NULL;
 }
 
-ward_status ward_dataset_read(const ward_dataset *data, ward_split kind, size_t first,
-                              size_t count, float *x, int32_t *y)
+ward_status ward_dataset_read(const ward_dataset *data, ward_split kind, size_t first, size_t count,
+                              float *x, int32_t *y)
 {
     struct split split = {data, kind, NULL, 0};
 
@@ -151,10 +153,12 @@ ward_status ward_input_prepare(const ward_input *input, const ward_image *image,
     unsigned top, left;
 
     if ((!is_stored && !is_input) || image->channels != input->channels)
-        return ward_fail(WARD_ERR_ARG, "a picture of %ux%u pixels and %u channel%s, where the "
-                         "network takes %ux%u and %u", image->width, image->height,
-                         image->channels, image->channels == 1 ? "" : "s", input->width,
-                         input->height, input->channels);
+        return ward_fail(WARD_ERR_ARG,
+                         "a picture of %ux%u pixels and %u channel%s, where the "
+                         "network takes %ux%u and %u",
+                         image->width, image->height, image->channels,
+                         image->channels == 1 ? "" : "s", input->width, input->height,
+                         input->channels);
     top = (image->height - input->height) / 2;
     left = (image->width - input->width) / 2;
     for (unsigned c = 0; c < input->channels; c++)

@@ -15,14 +15,14 @@
 enum { DATA_MAX_CLASSES = 1000 };
 
 struct part {
-    uint8_t *pixels; /* [count, channels, stored_height, stored_width] */
+    uint8_t *pixels;  /* [count, channels, stored_height, stored_width] */
     uint16_t *labels; /* [count], each below classes */
     size_t count;     /* fits 32 bits */
 };
 
 struct ward_dataset {
     ward_dataset_info info;
-    char *name;          /* what info borrows */
+    char *name; /* what info borrows */
     char *path;
     char **class_names;  /* [classes] */
     struct part part[2]; /* WARD_SPLIT_TRAIN, WARD_SPLIT_TEST */
@@ -45,7 +45,7 @@ struct known_set {
     size_t records; /* images a file: CIFAR layout only */
     struct {
         const char *name;
-        const char *sha256; /* of the unpacked contents, in hex */
+        const char *sha256;  /* of the unpacked contents, in hex */
     } file[KNOWN_MAX_FILES]; /* to the first NULL name */
 };
 

@@ -25,8 +25,8 @@ static size_t on_data(char *data, size_t elem, size_t count, void *context)
 
     d->len += len;
     if (d->len > MAX_DOWNLOAD)
-        d->status = ward_fail(WARD_ERR_FORMAT, "'%s' is larger than %d bytes", d->url,
-                              MAX_DOWNLOAD);
+        d->status =
+            ward_fail(WARD_ERR_FORMAT, "'%s' is larger than %d bytes", d->url, MAX_DOWNLOAD);
     else
         d->status = file_out_write(&d->file, data, len);
     return d->status ? 0 : len;
@@ -168,7 +168,9 @@ ward_status ward_data_fetch(const char *name, const char *directory, ward_data_p
     const struct known_set *set = known_find(name, strlen(name));
 
     if (!set)
-        return ward_fail(WARD_ERR_ARG, "unknown data set '%s': the names are mnist, fashion-mnist, "
-                         "cifar10", name);
+        return ward_fail(WARD_ERR_ARG,
+                         "unknown data set '%s': the names are mnist, fashion-mnist, "
+                         "cifar10",
+                         name);
     return data_fetch(set, set->url, directory, progress, context);
 }

@@ -128,7 +128,10 @@ static ward_status take_classes(ward_dataset *data, const char *root)
     return st;
 }
 
-static const char *colours(unsigned channels) { return channels == 1 ? "grey" : "RGB"; }
+static const char *colours(unsigned channels)
+{
+    return channels == 1 ? "grey" : "RGB";
+}
 
 static ward_status check_like_first(const ward_input *input, const ward_image *image)
 {

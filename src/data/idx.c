@@ -20,7 +20,10 @@ enum {
 static const char *const file_name[4] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
-const char *idx_file_name(size_t i) { return i < 4 ? file_name[i] : NULL; }
+const char *idx_file_name(size_t i)
+{
+    return i < 4 ? file_name[i] : NULL;
+}
 
 ward_status idx_find(char **out, const char *folder, const char *name)
 {
@@ -230,8 +233,10 @@ static ward_status load_images(struct part *part, ward_input *input, const char 
     st = idx_parse_images(&idx, data, len);
     if (!st && !is_first &&
         (idx.height != input->stored_height || idx.width != input->stored_width))
-        st = ward_fail(WARD_ERR_FORMAT, "images of %zux%zu pixels, but the training images have "
-                       "%ux%u", idx.width, idx.height, input->stored_width, input->stored_height);
+        st = ward_fail(WARD_ERR_FORMAT,
+                       "images of %zux%zu pixels, but the training images have "
+                       "%ux%u",
+                       idx.width, idx.height, input->stored_width, input->stored_height);
     if (st) {
         mem_free(data);
         return ward_fail_within(st, "'%s'", path);
@@ -265,8 +270,10 @@ static ward_status load_labels(struct part *part, const char *path, unsigned *cl
     for (size_t i = 0; !st && i < part->count; i++) {
         part->labels[i] = idx.bytes[i];
         if (idx.bytes[i] >= limit)
-            st = ward_fail(WARD_ERR_FORMAT, "label %u of image %zu is out of range: there are %u "
-                           "classes", idx.bytes[i], i, limit);
+            st = ward_fail(WARD_ERR_FORMAT,
+                           "label %u of image %zu is out of range: there are %u "
+                           "classes",
+                           idx.bytes[i], i, limit);
         if (idx.bytes[i] > highest)
             highest = idx.bytes[i];
     }

@@ -8,10 +8,11 @@
 #include "data/idx.h"
 
 static const char *const mnist_class[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-static const char *const fashion_class[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
-static const char *const cifar_class[] = {"airplane", "automobile", "bird", "cat", "deer",
-                                          "dog", "frog", "horse", "ship", "truck"};
+static const char *const fashion_class[] = {"T-shirt/top", "Trouser",   "Pullover", "Dress",
+                                            "Coat",        "Sandal",    "Shirt",    "Sneaker",
+                                            "Bag",         "Ankle boot"};
+static const char *const cifar_class[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                          "dog",      "frog",       "horse", "ship", "truck"};
 
 static const struct known_set set[] = {
     {.name = "mnist",
@@ -48,18 +49,13 @@ static const struct known_set set[] = {
      .class_names = cifar_class,
      .classes = 10,
      .records = 10000,
-     .file = {{"data_batch_1.bin",
-               "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"},
-              {"data_batch_2.bin",
-               "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"},
-              {"data_batch_3.bin",
-               "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"},
-              {"data_batch_4.bin",
-               "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"},
-              {"data_batch_5.bin",
-               "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"},
-              {"test_batch.bin",
-               "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"}}}};
+     .file = {
+         {"data_batch_1.bin", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"},
+         {"data_batch_2.bin", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"},
+         {"data_batch_3.bin", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"},
+         {"data_batch_4.bin", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"},
+         {"data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"},
+         {"test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"}}}};
 
 const struct known_set *known_set(size_t i)
 {
@@ -74,7 +70,10 @@ const struct known_set *known_find(const char *name, size_t len)
     return NULL;
 }
 
-const char *ward_data_name(size_t i) { return known_set(i) ? set[i].name : NULL; }
+const char *ward_data_name(size_t i)
+{
+    return known_set(i) ? set[i].name : NULL;
+}
 
 ward_status known_wanted(const struct known_set *known, char **out)
 {
@@ -182,8 +181,10 @@ static ward_status not_here(const struct known_set *known)
     if (!st)
         st = known_wanted(known, &wanted);
     if (!st)
-        st = ward_fail(WARD_ERR_IO, "data set '%s' is not on this machine: run 'ward data fetch "
-                       "%s'%s%s, or put %s into '%s'", known->name, known->name,
+        st = ward_fail(WARD_ERR_IO,
+                       "data set '%s' is not on this machine: run 'ward data fetch "
+                       "%s'%s%s, or put %s into '%s'",
+                       known->name, known->name,
                        known->package ? ", install the Debian package " : "",
                        known->package ? known->package : "", wanted, folder);
     mem_free(folder);
@@ -218,8 +219,10 @@ static ward_status check_given(const char *path, const struct known_set *known, 
     ward_status st;
 
     if (!file_exists(path))
-        return ward_fail(strchr(path, '/') ? WARD_ERR_IO : WARD_ERR_ARG, "'%s' is neither a file, "
-                         "a folder nor one of the names mnist, fashion-mnist, cifar10", path);
+        return ward_fail(strchr(path, '/') ? WARD_ERR_IO : WARD_ERR_ARG,
+                         "'%s' is neither a file, "
+                         "a folder nor one of the names mnist, fashion-mnist, cifar10",
+                         path);
     if (known && layout != known->layout) {
         st = known_wanted(known, &wanted);
         if (!st)
@@ -229,8 +232,10 @@ static ward_status check_given(const char *path, const struct known_set *known, 
         return st;
     }
     if (layout == LAYOUT_NONE)
-        return ward_fail(WARD_ERR_FORMAT, "'%s' holds no data set: no train-images-idx3-ubyte[.gz], "
-                         "data_batch_1.bin, cifar-10-binary.tar.gz or train/CLASS/", path);
+        return ward_fail(WARD_ERR_FORMAT,
+                         "'%s' holds no data set: no train-images-idx3-ubyte[.gz], "
+                         "data_batch_1.bin, cifar-10-binary.tar.gz or train/CLASS/",
+                         path);
     return WARD_OK;
 }
 
@@ -297,8 +302,10 @@ ward_status ward_data_find(const char *name, char *path, size_t len)
     ward_status st;
 
     if (!known)
-        return ward_fail(WARD_ERR_ARG, "unknown data set '%s': the names are mnist, fashion-mnist, "
-                         "cifar10", name);
+        return ward_fail(WARD_ERR_ARG,
+                         "unknown data set '%s': the names are mnist, fashion-mnist, "
+                         "cifar10",
+                         name);
     st = find_known(known, &found);
     if (!st && strlen(found) >= len)
         st = ward_fail(WARD_ERR_ARG, "no room for the path '%s'", found);

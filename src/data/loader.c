@@ -64,8 +64,7 @@ static ward_status make_buffers(struct loader *loader)
     ward_status st;
 
     if (!mul_size(image, loader->source.batch, &len) || !mul_size(len, sizeof(float), &len))
-        return ward_fail(WARD_ERR_NOMEM, "a batch of %u images is too large",
-                         loader->source.batch);
+        return ward_fail(WARD_ERR_NOMEM, "a batch of %u images is too large", loader->source.batch);
     st = epoch_order_init(&loader->order, loader->source.split);
     for (size_t i = 0; !st && i < BUFFERS; i++) {
         st = mem_new_aligned(&loader->x[i], len, ALIGNMENT);
@@ -91,8 +90,7 @@ static ward_status start(struct loader *loader)
     return WARD_OK;
 }
 
-ward_status loader_open(struct loader **out, const struct batch_source *source,
-                        uint64_t first_step)
+ward_status loader_open(struct loader **out, const struct batch_source *source, uint64_t first_step)
 {
     struct loader *loader = NULL;
     ward_status st;

@@ -79,7 +79,10 @@ static void on_write(png_structp png, png_bytep data, size_t len)
     wr_bytes(job->out, data, len);
 }
 
-static void on_flush(png_structp png) { (void)png; }
+static void on_flush(png_structp png)
+{
+    (void)png;
+}
 
 static ward_status make_rows(struct png_job *job)
 {
@@ -107,8 +110,7 @@ static ward_status plan_pixels(struct png_job *job)
     png_set_interlace_handling(png);
     png_read_update_info(png, job->info);
     st = image_new(&job->image, png_get_image_width(png, job->info),
-                   png_get_image_height(png, job->info),
-                   kind & PNG_COLOR_MASK_COLOR ? 3 : 1);
+                   png_get_image_height(png, job->info), kind & PNG_COLOR_MASK_COLOR ? 3 : 1);
     if (st)
         return st == WARD_ERR_ARG ? WARD_ERR_FORMAT : st;
     if (png_get_rowbytes(png, job->info) != (size_t)job->image.width * job->image.channels)

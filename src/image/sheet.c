@@ -10,7 +10,7 @@
  * row. From ' ' to 'Z'; what is missing is blank.
  */
 static const uint16_t glyph['Z' - ' ' + 1] = {
-    ['%' - ' '] = 052125, ['('- ' '] = 024442, [')' - ' '] = 042224, ['+' - ' '] = 002720,
+    ['%' - ' '] = 052125, ['(' - ' '] = 024442, [')' - ' '] = 042224, ['+' - ' '] = 002720,
     [',' - ' '] = 000024, ['-' - ' '] = 000700, ['.' - ' '] = 000002, ['/' - ' '] = 011244,
     ['0' - ' '] = 075557, ['1' - ' '] = 026227, ['2' - ' '] = 071747, ['3' - ' '] = 071717,
     ['4' - ' '] = 055711, ['5' - ' '] = 074717, ['6' - ' '] = 074757, ['7' - ' '] = 071122,
@@ -84,9 +84,10 @@ ward_status sheet_init(ward_image *out, const struct sheet_layout *l)
     if (l->columns == 0 || l->rows == 0 || l->cell_width == 0 || l->cell_height == 0 ||
         l->scale == 0 || l->columns > MAX_GRID || l->rows > MAX_GRID || l->scale > 64 ||
         l->cell_width > 4096 || l->cell_height > 4096 || l->margin > 256)
-        return ward_fail(WARD_ERR_ARG, "a picture sheet of %ux%u cells of %ux%u pixels, %u times, "
-                         "is empty or too large", l->columns, l->rows, l->cell_width,
-                         l->cell_height, l->scale);
+        return ward_fail(WARD_ERR_ARG,
+                         "a picture sheet of %ux%u cells of %ux%u pixels, %u times, "
+                         "is empty or too large",
+                         l->columns, l->rows, l->cell_width, l->cell_height, l->scale);
     st = image_new(&sheet, cell_left(l, l->columns), cell_top(l, l->rows), l->channels);
     if (st)
         return st;
@@ -105,15 +106,19 @@ ward_status sheet_put(ward_image *sheet, const struct sheet_layout *l, unsigned 
 
     if (cell->width != l->cell_width || cell->height != l->cell_height ||
         (!grey && cell->channels != sheet->channels) || column >= l->columns || row >= l->rows)
-        return ward_fail(WARD_ERR_ARG, "a picture of %ux%u pixels and %u channels does not fit the "
-                         "sheet's cells", cell->width, cell->height, cell->channels);
+        return ward_fail(WARD_ERR_ARG,
+                         "a picture of %ux%u pixels and %u channels does not fit the "
+                         "sheet's cells",
+                         cell->width, cell->height, cell->channels);
     for (unsigned y = 0; y < cell->height * l->scale; y++) {
-        to = sheet->pixels + ((size_t)(cell_top(l, row) + y) * sheet->width +
-                              cell_left(l, column)) * sheet->channels;
+        to =
+            sheet->pixels + ((size_t)(cell_top(l, row) + y) * sheet->width + cell_left(l, column)) *
+                                sheet->channels;
         for (unsigned x = 0; x < cell->width * l->scale; x++)
             for (unsigned c = 0; c < sheet->channels; c++)
                 *to++ = cell->pixels[((size_t)(y / l->scale) * cell->width + x / l->scale) *
-                                         cell->channels + (grey ? 0 : c)];
+                                         cell->channels +
+                                     (grey ? 0 : c)];
     }
     return WARD_OK;
 }
