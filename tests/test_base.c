@@ -317,7 +317,8 @@ static void test_hex_digits_go_there_and_back(void **state)
 
 static void test_what_is_not_exactly_hex_is_refused(void **state)
 {
-    static const char *const bad[] = {"", "0", "00", "009ff", "009ffff", "009ff ", "009fg0", "0x9fff"};
+    static const char *const bad[] = {"",        "0",      "00",     "009ff",
+                                      "009ffff", "009ff ", "009fg0", "0x9fff"};
     uint8_t data[3];
 
     (void)state;

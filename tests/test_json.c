@@ -23,8 +23,11 @@ static json_t *parse(const char *text)
 
 static void test_what_is_not_one_strict_object_is_refused(void **state)
 {
-    static const char *const bad[] = {"",          "[]",         "1",      "{",           "{\"a\":1}x",
-                                      "{\"a\":1,\"a\":2}", "{a:1}", "{\"a\":NaN}", "{\"a\":1,}", "{\"a\":\"\x80\"}"};
+    static const char *const bad[] = {"",           "[]",
+                                      "1",          "{",
+                                      "{\"a\":1}x", "{\"a\":1,\"a\":2}",
+                                      "{a:1}",      "{\"a\":NaN}",
+                                      "{\"a\":1,}", "{\"a\":\"\x80\"}"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -72,8 +75,18 @@ static void test_objects_are_printed_in_order_compact_or_indented(void **state)
 
 static void test_reals_read_back_the_same_and_print_short(void **state)
 {
-    static const double values[] = {0.1, 0.0, -0.0, 1.0, 1.0 / 3, 0.9182, 1e300, 5e-324, DBL_MAX,
-                                    DBL_EPSILON, 123456789012345678.0, 0.1 + 0.2};
+    static const double values[] = {0.1,
+                                    0.0,
+                                    -0.0,
+                                    1.0,
+                                    1.0 / 3,
+                                    0.9182,
+                                    1e300,
+                                    5e-324,
+                                    DBL_MAX,
+                                    DBL_EPSILON,
+                                    123456789012345678.0,
+                                    0.1 + 0.2};
 
     (void)state;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -93,7 +106,8 @@ static void test_reals_read_back_the_same_and_print_short(void **state)
         json_decref(back);
         json_decref(json);
     }
-    assert_text("{\"x\": 0.1, \"y\": 1.0, \"z\": 0.91820}", 0, "{\"x\": 0.1, \"y\": 1.0, \"z\": 0.9182}");
+    assert_text("{\"x\": 0.1, \"y\": 1.0, \"z\": 0.91820}", 0,
+                "{\"x\": 0.1, \"y\": 1.0, \"z\": 0.9182}");
 }
 
 static void test_values_of_the_wrong_type_or_range_are_refused_by_name(void **state)

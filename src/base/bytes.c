@@ -65,7 +65,7 @@ uint64_t rd_u64le(struct rd *rd)
     return p ? load_u32le(p) | (uint64_t)load_u32le(p + 4) << 32 : 0;
 }
 
-/* A fresh block instead of realloc(), which could leave a copy of a secret behind in freed memory. */
+/* A fresh block instead of realloc(), which could leave a copy of a secret in freed memory. */
 static ward_status grow(struct wr *wr, size_t need)
 {
     uint8_t *data;
@@ -113,7 +113,8 @@ void wr_u8(struct wr *wr, uint8_t v)
 
 void wr_u32le(struct wr *wr, uint32_t v)
 {
-    const uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    const uint8_t bytes[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16),
+                              (uint8_t)(v >> 24)};
 
     wr_bytes(wr, bytes, sizeof(bytes));
 }

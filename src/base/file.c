@@ -167,7 +167,7 @@ static ward_status sync_parent(const char *path)
     return st;
 }
 
-/* A name beside path that no file has yet; opened exclusively, so a planted link is not followed. */
+/* A name beside path that is free; opened exclusively, so that a planted link is not followed. */
 static ward_status open_temporary(struct file_out *out)
 {
     for (unsigned attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {

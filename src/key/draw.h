@@ -5,13 +5,13 @@
  *
  * Derivation, byte by byte:
  *
- *   key[32]    BLAKE2b with 32 bytes of output, keyed with the seed (32 bytes), of the label's bytes
- *              (ASCII, without a final NUL); no salt, no personalisation
+ *   key[32]    BLAKE2b with 32 bytes of output, keyed with the seed (32 bytes), of the label's
+ *              bytes (ASCII, without a final NUL); no salt, no personalisation
  *   stream     ChaCha20 (RFC 8439) under that key, nonce of 12 zero bytes, block counter from 0
  *   u32        the next 4 bytes of the stream, little-endian
  *   uniform    (u32 >> 8) / 2^24
- *   normal     from two u32, a then b: sqrt(-2 ln(((a >> 8) + 1) / 2^24)) * cos(2 pi (b >> 8) / 2^24)
- *              in double, rounded to float
+ *   normal     from two u32, a then b, in double, rounded to float:
+ *              sqrt(-2 ln(((a >> 8) + 1) / 2^24)) * cos(2 pi (b >> 8) / 2^24)
  *   below n    u32 again while (u32 * n mod 2^32) < 2^32 mod n, then floor(u32 * n / 2^32)
  *
  * Streams of different labels are independent. A label names a use and its version, such as
