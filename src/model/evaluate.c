@@ -70,9 +70,9 @@ static ward_status count_pass(struct evaluator *e, enum pass pass, size_t n, uin
 /* What is left of a value in an 8-bit picture. */
 static float round8(float v, float low, float high)
 {
-    float step = (high - low) / LEVELS;
+    float level = rintf(LEVELS * (fminf(fmaxf(v, low), high) - low) / (high - low));
 
-    return low + step * rintf((fminf(fmaxf(v, low), high) - low) / step);
+    return low + level * (high - low) / LEVELS;
 }
 
 static ward_status count_rounded(struct evaluator *e, size_t n, size_t image_len)
