@@ -21,7 +21,7 @@ static ward_train_config common(const char *arch, ward_method method)
         .batch = 128,
         .momentum = 0.9,
         .weight_decay = 5e-4,
-        .decays_all = true,
+        .decays_all = false,
         .transform_rate_factor = 1,
         .transform_decay = 5e-4,
         .alpha = 1,
