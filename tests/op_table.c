@@ -392,7 +392,8 @@ static void build_two_uses(struct op_case *c, const struct op_row *row)
 /* ---- the table ---- */
 
 #define CONV(n, ic, h, oc, k, s, p) \
-    .in = {n, ic, h, h}, .channels = oc, .kernel = k, .stride = s, .padding = p, .tolerance = TOL_SUM
+    .in = {n, ic, h, h}, .channels = oc, .kernel = k, .stride = s, .padding = p, \
+    .tolerance = TOL_SUM
 #define BLOCK(n, ic, h, oc, s) .in = {n, ic, h, h}, .channels = oc, .stride = s
 #define DIMS(n, c, h) .in = {n, c, h, h}
 
@@ -453,8 +454,10 @@ const struct op_row op_rows[] = {
     {"max pool 3", build_max_pool, DIMS(5, 17, 14), .kernel = 3, .tolerance = TOL_ELEMENT},
     {"max pool ties", build_max_pool, DIMS(2, 10, 14), .kernel = 2, .tolerance = TOL_ELEMENT,
      .is_stepped = true},
-    {"conv relu pool twice 32", build_conv_relu_pool, BLOCK(2, 1, 28, 32, 1), .tolerance = TOL_DEEP},
-    {"conv relu pool twice 10", build_conv_relu_pool, BLOCK(5, 3, 14, 10, 1), .tolerance = TOL_DEEP},
+    {"conv relu pool twice 32", build_conv_relu_pool, BLOCK(2, 1, 28, 32, 1),
+     .tolerance = TOL_DEEP},
+    {"conv relu pool twice 10", build_conv_relu_pool, BLOCK(5, 3, 14, 10, 1),
+     .tolerance = TOL_DEEP},
     {"global average pool 7", build_gap, DIMS(2, 64, 7), .tolerance = TOL_SUM},
     {"global average pool 14", build_gap, DIMS(5, 17, 14), .tolerance = TOL_SUM},
 
@@ -493,7 +496,8 @@ const struct op_row op_rows[] = {
     {"conv 3x3 16-16 at 28", build_conv_inside, CONV(256, 16, 28, 16, 3, 1, 1), .is_large = true},
     {"conv 3x3 32-32 at 14", build_conv_inside, CONV(256, 32, 14, 32, 3, 1, 1), .is_large = true},
     {"conv 3x3 64-64 at 7", build_conv_inside, CONV(256, 64, 7, 64, 3, 1, 1), .is_large = true},
-    {"conv relu pool twice at 28", build_conv_relu_pool, BLOCK(256, 1, 28, 32, 1), .is_large = true},
+    {"conv relu pool twice at 28", build_conv_relu_pool, BLOCK(256, 1, 28, 32, 1),
+     .is_large = true},
     {"residual block at 28", build_block, BLOCK(256, 3, 28, 16, 1), .is_large = true},
     {"residual block stride 2 at 28", build_block, BLOCK(256, 3, 28, 32, 2), .is_large = true},
     {"generator 16 at 28", build_generator, DIMS(128, 1, 28), .channels = 16, .is_large = true},

@@ -19,9 +19,13 @@ static void assert_dims(struct dims is, size_t n, size_t c, size_t h, size_t w)
 static int conv(struct graph *g, int x, const char *name, size_t channels, size_t kernel,
                 size_t stride, size_t padding)
 {
-    return graph_conv(g, x, &(struct conv_config){.name = name, .channels = channels,
-                                                  .kernel = kernel, .stride = stride,
-                                                  .padding = padding, .has_bias = true});
+    return graph_conv(g, x,
+                      &(struct conv_config){.name = name,
+                                            .channels = channels,
+                                            .kernel = kernel,
+                                            .stride = stride,
+                                            .padding = padding,
+                                            .has_bias = true});
 }
 
 static void test_every_operator_has_the_shape_of_its_definition(void **state)
@@ -52,8 +56,10 @@ static void test_every_operator_has_the_shape_of_its_definition(void **state)
 
 static void test_parameters_have_pytorch_names_and_layouts(void **state)
 {
-    static const char *const names[] = {"conv.weight", "conv.bias",       "bn.weight", "bn.bias",
-                                        "bn.running_mean", "bn.running_var", "fc.weight", "fc.bias"};
+    static const char *const names[] = {
+        "conv.weight",     "conv.bias",      "bn.weight", "bn.bias",
+        "bn.running_mean", "bn.running_var", "fc.weight", "fc.bias",
+    };
     struct shape weight = shape_make(4, 8, 3, 5, 5), dense = shape_make(2, 10, 8 * 28 * 28, 1, 1);
     struct graph g;
     int x;
@@ -106,18 +112,54 @@ static void test_multiply_adds_are_counted_by_definition(void **state)
 
 static char long_name[2 * TENSOR_MAX_NAME];
 
-static void bad_kernel(struct graph *g, int x) { conv(g, x, "c", 3, 9, 1, 0); }
-static void bad_stride(struct graph *g, int x) { conv(g, x, "c", 3, 3, 0, 1); }
-static void bad_padding(struct graph *g, int x) { conv(g, x, "c", 3, 3, 1, 3); }
-static void bad_channels(struct graph *g, int x) { conv(g, x, "c", 0, 3, 1, 1); }
-static void bad_name(struct graph *g, int x) { conv(g, x, long_name, 3, 3, 1, 1); }
-static void bad_pool(struct graph *g, int x) { graph_max_pool(g, x, 9); }
-static void bad_rate(struct graph *g, int x) { graph_dropout(g, x, 1); }
-static void bad_clamp(struct graph *g, int x) { graph_clamp(g, x, 1, -1); }
-static void bad_shortcut(struct graph *g, int x) { graph_shortcut(g, x, 6, 2); }
-static void bad_narrow(struct graph *g, int x) { graph_shortcut(g, x, 1, 1); }
-static void bad_add(struct graph *g, int x) { graph_add(g, x, graph_max_pool(g, x, 2)); }
-static void bad_concat(struct graph *g, int x) { graph_concat(g, x, graph_max_pool(g, x, 2)); }
+static void bad_kernel(struct graph *g, int x)
+{
+    conv(g, x, "c", 3, 9, 1, 0);
+}
+static void bad_stride(struct graph *g, int x)
+{
+    conv(g, x, "c", 3, 3, 0, 1);
+}
+static void bad_padding(struct graph *g, int x)
+{
+    conv(g, x, "c", 3, 3, 1, 3);
+}
+static void bad_channels(struct graph *g, int x)
+{
+    conv(g, x, "c", 0, 3, 1, 1);
+}
+static void bad_name(struct graph *g, int x)
+{
+    conv(g, x, long_name, 3, 3, 1, 1);
+}
+static void bad_pool(struct graph *g, int x)
+{
+    graph_max_pool(g, x, 9);
+}
+static void bad_rate(struct graph *g, int x)
+{
+    graph_dropout(g, x, 1);
+}
+static void bad_clamp(struct graph *g, int x)
+{
+    graph_clamp(g, x, 1, -1);
+}
+static void bad_shortcut(struct graph *g, int x)
+{
+    graph_shortcut(g, x, 6, 2);
+}
+static void bad_narrow(struct graph *g, int x)
+{
+    graph_shortcut(g, x, 1, 1);
+}
+static void bad_add(struct graph *g, int x)
+{
+    graph_add(g, x, graph_max_pool(g, x, 2));
+}
+static void bad_concat(struct graph *g, int x)
+{
+    graph_concat(g, x, graph_max_pool(g, x, 2));
+}
 static void bad_operand(struct graph *g, int x)
 {
     graph_relu(g, graph_squared_distance(g, x, x, 1));

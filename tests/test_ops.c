@@ -224,7 +224,7 @@ static void run_both(struct plan *plans[2], const struct op_row *row, uint64_t r
     }
 }
 
-/* Runs twice with different inputs: what the first run leaves behind must not show in the second. */
+/* Runs twice with different inputs: what the first run leaves must not show in the second. */
 static ward_status compare_variant(struct worst *worst, ward_device *devices[2],
                                    const struct op_case *c, const struct op_row *row,
                                    const struct plan_options *options)

@@ -39,7 +39,7 @@ enum op_kind {
     OP_ADD,             /* y = a + b, same shape */
     OP_SHORTCUT,        /* every stride-th row and column; new channels are zero, half below and
                            half above (He et al. 2016, option A) */
-    OP_SCALE_SHIFT,     /* y = scale x + shift, scale a number, shift [c, h, w] the same for all n */
+    OP_SCALE_SHIFT,     /* y = scale x + shift, scale a number, shift [c, h, w] same for all n */
     OP_CONCAT,          /* rows of a, then rows of b, along n */
     /*
      * Losses: a scalar [1, 1, 1, 1] each, the mean over rows [row0, row0 + rows) of the logits,
@@ -47,7 +47,7 @@ enum op_kind {
      * times its weight. Labels are as many as rows: label i is that of row row0 + i.
      */
     OP_CROSS_ENTROPY,    /* -log q_y                          (Chen & Wu, equation 1) */
-    OP_TRUE_PROBABILITY, /* q_y                               (equation 2, sign as its text means) */
+    OP_TRUE_PROBABILITY, /* q_y                              (equation 2, sign as its text means) */
     OP_KL_UNIFORM,       /* KL(U || q) = -log k - 1/k sum_j log q_j */
     OP_SQUARED_DISTANCE, /* sum over c, h, w of (a - b)^2, mean over n   (equation 3, third term) */
     OP_KIND_COUNT

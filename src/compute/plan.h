@@ -25,7 +25,7 @@ struct plan;
 
 enum bn_mode {
     BN_RUNNING,     /* by the running statistics, which do not change: evaluation */
-    BN_BATCH,       /* by this batch; updates the running statistics if the node says so: training */
+    BN_BATCH,       /* by this batch; updates running statistics if the node says so: training */
     BN_RECALIBRATE  /* by this batch; running := plain average over all runs since compilation */
 };
 

@@ -1,5 +1,5 @@
 /*
- * Convolution (cross-correlation, as everywhere in the field) with a square kernel and zero padding:
+ * Convolution (cross-correlation, as everywhere in the field) with square kernels and zero padding:
  *
  *   y[n][o][h][w] = b[o] + sum over i, a, b of W[o][i][a][b] x[n][i][h s + a - p][w s + b - p]
  *

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-/* log sum exp(z), from which log q_j = z_j - that; the maximum is taken out so nothing overflows. */
+/* log sum exp(z), from which log q_j = z_j - that; the maximum is taken out, so none overflows. */
 static double log_sum_exp(const float *z, size_t k)
 {
     double max = (double)z[0], sum = 0;
