@@ -22,7 +22,7 @@ static ward_train_config common(const char *arch, ward_method method)
         .momentum = 0.9,
         .weight_decay = 5e-4,
         .decays_all = false,
-        .transform_rate_factor = method == WARD_METHOD_GENERATOR ? 0.1 : 1,
+        .transform_rate_factor = method == WARD_METHOD_GENERATOR ? 0.02 : 1,
         .transform_decay = 5e-4,
         .alpha = 1,
         .beta = 1,
