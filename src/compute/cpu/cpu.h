@@ -84,8 +84,8 @@ struct step {
 
     /* Where backward writes: buffers, NONE where no gradient is wanted. The third is of residual. */
     int dx[OP_MAX_INPUTS + 1];
-    bool clears[OP_MAX_INPUTS];    /* a step that adds is the first to write there */
-    bool sums[OP_MAX_INPUTS + 1];  /* add dx to the first part of the operand's gradient after */
+    bool clears[OP_MAX_INPUTS + 1]; /* a step that adds is the first to write there */
+    bool sums[OP_MAX_INPUTS + 1];   /* add dx to the first part of the operand's gradient after */
     bool has_backward;
     float *dparam[OP_MAX_PARAMS];  /* NULL: not wanted */
     float *extra[OP_MAX_PARAMS];   /* a second use of the parameter: dparam is here, then added */
