@@ -11,34 +11,35 @@ enum { BATCH = 256, LEVELS = 255 };
 /* A batch on its way. */
 struct evaluator {
     const ward_run *run;
+    size_t batch, image_len;
     ward_session *session;
-    float *x, *processed; /* [BATCH, c, h, w]; processed only for rounding */
-    float *logits;        /* [BATCH, classes] */
-    int32_t *labels;      /* [BATCH] */
+    float *x, *processed; /* [batch, c, h, w]; processed only for rounding */
+    float *logits;        /* [batch, classes] */
+    int32_t *labels;      /* [batch] */
     uint64_t rounded_right;
 };
 
-static ward_status evaluator_open(struct evaluator *e, const ward_run *run, ward_device *device,
-                                  size_t image_len, bool with_rounding)
+/* run, batch and image_len are set. */
+static ward_status evaluator_open(struct evaluator *e, ward_device *device, bool with_rounding)
 {
-    ward_status st = ward_session_new(&e->session, run, device, BATCH);
+    size_t len = e->batch * e->image_len;
+    ward_status st = ward_session_new(&e->session, e->run, device, e->batch);
 
-    e->run = run;
     if (!st)
-        st = mem_new(&e->x, BATCH * image_len, sizeof(float));
-    if (!st && with_rounding)
-        st = mem_new(&e->processed, BATCH * image_len, sizeof(float));
+        st = mem_new(&e->x, len, sizeof(float));
+    if (!st && with_rounding && e->run->has_transform)
+        st = mem_new(&e->processed, len, sizeof(float));
     if (!st)
-        st = mem_new(&e->logits, BATCH * run->model.net.spec.classes, sizeof(float));
+        st = mem_new(&e->logits, e->batch * e->run->model.net.spec.classes, sizeof(float));
     if (!st)
-        st = mem_new(&e->labels, BATCH, sizeof(int32_t));
+        st = mem_new(&e->labels, e->batch, sizeof(int32_t));
     return st;
 }
 
-static void evaluator_close(struct evaluator *e, size_t image_len)
+static void evaluator_close(struct evaluator *e)
 {
     if (e->processed)
-        mem_wipe(e->processed, BATCH * image_len * sizeof(float));
+        mem_wipe(e->processed, e->batch * e->image_len * sizeof(float));
     mem_free(e->processed);
     mem_free(e->x);
     mem_free(e->logits);
@@ -75,12 +76,12 @@ static float round8(float v, float low, float high)
     return low + level * (high - low) / LEVELS;
 }
 
-static ward_status count_rounded(struct evaluator *e, size_t n, size_t image_len)
+static ward_status count_rounded(struct evaluator *e, size_t n)
 {
     size_t classes = e->run->model.net.spec.classes;
     ward_status st = session_run(e->session, PASS_TRANSFORM, n, e->x, e->processed);
 
-    for (size_t i = 0; i < n * image_len && !st; i++)
+    for (size_t i = 0; i < n * e->image_len && !st; i++)
         e->processed[i] = round8(e->processed[i], e->run->model.low, e->run->model.high);
     if (!st)
         st = session_run(e->session, PASS_RAW, n, e->processed, e->logits);
@@ -89,8 +90,7 @@ static ward_status count_rounded(struct evaluator *e, size_t n, size_t image_len
     return st;
 }
 
-static ward_status count_batch(struct evaluator *e, size_t n, size_t image_len,
-                               ward_evaluation *out)
+static ward_status count_batch(struct evaluator *e, size_t n, ward_evaluation *out)
 {
     bool is_baseline = e->run->model.method == WARD_METHOD_BASELINE;
     ward_status st = WARD_OK;
@@ -100,7 +100,7 @@ static ward_status count_batch(struct evaluator *e, size_t n, size_t image_len,
     if (!st && out->confusion_raw)
         st = count_pass(e, PASS_RAW, n, out->confusion_raw);
     if (!st && e->processed)
-        st = count_rounded(e, n, image_len);
+        st = count_rounded(e, n);
     return st;
 }
 
@@ -174,24 +174,24 @@ ward_status ward_evaluate(const ward_run *run, ward_device *device, const ward_d
                           bool (*progress)(void *context, size_t done, size_t count), void *context)
 {
     const ward_dataset_info *info = ward_dataset_get_info(data);
-    size_t image_len = (size_t)info->input.channels * info->input.height * info->input.width;
     size_t count = split == WARD_SPLIT_TEST ? info->test_count : info->train_count;
-    struct evaluator e = {.run = run};
+    struct evaluator e = {.run = run, .batch = min_size(BATCH, count)};
     ward_evaluation made = {.count = 0};
     ward_status st = fit_check(run, info);
 
+    e.image_len = (size_t)info->input.channels * info->input.height * info->input.width;
     if (!st && (split == WARD_SPLIT_VALIDATION || count == 0))
         st = ward_fail(WARD_ERR_ARG, "'%s' has no images in that split", info->name);
     if (!st)
-        st = evaluator_open(&e, run, device, image_len, with_rounding && run->has_transform);
+        st = evaluator_open(&e, device, with_rounding);
     if (!st)
         st = evaluation_init(&made, run, count);
-    for (size_t done = 0; done < count && !st; done += BATCH) {
-        size_t n = min_size(BATCH, count - done);
+    for (size_t done = 0; done < count && !st; done += e.batch) {
+        size_t n = min_size(e.batch, count - done);
 
         st = ward_dataset_read(data, split, done, n, e.x, e.labels);
         if (!st)
-            st = count_batch(&e, n, image_len, &made);
+            st = count_batch(&e, n, &made);
         if (!st && progress && !progress(context, done + n, count))
             st = ward_fail(WARD_ERR_STOPPED, "the evaluation was stopped");
     }
@@ -201,7 +201,7 @@ ward_status ward_evaluate(const ward_run *run, ward_device *device, const ward_d
         made = (ward_evaluation){.count = 0};
     }
     ward_evaluation_release(&made);
-    evaluator_close(&e, image_len);
+    evaluator_close(&e);
     return st;
 }
 
