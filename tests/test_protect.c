@@ -425,7 +425,8 @@ static void step_init(struct step *s, const char *arch, ward_method method,
     struct net_spec net = {.channels = 1, .height = 4, .width = 4, .classes = CLASSES};
     struct transform_spec spec = spec_of(method, 1, 4, 4);
     uint8_t seed[TRANSFORM_SEED_LEN] = {7};
-    struct plan_options options = {.bn = BN_BATCH, .gradients = PLAN_GRAD_PARAMS, .is_secret = true};
+    struct plan_options options = {.bn = BN_BATCH, .gradients = PLAN_GRAD_PARAMS,
+                                   .is_secret = true};
     const struct tensor_list *lists[2];
     bool has_transform = method != WARD_METHOD_BASELINE;
 

@@ -1,6 +1,6 @@
 /*
- * What an architecture is to nn/net.c: how it recognises its names, and the function that builds it.
- * One file an architecture; nn/net.c has the table of them.
+ * What an architecture is to nn/net.c: how it recognises its names, and the function that builds
+ * it. One file an architecture; nn/net.c has the table of them.
  */
 #ifndef NN_ARCH_H
 #define NN_ARCH_H

@@ -48,8 +48,8 @@ int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_us
 const char *net_arch_name(size_t i);
 
 /*
- * Check a spec and put the graph of one image into an initialised, empty g: its parameters are those
- * of every net of that spec. WARD_ERR_ARG as net_init(), WARD_ERR_NOMEM.
+ * Check a spec and put the graph of one image into an initialised, empty g: its parameters are
+ * those of every net of that spec. WARD_ERR_ARG as net_init(), WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status net_graph(struct graph *g, const struct net_spec *spec);
 

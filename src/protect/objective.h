@@ -45,7 +45,7 @@ WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *n
                                        const struct objective_config *config,
                                        struct objective *out);
 
-/* Write a batch into the plan's inputs: x [batch, c, h, w] and labels [batch], in all their places. */
+/* Write a batch into all inputs of the plan that take it: x [batch, c, h, w], labels [batch]. */
 void objective_fill(const struct objective *o, struct plan *plan, const float *x,
                     const int32_t *labels);
 

@@ -59,7 +59,7 @@ static inline bool trainer_has_transform(const struct trainer *t)
 WARD_CHECK ward_status trainer_collect(struct trainer *t);
 /* Write a checkpoint of the steps done. */
 WARD_CHECK ward_status trainer_checkpoint(struct trainer *t);
-/* Append a line with the running means to metrics.jsonl; with the last validation if `validated`. */
+/* Append a line of running means to metrics.jsonl; with the last validation if `validated`. */
 WARD_CHECK ward_status trainer_log(struct trainer *t, bool validated);
 /* Write the results and remove the checkpoint. A kill at any moment of it can be resumed. */
 WARD_CHECK ward_status trainer_finish(struct trainer *t);
