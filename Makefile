@@ -42,8 +42,8 @@ format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
 install: build
-	@tools/build $(BUILD) --prefix=$(or $(PREFIX),/usr/local)
-	meson install -C $(BUILD) --no-rebuild
+	@meson configure $(BUILD) --prefix=$(or $(PREFIX),/usr/local)
+	@meson install -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || ldconfig
 
 clean:
