@@ -11,12 +11,19 @@ images() {
     /usr/bin/python3 "$SOURCE/tests/make_images.py" "$@"
 }
 
-# small_training OUT [OPTION...]: a protected network on the pictures in $IMAGES, in a second or so.
+# SMALL: the command line of a training on the pictures in $IMAGES, a second or so; --iterations and
+# --out have to be added.
+set_small() {
+    SMALL=("$WARD" train --data "$IMAGES" --arch simple-cnn --method generator --recipe demo
+           --batch 8 --rate 0.01 --validation 0 --threads 1 -q)
+}
+
+# small_training OUT [OPTION...]
 small_training() {
     local out=$1
     shift
-    "$WARD" train --data "$IMAGES" --arch simple-cnn --method generator --recipe demo \
-        --iterations 40 --batch 8 --validation 0 --threads 1 -q --out "$out" "$@"
+    set_small
+    "${SMALL[@]}" --iterations 40 --out "$out" "$@"
 }
 
 # Exit status, and exactly one line on stderr that contains every further argument.

@@ -7,7 +7,8 @@ setup_file() {
     export IMAGES=$BATS_FILE_TMPDIR/images RUN=$BATS_FILE_TMPDIR/run BASE=$BATS_FILE_TMPDIR/base
     umask 022
     images folder "$IMAGES" 3 40 10
-    small_training "$RUN" --iterations 150
+    # A strong transform, so that it takes few steps to tell processed from raw images.
+    small_training "$RUN" --iterations 150 --start 4 --transform-rate 1 --gamma 0
     small_training "$BASE" --method baseline
 }
 
@@ -37,9 +38,11 @@ print(head["descr"], head["shape"], eval(sys.argv[2]))' "$1" "$2"
         "('generator', 'simple-cnn', 'images', 'test', 30)" ]
     [ "$(json e "0 <= d['unauthorised'] <= 1 and 0 <= d['authorised'] <= 1")" = True ]
     [ "$(json e "abs(d['chance'] - 1 / 3) < 1e-6")" = True ]
-    [ "$(json e "all(d['ci95'][w][0] <= d[w] <= d['ci95'][w][1] for w in ('authorised', 'unauthorised'))")" = True ]
+    [ "$(json e "all(d['ci95'][w][0] - 1e-9 <= d[w] <= d['ci95'][w][1] + 1e-9
+                     for w in ('authorised', 'unauthorised'))")" = True ]
     [ "$(json e "sum(map(sum, d['confusion']['authorised']))")" = 30 ]
-    [ "$(json e "abs(sum(d['confusion']['authorised'][k][k] for k in range(3)) / 30 - d['authorised']) < 1e-6")" = True ]
+    [ "$(json e "abs(sum(d['confusion']['authorised'][k][k] for k in range(3)) / 30
+                     - d['authorised']) < 1e-6")" = True ]
     [ "$(json e "sum(map(sum, d['confusion']['unauthorised']))")" = 30 ]
 }
 
@@ -50,14 +53,15 @@ print(head["descr"], head["shape"], eval(sys.argv[2]))' "$1" "$2"
 
 @test "a small protected run works with its transform and not without" {
     "$WARD" eval "$RUN" --data "$IMAGES" --json >e
-    # Three classes; settings and pictures as above. Chance is 0.33.
-    [ "$(json e "d['authorised'] >= 0.8 and d['unauthorised'] <= 0.2")" = True ] ||
+    # Settings and pictures as above; 1.0 and 0.0 were seen for each of four seeds of the transform.
+    [ "$(json e "d['authorised'] >= 0.8 and d['unauthorised'] <= 0.34")" = True ] ||
         { json e "d['authorised'], d['unauthorised']"; false; }
 }
 
 @test "eval of a baseline has an accuracy and no unauthorised one" {
     "$WARD" eval "$BASE" --data "$IMAGES" --json >e
-    [ "$(json e "d['method'], d['unauthorised'], d['ci95']['unauthorised']")" = "('baseline', None, None)" ]
+    [ "$(json e "d['method'], d['unauthorised'], d['ci95']['unauthorised']")" = \
+        "('baseline', None, None)" ]
     run -0 "$WARD" eval "$BASE" --data "$IMAGES"
     [[ $output == *accuracy* && $output != *nan* ]]
 }
@@ -106,11 +110,13 @@ $OUT/001.png" ]
 @test "pictures become one array" {
     run -0 "$WARD" transform "$RUN" "$PICTURE" "$PICTURE" -o out.npy
     [ "$(mode out.npy)" = 600 ]
-    [ "$(npy out.npy "v[:64] == v[64:] and min(v) >= -1 and max(v) <= 2")" = "<f4 (2, 1, 8, 8) True" ]
+    [ "$(npy out.npy "v[:64] == v[64:] and -1 <= min(v) and max(v) <= 2")" = \
+        "<f4 (2, 1, 8, 8) True" ]
 }
 
 @test "a split becomes arrays of processed images, raw images and labels" {
-    "$WARD" transform "$RUN" --data "$IMAGES" -o p.npy --raw-out r.npy --labels-out l.npy --json >t
+    "$WARD" transform "$RUN" --data "$IMAGES" -o p.npy --raw-out r.npy --labels-out l.npy \
+        --json >t
     [ "$(json t "d['files'], d['count']")" = "(['p.npy', 'r.npy', 'l.npy'], 30)" ]
     [ "$(npy p.npy "len(v)")" = "<f4 (30, 1, 8, 8) 1920" ]
     [ "$(npy r.npy "0 <= min(v) and max(v) <= 1 and max(v) > 0.5")" = "<f4 (30, 1, 8, 8) True" ]
@@ -127,7 +133,7 @@ $OUT/001.png" ]
     [ "$(npy p.npy "len(v)")" = "|u1 (30, 1, 8, 8) 1920" ]
     [ "$(json t "0 <= d['authorised_u8'] <= 1")" = True ]
     "$WARD" eval "$RUN" --data "$IMAGES" --json >e
-    [ "$(json t "round(d['authorised'], 6)")" = "$(json e "round(d['authorised'], 6)")" ]
+    [ "$(json t "abs(d['authorised'] - $(json e "d['authorised']")) < 1e-6")" = True ]
 }
 
 @test "nothing is overwritten without --force" {
@@ -138,7 +144,8 @@ $OUT/001.png" ]
     fails_with 1 "out.npy" "--force"
     run --separate-stderr "$WARD" transform "$RUN" --data "$IMAGES" -o out.npy
     fails_with 1 "out.npy" "--force"
-    run --separate-stderr "$WARD" transform "$RUN" "$IMAGES/test/class0/001.png" "$PICTURE" -o "$OUT"
+    run --separate-stderr "$WARD" transform "$RUN" "$IMAGES/test/class0/001.png" "$PICTURE" \
+        -o "$OUT"
     fails_with 1 "000.png" "--force"
     run --separate-stderr "$WARD" figure "$RUN" --data "$IMAGES" -o out.npy
     fails_with 1 "out.npy" "--force"
@@ -180,10 +187,11 @@ mine" ]
     [[ $output == "$PICTURE  class"*%*,*% ]] || { echo "$output"; false; }
     "$WARD" predict "$RUN" "$PICTURE" "$IMAGES/test/class1/000.png" --top 9 --json >with
     "$WARD" predict "$RUN" "$PICTURE" --raw --json >without
-    [ "$(json with "d['transformed'], len(d['images']), len(d['images'][0]['predictions'])")" = "(True, 2, 3)" ]
-    [ "$(json with "abs(sum(p['probability'] for p in d['images'][0]['predictions']) - 1) < 1e-5")" = True ]
-    [ "$(json with "[p['probability'] for p in d['images'][0]['predictions']] == sorted((p['probability'] for p in d['images'][0]['predictions']), reverse=True)")" = True ]
-    [ "$(json without "d['transformed'], len(d['images'][0]['predictions'])")" = "(False, 3)" ]
+    [ "$(json with "d['transformed'], len(d['images'])")" = "(True, 2)" ]
+    p="[p['probability'] for p in d['images'][0]['predictions']]"
+    [ "$(json with "len($p), abs(sum($p) - 1) < 1e-5")" = "(3, True)" ]
+    [ "$(json with "$p == sorted($p, reverse=True)")" = True ]
+    [ "$(json without "d['transformed'], len($p)")" = "(False, 3)" ]
 }
 
 @test "a bare network file predicts only raw images" {
@@ -273,8 +281,8 @@ print(*struct.unpack(">II", open(sys.argv[1], "rb").read()[16:24]))' "$1"
 @test "Fashion-MNIST: two hundred steps protect a network" {
     # Seed 1; measured well inside these bounds. Chance is 0.1.
     "$WARD" train --data fashion-mnist --arch simple-cnn --method generator --recipe demo \
-        --iterations 200 --batch 32 --validation 0 --seed 1 -q --out fashion
-    "$WARD" eval fashion --json -q >e
+        --iterations 200 --batch 32 --validation 0 --seed 1 --threads 1 -q --out fashion
+    "$WARD" eval fashion --threads 1 --json -q >e
     [ "$(json e "d['count']")" = 10000 ]
     [ "$(json e "d['authorised'] >= 0.7 and d['unauthorised'] <= 0.15")" = True ] ||
         { json e "d['authorised'], d['unauthorised']"; false; }

@@ -141,6 +141,29 @@ static void test_an_aborted_output_leaves_nothing(void **state)
     assert_int_equal(count_names("."), 0);
 }
 
+static void test_temporaries_of_a_killed_process_are_swept_and_nothing_else(void **state)
+{
+    static const char *const others[] = {"a", "ab.tmp-1-000000001", "a.tmp", "b.tmp-1-000000001"};
+    struct file_out out = {0};
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        if (!file_out_open(&out, "a", FILE_SECRET))
+            raise(SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(file_write(others[i], "", 0, 0), WARD_OK);
+    assert_int_equal(count_names("."), 5);
+    assert_int_equal(file_sweep("a"), WARD_OK);
+    assert_int_equal(count_names("."), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(file_exists(others[i]));
+    assert_int_equal(file_sweep("nowhere/a"), WARD_ERR_IO);
+}
+
 static void test_a_committed_output_survives_an_abort(void **state)
 {
     struct file_out out = {0};
@@ -356,6 +379,7 @@ int main(void)
         FILE_TEST(test_a_file_is_replaced_only_if_asked),
         FILE_TEST(test_a_file_that_appears_meanwhile_is_not_replaced),
         FILE_TEST(test_an_aborted_output_leaves_nothing),
+        FILE_TEST(test_temporaries_of_a_killed_process_are_swept_and_nothing_else),
         FILE_TEST(test_a_committed_output_survives_an_abort),
         FILE_TEST(test_folders_and_devices_are_never_replaced),
         FILE_TEST(test_a_full_disk_leaves_the_old_file_and_no_rubbish),

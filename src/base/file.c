@@ -495,3 +495,27 @@ void file_unlock(int fd)
     if (fd >= 0)
         close(fd);
 }
+
+ward_status file_sweep(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t count = 0, len = strlen(base);
+    char *dir = NULL, *stale = NULL, **names = NULL;
+    ward_status st = mem_printf(&dir, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+                                slash ? path : ".");
+
+    if (!st)
+        st = file_list(dir, &names, &count);
+    for (size_t i = 0; i < count && !st; i++) {
+        if (strncmp(names[i], base, len) != 0 || strncmp(names[i] + len, ".tmp-", 5) != 0)
+            continue;
+        st = file_join(&stale, dir, names[i]);
+        if (!st && unlink(stale) != 0 && errno != ENOENT)
+            st = io_error("remove", stale);
+        mem_free(stale);
+        stale = NULL;
+    }
+    file_list_free(names, count);
+    mem_free(dir);
+    return st;
+}

@@ -52,6 +52,12 @@ WARD_CHECK ward_status file_out_write(struct file_out *out, const void *data, si
 WARD_CHECK ward_status file_out_commit(struct file_out *out);
 void file_out_abort(struct file_out *out);
 
+/*
+ * Remove the temporaries of a file that processes left behind when they were killed. Only for one
+ * who keeps other writers of path away.
+ */
+WARD_CHECK ward_status file_sweep(const char *path);
+
 /* Append bytes with one write() and fsync; creates the file with mode 0600 or 0644 by flags. */
 WARD_CHECK ward_status file_append(const char *path, const void *data, size_t len, int flags);
 /* Cut a file to len bytes; WARD_ERR_FORMAT if it is shorter. */

@@ -59,6 +59,16 @@ static ward_status file_remove(const char *path)
     return ward_fail(WARD_ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
 }
 
+ward_status run_dir_sweep(const struct run_dir *dir)
+{
+    const char *const files[] = {dir->model, dir->checkpoint, dir->transform, dir->config};
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && !st; i++)
+        st = file_sweep(files[i]);
+    return st;
+}
+
 ward_status run_dir_clear(const struct run_dir *dir)
 {
     /* The model first: what is left after a kill in between is no run that could be used. */
@@ -68,7 +78,7 @@ ward_status run_dir_clear(const struct run_dir *dir)
 
     for (size_t i = 0; i < sizeof files / sizeof files[0] && !st; i++)
         st = file_remove(files[i]);
-    return st;
+    return st ? st : run_dir_sweep(dir);
 }
 
 ward_status run_dir_remove_checkpoint(const struct run_dir *dir)

@@ -29,7 +29,9 @@ void run_dir_release(struct run_dir *dir);
 bool run_dir_is_used(const struct run_dir *dir);
 /* Whether the run is ready for use: the model is there and no checkpoint. */
 bool run_dir_is_complete(const struct run_dir *dir);
-/* Remove all of a run's files; other files are left alone. */
+/* Remove temporaries, secret ones too, that a killed training left. The caller holds the lock. */
+WARD_CHECK ward_status run_dir_sweep(const struct run_dir *dir);
+/* Remove all of a run's files, with temporaries; other files are left alone. Under the lock. */
 WARD_CHECK ward_status run_dir_clear(const struct run_dir *dir);
 /* Remove the checkpoint; fine if there is none. */
 WARD_CHECK ward_status run_dir_remove_checkpoint(const struct run_dir *dir);

@@ -16,6 +16,8 @@ static ward_status take_stored(struct trainer *t)
     ward_status st = file_lock(t->dir.path, &t->lock);
 
     if (!st)
+        st = run_dir_sweep(&t->dir);
+    if (!st)
         st = run_config_read(&t->dir, &t->config);
     if (!st)
         t->is_complete = run_dir_is_complete(&t->dir);
