@@ -74,12 +74,9 @@ int cli_failed(const struct cli *cli, ward_status status)
 {
     cli_error(cli, "%s", ward_error_message());
     switch (status) {
-    case WARD_ERR_ARG:
-        return CLI_USAGE;
-    case WARD_ERR_AUTH:
-        return CLI_DENIED;
-    default:
-        return CLI_FAILED;
+    case WARD_ERR_ARG: return CLI_USAGE;
+    case WARD_ERR_AUTH: return CLI_DENIED;
+    default: return CLI_FAILED;
     }
 }
 
@@ -166,8 +163,7 @@ static int check_operands(const struct cli *cli)
         return cli_usage(cli, "missing operand: ward %s %s", cli->command->name,
                          cli->command->operands);
     if (count > cli->command->operands_max)
-        return cli_usage(cli, "unexpected operand '%s'",
-                         cli->operands[cli->command->operands_max]);
+        return cli_usage(cli, "unexpected operand '%s'", cli->operands[cli->command->operands_max]);
     return CLI_RUN;
 }
 

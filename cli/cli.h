@@ -40,8 +40,8 @@ struct cli_option {
 
 /* The options that mean the same everywhere. A table ends with CLI_OPTION_HELP, CLI_OPTION_END. */
 enum { CLI_DEVICE = CLI_LONG + 1000, CLI_THREADS, CLI_JSON, CLI_FORCE };
-#define CLI_OPTION_DEVICE \
-    {CLI_DEVICE, "device", "NAME", "what computes: cpu or ref [cpu]"}
+/* clang-format off */
+#define CLI_OPTION_DEVICE {CLI_DEVICE, "device", "NAME", "what computes: cpu or ref [cpu]"}
 #define CLI_OPTION_THREADS \
     {CLI_THREADS, "threads", "N", "threads to compute with, 1 .. 256 [one a core]"}
 #define CLI_OPTION_JSON {CLI_JSON, "json", NULL, "print the result as one JSON object"}
@@ -49,6 +49,7 @@ enum { CLI_DEVICE = CLI_LONG + 1000, CLI_THREADS, CLI_JSON, CLI_FORCE };
 #define CLI_OPTION_QUIET {'q', "quiet", NULL, "no messages but errors"}
 #define CLI_OPTION_HELP {'h', "help", NULL, "print this help"}
 #define CLI_OPTION_END {0, NULL, NULL, NULL}
+/* clang-format on */
 
 struct cli_command {
     const char *name;

@@ -26,8 +26,9 @@ enum { RUNS_MAX = 8, IMAGES_MAX = 1000 };
 static const struct cli_command command = {
     .name = "figure",
     .operands = "RUN... -o FILE [options]",
-    .text = "Draw a picture with a row for each image: the raw image and, for each run, the processed\n"
-            "image and the perturbation times five. It shows the secret transform: its mode is 0600.",
+    .text =
+        "Draw a picture with a row for each image: the raw image and, for each run, the processed\n"
+        "image and the perturbation times five. It shows the secret transform: its mode is 0600.",
     .options = options,
     .operands_min = 1,
     .operands_max = RUNS_MAX,

@@ -124,8 +124,8 @@ static int predict(const struct cli *cli, const ward_run *run, struct prediction
     if (code == CLI_RUN) {
         st = ward_session_new(&session, run, device, r->count < BATCH ? r->count : BATCH);
         if (!st)
-            st = ward_session_predict(session, r->count, x, cli_has(cli, OPT_RAW),
-                                      r->probabilities);
+            st =
+                ward_session_predict(session, r->count, x, cli_has(cli, OPT_RAW), r->probabilities);
         if (st)
             code = cli_failed(cli, st);
     }

@@ -12,8 +12,8 @@
 
 struct progress {
     bool is_quiet, is_terminal;
-    double next;  /* when the next line is due */
-    int drawn;    /* columns of the line that stands on the terminal */
+    double next; /* when the next line is due */
+    int drawn;   /* columns of the line that stands on the terminal */
 };
 
 void progress_init(struct progress *p, const struct cli *cli);

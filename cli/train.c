@@ -37,6 +37,7 @@ enum option_key {
     OPT_BETA,
     OPT_GAMMA,
     OPT_RAW_SHARE,
+    OPT_RAW_WARMUP,
     OPT_BN,
     OPT_SIGMA,
     OPT_P,
@@ -74,14 +75,18 @@ static const struct cli_option options[] = {
     {OPT_BETA, "beta", "X", "weight of the loss on raw images"},
     {OPT_GAMMA, "gamma", "X", "weight of the distance between the two"},
     {OPT_RAW_SHARE, "raw-share", "X", "share of each batch that is also shown raw, 0 .. 1"},
-    {OPT_BN, "bn", "NAME", "batch-norm statistics of processed and raw images:\n"
-                           "shared or separate"},
+    {OPT_RAW_WARMUP, "raw-warmup", "X",
+     "share of the first steps in which raw images are to\nget equal probabilities, not wrong ones"},
+    {OPT_BN, "bn", "NAME",
+     "batch-norm statistics of processed and raw images:\n"
+     "shared or separate"},
     {OPT_SIGMA, "sigma", "X", "fixed: size of the pattern's entries"},
     {OPT_P, "p", "X", "fixed: share of +sigma, and of -sigma"},
     {OPT_GENERATOR_WIDTH, "generator-width", "N",
      "generator: hidden channels; 0: 16, or 64 for colour"},
-    {OPT_START, "start", "X", "learned: standard deviation of the first pattern;\n"
-                              "generator: factor on its last layer's first weights"},
+    {OPT_START, "start", "X",
+     "learned: standard deviation of the first pattern;\n"
+     "generator: factor on its last layer's first weights"},
     {OPT_CLAMP, "clamp", "YES|NO", "clamp processed images to the range of the input"},
     {OPT_VALIDATION, "validation", "N", "training images held out for validation"},
     {OPT_VALIDATE_EVERY, "validate-every", "N", "steps between validations; 0: at the end only"},
@@ -136,6 +141,7 @@ static const struct setting {
     {OPT_BETA, AS_REAL, AT(beta), FOR_PROTECTED, NULL},
     {OPT_GAMMA, AS_REAL, AT(gamma), FOR_TRAINED, NULL},
     {OPT_RAW_SHARE, AS_REAL, AT(raw_share), FOR_PROTECTED, NULL},
+    {OPT_RAW_WARMUP, AS_REAL, AT(raw_warmup), FOR_PROTECTED, NULL},
     {OPT_BN, AS_BOOL, AT(separates_bn), FOR_PROTECTED, bn_words},
     {OPT_SIGMA, AS_REAL, AT(sigma), FOR_FIXED, NULL},
     {OPT_P, AS_REAL, AT(p), FOR_FIXED, NULL},
@@ -161,21 +167,11 @@ static void format_setting(const struct setting *s, const ward_train_config *con
     const void *at = (const char *)config + s->offset;
 
     switch (s->kind) {
-    case AS_U64:
-        snprintf(text, len, "%" PRIu64, *(const uint64_t *)at);
-        break;
-    case AS_SIZE:
-        snprintf(text, len, "%zu", *(const size_t *)at);
-        break;
-    case AS_REAL:
-        snprintf(text, len, "%g", *(const double *)at);
-        break;
-    case AS_BOOL:
-        snprintf(text, len, "%s", s->words[*(const bool *)at]);
-        break;
-    case AS_SCHEDULE:
-        snprintf(text, len, "%s", s->words[*(const ward_schedule *)at]);
-        break;
+    case AS_U64: snprintf(text, len, "%" PRIu64, *(const uint64_t *)at); break;
+    case AS_SIZE: snprintf(text, len, "%zu", *(const size_t *)at); break;
+    case AS_REAL: snprintf(text, len, "%g", *(const double *)at); break;
+    case AS_BOOL: snprintf(text, len, "%s", s->words[*(const bool *)at]); break;
+    case AS_SCHEDULE: snprintf(text, len, "%s", s->words[*(const ward_schedule *)at]); break;
     }
 }
 
@@ -223,15 +219,13 @@ static bool take_setting(const struct cli *cli, const struct setting *s, ward_tr
     size_t word = 0;
 
     switch (s->kind) {
-    case AS_U64:
-        return cli_count(cli, s->key, 0, UINT64_MAX, at);
+    case AS_U64: return cli_count(cli, s->key, 0, UINT64_MAX, at);
     case AS_SIZE:
         if (!cli_count(cli, s->key, 0, SIZE_MAX, &count))
             return false;
         *(size_t *)at = (size_t)count;
         return true;
-    case AS_REAL:
-        return cli_real(cli, s->key, at);
+    case AS_REAL: return cli_real(cli, s->key, at);
     case AS_BOOL:
         if (!cli_word(cli, s->key, s->words, &word))
             return false;
@@ -334,7 +328,7 @@ static void catch_signals(void)
 struct watch {
     struct progress progress;
     ward_train_progress last;
-    bool has_drawn;
+    bool has_drawn, has_trained;
 };
 
 static bool same(double a, double b)
@@ -361,11 +355,10 @@ static void draw(struct watch *watch, const ward_train_progress *p)
     watch->has_drawn = true;
     progress_time(left, sizeof(left), p->seconds_left);
     format_pair(loss, sizeof(loss), 3, p->loss_processed, p->loss_raw);
-    format_pair(accuracy, sizeof(accuracy), 1, 100 * p->accuracy_processed,
-                100 * p->accuracy_raw);
-    progress_draw(&watch->progress, "%" PRIu64 "/%" PRIu64
-                  "  loss %s  accuracy %s %%  %.0f images/s  %s left", p->iteration,
-                  p->iterations, loss, accuracy, p->images_per_second, left);
+    format_pair(accuracy, sizeof(accuracy), 1, 100 * p->accuracy_processed, 100 * p->accuracy_raw);
+    progress_draw(&watch->progress,
+                  "%" PRIu64 "/%" PRIu64 "  loss %s  accuracy %s %%  %.0f images/s  %s left",
+                  p->iteration, p->iterations, loss, accuracy, p->images_per_second, left);
 }
 
 static void note_validation(struct watch *watch, const ward_train_progress *p)
@@ -387,6 +380,7 @@ static bool on_progress(void *context, const ward_train_progress *p)
                     same(p->validation_raw, watch->last.validation_raw));
 
     watch->last = *p;
+    watch->has_trained = watch->has_trained || (!p->event && p->iteration > 0);
     if (is_new)
         note_validation(watch, p);
     if (p->event)
@@ -454,6 +448,8 @@ static int run(const struct cli *cli, ward_device *device, const ward_train_conf
         return cli_error(cli, "stopped; continue with: ward train --resume --out %s", out);
     if (st)
         return cli_failed(cli, st);
+    if (!watch.has_trained) /* it was complete already: nothing was measured */
+        watch.last.loss_processed = watch.last.accuracy_processed = -1;
     if (cli_has(cli, CLI_JSON))
         print_json(out, &watch.last, difftime(time(NULL), start));
     else
@@ -474,8 +470,10 @@ static int check_command_line(const struct cli *cli)
     if (cli_has(cli, CLI_FORCE))
         return cli_usage(cli, "--resume and --force contradict each other");
     if (setting && !(cli_has(cli, OPT_DATA) && cli_has(cli, OPT_ARCH) && cli_has(cli, OPT_METHOD)))
-        return cli_usage(cli, "--resume takes its settings from the run: leave out --%s, or repeat "
-                         "them all", setting);
+        return cli_usage(cli,
+                         "--resume takes its settings from the run: leave out --%s, or repeat "
+                         "them all",
+                         setting);
     return CLI_RUN;
 }
 

@@ -24,8 +24,9 @@ static const struct cli_option options[] = {
     {OPT_SPLIT, "split", "NAME", "of the data set: test or train [test]"},
     {OPT_RAW_OUT, "raw-out", "FILE", "of a data set: write the raw images, too"},
     {OPT_LABELS_OUT, "labels-out", "FILE", "of a data set: write the labels, too"},
-    {OPT_SAVE_U8, "save-u8", NULL, "of a data set: write 8 bits a value instead of float32,\n"
-                                   "and report what that costs in accuracy"},
+    {OPT_SAVE_U8, "save-u8", NULL,
+     "of a data set: write 8 bits a value instead of float32,\n"
+     "and report what that costs in accuracy"},
     CLI_OPTION_FORCE,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
@@ -242,8 +243,8 @@ static int report_split(const struct job *job, const ward_dataset *data, ward_sp
         files[n++] = cli_text(cli, OPT_LABELS_OUT);
     if (cli_has(cli, OPT_SAVE_U8)) {
         progress_init(&progress, cli);
-        st = ward_evaluate(job->run, job->device, data, split, true, &e, progress_images,
-                           &progress);
+        st =
+            ward_evaluate(job->run, job->device, data, split, true, &e, progress_images, &progress);
         progress_finish(&progress);
     }
     code = st ? cli_failed(cli, st)
@@ -455,8 +456,8 @@ int cmd_transform(int argc, char **argv)
         if (st)
             code = cli_failed(&cli, st);
         else
-            code = cli_has(&cli, OPT_DATA) ? transform_split(&job, split)
-                                           : transform_pictures(&job);
+            code =
+                cli_has(&cli, OPT_DATA) ? transform_split(&job, split) : transform_pictures(&job);
     }
     ward_session_free(job.session);
     ward_device_close(job.device);

@@ -8,7 +8,9 @@
 
 #include "commit.h"
 
+/* clang-format off */
 #define BUILD(features) {WARD_VERSION, WARD_COMMIT, WARD_COMPILER, features, WARD_LIBRARIES}
+/* clang-format on */
 
 enum level { PORTABLE, SSE41, AVX, AVX2, AVX512, AVX512_VNNI };
 

@@ -107,8 +107,9 @@ assert all(isinstance(json.loads(line), dict) for line in open(sys.argv[1]))' "$
 
 @test "resuming a finished run changes nothing" {
     cp -a "$DONE" "$RUN"
-    "$WARD" train --resume --out "$RUN" -q
+    "$WARD" train --resume --out "$RUN" -q --json >"$BATS_TEST_TMPDIR/json"
     same_result "$RUN" "$DONE"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['iterations'], d['loss']['processed']")" = "(40, None)" ]
 }
 
 # What made $WHOLE, with checkpoints on the way.
