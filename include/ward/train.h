@@ -52,6 +52,10 @@ typedef struct ward_train_config {
 
     double alpha, beta, gamma;    /* equation 3 */
     double raw_share;             /* share of the batch that is also shown raw, 0 .. 1 */
+    double raw_warmup;            /* share of the iterations, the first ones, in which raw images are
+                                     trained towards equal probabilities (beta times KL(U || q))
+                                     instead of E_r, 0 .. 1. Without it E_r may settle where every raw
+                                     image gets the same class */
     bool separates_bn;            /* processed and raw rows have batch-norm statistics of their own */
 
     double sigma, p;              /* fixed */

@@ -39,6 +39,7 @@ static const struct setting {
     SETTING(REAL, beta),
     SETTING(REAL, gamma),
     SETTING(REAL, raw_share),
+    SETTING(REAL, raw_warmup),
     SETTING(FLAG, separates_bn),
     SETTING(REAL, sigma),
     SETTING(REAL, p),
@@ -248,12 +249,15 @@ void run_config_release(struct run_config *config)
 ward_status run_config_write(const struct run_dir *dir, const ward_train_config *config)
 {
     char *text = NULL;
+    size_t len;
     ward_status st = run_config_to_json(config, &text);
 
-    if (!st)
-        st = file_write(dir->config, text, strlen(text), FILE_SECRET | FILE_REPLACE);
-    if (text)
-        mem_wipe(text, strlen(text));
+    if (st)
+        return st;
+    len = strlen(text);
+    text[len] = '\n'; /* in place of the NUL, so that the file ends as a text file does */
+    st = file_write(dir->config, text, len + 1, FILE_SECRET | FILE_REPLACE);
+    mem_wipe(text, len);
     mem_free(text);
     return st;
 }

@@ -52,10 +52,15 @@ static void build_losses(struct graph *g, const struct objective_config *config,
 
     o->loss_processed = graph_cross_entropy(g, o->logits, o->labels, 0, config->batch,
                                             config->alpha);
-    if (o->raw >= 0)
-        o->loss_raw = graph_true_probability(g, is_joint ? o->logits : o->raw_logits,
-                                             o->raw_labels, is_joint ? config->batch : 0,
-                                             config->raw_rows, config->beta);
+    if (o->raw >= 0) {
+        int logits = is_joint ? o->logits : o->raw_logits;
+        size_t row0 = is_joint ? config->batch : 0;
+
+        o->loss_raw = graph_true_probability(g, logits, o->raw_labels, row0, config->raw_rows,
+                                             config->beta);
+        if (config->has_uniform)
+            o->loss_uniform = graph_kl_uniform(g, logits, row0, config->raw_rows, 0);
+    }
     if (o->processed != o->x)
         o->loss_distance = graph_squared_distance(g, o->processed, o->x, config->gamma);
 }
@@ -64,7 +69,7 @@ ward_status objective_build(struct graph *g, const struct net_spec *net,
                             const struct transform_spec *transform,
                             const struct objective_config *config, struct objective *out)
 {
-    struct objective o = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    struct objective o = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     struct objective_config used = *config;
     ward_status st = config_check(config);
 

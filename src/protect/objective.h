@@ -20,6 +20,7 @@ struct objective_config {
     size_t batch;          /* training images a step */
     size_t raw_rows;       /* of which the first raw_rows are also shown raw; 0 leaves E_r out */
     float alpha, beta, gamma;
+    bool has_uniform;      /* KL(U || q) of the raw images as well, at weight 0: see loss_uniform */
     bool separates_bn;     /* two uses of F instead of one concatenated batch */
 };
 
@@ -33,6 +34,7 @@ struct objective {
     int logits;      /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
     int raw_logits;  /* separate statistics: [raw_rows, k]; otherwise -1 */
     int loss_processed, loss_raw, loss_distance;
+    int loss_uniform;    /* KL from uniform of the raw rows, with has_uniform; its weight starts at 0 */
 };
 
 /*

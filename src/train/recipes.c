@@ -51,6 +51,7 @@ static void set_onecycle(ward_train_config *config, uint64_t iterations)
     config->schedule = WARD_SCHEDULE_ONECYCLE;
     config->rate = is_resnet(config->arch) ? 0.1 : 0.05;
     config->nesterov = true;
+    config->raw_warmup = 0.1;
 }
 
 ward_status ward_train_defaults(ward_train_config *config, const char *recipe, const char *arch,

@@ -26,6 +26,11 @@ static double onecycle_rate(const ward_train_config *config, uint64_t step)
            (1 + cos(pi * (double)(step - warm) / (double)(config->iterations - warm))) / 2;
 }
 
+bool schedule_warms_raw(const ward_train_config *config, uint64_t step)
+{
+    return (double)step < config->raw_warmup * (double)config->iterations;
+}
+
 double schedule_rate(const ward_train_config *config, uint64_t step)
 {
     assert(step < config->iterations);

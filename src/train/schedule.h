@@ -1,4 +1,4 @@
-/* The learning rate as a function of the step. */
+/* What of the settings changes with the step: the learning rate, and what raw images are for. */
 #ifndef TRAIN_SCHEDULE_H
 #define TRAIN_SCHEDULE_H
 
@@ -13,5 +13,8 @@
  *             rate * (1 + cos(pi * (step - w) / (iterations - w))) / 2
  */
 double schedule_rate(const ward_train_config *config, uint64_t step);
+
+/* Whether this step is one of the first raw_warmup * iterations. */
+bool schedule_warms_raw(const ward_train_config *config, uint64_t step);
 
 #endif

@@ -40,6 +40,7 @@ static ward_status check_numbers(const ward_train_config *c)
         {"beta", c->beta, 0, large},
         {"gamma", c->gamma, 0, large},
         {"raw_share", c->raw_share, 0, 1},
+        {"raw_warmup", c->raw_warmup, 0, 1},
         {"checkpoint_seconds", c->checkpoint_seconds, 0, DBL_MAX},
     };
     ward_status st = WARD_OK;
@@ -156,6 +157,7 @@ void settings_objective(const ward_train_config *config, struct objective_config
         .alpha = (float)config->alpha,
         .beta = (float)config->beta,
         .gamma = (float)config->gamma,
+        .has_uniform = config->raw_warmup > 0,
         .separates_bn = config->separates_bn,
     };
 }

@@ -90,6 +90,18 @@ static ward_status update(struct trainer *t, double rate)
     return is_finite ? WARD_OK : refuse_numbers(t, "a weight is", rate);
 }
 
+/* While the raw images warm up, the distance from uniform takes the place of E_r. */
+static void weigh_raw(struct trainer *t)
+{
+    float beta = (float)t->config.values.beta;
+    bool warms_up = schedule_warms_raw(&t->config.values, t->saved.step);
+
+    if (t->objective.loss_uniform < 0)
+        return;
+    plan_set_weight(t->plan, t->objective.loss_uniform, warms_up ? beta : 0);
+    plan_set_weight(t->plan, t->objective.loss_raw, warms_up ? 0 : beta);
+}
+
 static ward_status step(struct trainer *t)
 {
     double rate = schedule_rate(&t->config.values, t->saved.step);
@@ -101,6 +113,7 @@ static ward_status step(struct trainer *t)
     loader_next(t->loader, &x, &labels);
     objective_fill(&t->objective, t->plan, x, labels);
     plan_set_step(t->plan, t->config.values.seed, t->saved.step);
+    weigh_raw(t);
     st = plan_forward(t->plan);
     if (st)
         return st;
