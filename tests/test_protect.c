@@ -485,8 +485,9 @@ static void check_loss(struct step *s, int loss, double expected, const char *wh
 static void check_objective(ward_method method, size_t raw_rows, bool separates_bn)
 {
     struct objective_config config = {.batch = BATCH, .raw_rows = raw_rows, .alpha = 1, .beta = 1,
-                                      .gamma = 0.01f, .separates_bn = separates_bn};
-    double cross_entropy = 0, true_probability = 0, distance = 0;
+                                      .gamma = 0.01f, .has_uniform = true,
+                                      .separates_bn = separates_bn};
+    double cross_entropy = 0, true_probability = 0, distance = 0, divergence = 0;
     float y[BATCH * PIXELS];
     const float *logits, *raw;
     struct step s;
@@ -499,11 +500,16 @@ static void check_objective(ward_method method, size_t raw_rows, bool separates_
         cross_entropy -= log(probability(logits + i * CLASSES, s.labels[i])) / BATCH;
     for (size_t i = 0; i < raw_rows; i++)
         true_probability += probability(raw + i * CLASSES, s.labels[i]) / (double)raw_rows;
+    for (size_t i = 0; i < raw_rows; i++)
+        for (int k = 0; k < CLASSES; k++)
+            divergence -= log(CLASSES * probability(raw + i * CLASSES, k)) / CLASSES /
+                          (double)raw_rows;
     for (int i = 0; i < BATCH * PIXELS; i++)
         distance += ((double)y[i] - (double)s.x[i]) * ((double)y[i] - (double)s.x[i]) / BATCH;
     check_loss(&s, s.objective.loss_processed, cross_entropy, "E_p");
     check_loss(&s, s.objective.loss_raw, true_probability, "E_r");
     check_loss(&s, s.objective.loss_distance, distance, "|x_p - x_r|^2");
+    check_loss(&s, s.objective.loss_uniform, divergence, "KL(U || q)");
     step_release(&s);
 }
 

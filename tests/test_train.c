@@ -237,7 +237,7 @@ static void the_paper_recipe_is_as_printed(void **state)
         assert_int_equal(c.rate_drop_every, 10000);
         assert_true(c.rate == 0.1 && c.momentum == 0.9 && !c.nesterov && c.weight_decay == 5e-4);
         assert_true(c.alpha == 1 && c.beta == 1 && c.gamma == 0.01 && c.raw_share == 1);
-        assert_true(c.sigma == 0.1 && c.p == 0.2);
+        assert_true(c.sigma == 0.1 && c.p == 0.2 && c.raw_warmup == 0);
         assert_int_equal(c.generator_width, 0);
         assert_int_equal(c.validation, 0);
         assert_null(c.secret_seed);
@@ -257,6 +257,17 @@ static void fast_takes_a_fifth_of_the_papers_iterations_or_less(void **state)
     check_refused(ward_train_defaults(&c, "Paper", "simple-cnn", WARD_METHOD_FIXED), WARD_ERR_ARG,
                   "unknown recipe 'Paper'");
     assert_int_equal(c.iterations, 77);
+}
+
+static void raw_images_warm_up_in_the_first_share_of_the_iterations(void **state)
+{
+    ward_train_config c = {.iterations = 50, .raw_warmup = 0.1};
+
+    (void)state;
+    for (uint64_t step = 0; step < 50; step++)
+        assert_int_equal(schedule_warms_raw(&c, step), step < 5);
+    c.raw_warmup = 0;
+    assert_false(schedule_warms_raw(&c, 0));
 }
 
 static void one_cycle_rises_to_its_peak_and_falls_to_nearly_nothing(void **state)
@@ -715,6 +726,7 @@ int main(void)
         cmocka_unit_test(the_papers_rate_drops_after_ten_twenty_and_thirty_thousand),
         cmocka_unit_test(the_paper_recipe_is_as_printed),
         cmocka_unit_test(fast_takes_a_fifth_of_the_papers_iterations_or_less),
+        cmocka_unit_test(raw_images_warm_up_in_the_first_share_of_the_iterations),
         cmocka_unit_test(one_cycle_rises_to_its_peak_and_falls_to_nearly_nothing),
         cmocka_unit_test(a_run_holds_its_files_and_the_secret_ones_are_ours_alone),
         cmocka_unit_test(a_baseline_has_no_transform_and_no_raw_numbers),
