@@ -581,6 +581,7 @@ static ward_train_config every_setting(void)
                                .beta = 1.2,
                                .gamma = 0.01,
                                .raw_share = 0.5,
+                               .raw_warmup = 0.15,
                                .separates_bn = true,
                                .sigma = 0.3,
                                .p = 0.2,
