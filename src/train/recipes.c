@@ -65,7 +65,7 @@ ward_status ward_train_defaults(ward_train_config *config, const char *recipe, c
         set_paper(&made);
     } else if (strcmp(recipe, "fast") == 0) {
         made.recipe = "fast";
-        set_onecycle(&made, 5000);
+        set_onecycle(&made, 8000);
     } else if (strcmp(recipe, "demo") == 0) {
         made.recipe = "demo";
         set_onecycle(&made, 1400);
