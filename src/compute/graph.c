@@ -137,6 +137,14 @@ static bool dims_are_sound(struct dims d)
            mul_size(count, sizeof(float), &count);
 }
 
+/* Room for one more of count elements: the capacity is the power of two at or above count. */
+static ward_status make_room(void *block, size_t count, size_t elem)
+{
+    if (count & (count - 1))
+        return WARD_OK;
+    return mem_resize(block, count, count ? 2 * count : 1, elem);
+}
+
 static int append(struct graph *g, const struct op_desc *desc)
 {
     char text[DIMS_TEXT];
@@ -148,7 +156,7 @@ static int append(struct graph *g, const struct op_desc *desc)
                               op_kind_name(desc->kind), dims_text(desc->out, text));
         return -1;
     }
-    g->status = mem_resize(&g->nodes, g->node_count, g->node_count + 1, sizeof *g->nodes);
+    g->status = make_room(&g->nodes, g->node_count, sizeof *g->nodes);
     if (g->status)
         return -1;
     g->nodes[g->node_count] = *desc;
@@ -195,7 +203,7 @@ int graph_param(struct graph *g, const char *name, enum param_role role, bool is
     p = param_find(g, name);
     if (p >= 0)
         return param_reuse(g, p, &param);
-    g->status = mem_resize(&g->params, g->param_count, g->param_count + 1, sizeof *g->params);
+    g->status = make_room(&g->params, g->param_count, sizeof *g->params);
     if (g->status)
         return -1;
     g->params[g->param_count] = param;
