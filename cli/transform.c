@@ -347,6 +347,21 @@ static ward_status write_picture(const struct job *job, const char *path, const 
     return st;
 }
 
+/* A network that was trained without clamping may need what a picture cannot hold. */
+static void warn_of_clamping(const struct job *job, const float *y, size_t count)
+{
+    size_t outside = 0;
+
+    for (size_t i = 0; i < count; i++)
+        outside += y[i] < job->info.low || y[i] > job->info.high;
+    if (outside)
+        cli_talk(
+            job->cli,
+            "%.1f %% of the values do not fit in a picture and were clamped, which can cost all "
+            "accuracy; write an array, or train with --clamp yes",
+            100 * (double)outside / (double)count);
+}
+
 static int write_pictures(const struct job *job, const float *y, char *const *inputs, size_t count)
 {
     size_t len = images_len(&job->info);
@@ -366,6 +381,8 @@ static int write_pictures(const struct job *job, const float *y, char *const *in
         if (st)
             code = failed(job, st, paths[i]);
     }
+    if (code == CLI_RUN)
+        warn_of_clamping(job, y, count * len);
     if (code == CLI_RUN)
         code = report(job, (const char *const *)paths, count, count, NULL);
     for (size_t i = 0; paths && i < count; i++)

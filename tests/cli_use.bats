@@ -107,6 +107,14 @@ $OUT/001.png" ]
     "$WARD" predict "$BASE" "$OUT/000.png" >/dev/null
 }
 
+@test "what a picture cannot hold is said, and a clamped run fits in pictures" {
+    run -0 --separate-stderr "$WARD" transform "$RUN" "$PICTURE" -o "$OUT"
+    [[ $stderr == *"clamped"*"--clamp yes"* ]] || { echo "$stderr"; false; }
+    small_training clamped --clamp yes
+    run -0 --separate-stderr "$WARD" transform clamped "$PICTURE" -o "$OUT" --force
+    [ -z "$stderr" ] || { echo "$stderr"; false; }
+}
+
 @test "pictures become one array" {
     run -0 "$WARD" transform "$RUN" "$PICTURE" "$PICTURE" -o out.npy
     [ "$(mode out.npy)" = 600 ]
