@@ -97,7 +97,7 @@ print(head["descr"], head["shape"], eval(sys.argv[2]))' "$1" "$2"
 }
 
 @test "pictures become pictures of the same names, with mode 0600" {
-    run -0 "$WARD" transform "$RUN" "$PICTURE" "$IMAGES/test/class1/001.png" -o "$OUT"
+    run -0 --separate-stderr "$WARD" transform "$RUN" "$PICTURE" "$IMAGES/test/class1/001.png" -o "$OUT"
     [ "$output" = "$OUT/000.png
 $OUT/001.png" ]
     for file in "$OUT"/*.png; do
