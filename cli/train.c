@@ -1,8 +1,8 @@
 /*
  * ward train: settings from the recipe and the command line, a training, and what it came to.
  *
- * Every setting of ward_train_config stands once in the table below: what kind of value it is, where
- * it goes and with which methods it means anything.
+ * Every setting of ward_train_config stands once in the table below: what kind of value it is,
+ * where it goes and with which methods it means anything.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -76,7 +76,8 @@ static const struct cli_option options[] = {
     {OPT_GAMMA, "gamma", "X", "weight of the distance between the two"},
     {OPT_RAW_SHARE, "raw-share", "X", "share of each batch that is also shown raw, 0 .. 1"},
     {OPT_RAW_WARMUP, "raw-warmup", "X",
-     "share of the first steps in which raw images are to\nget equal probabilities, not wrong ones"},
+     "share of the first steps in which raw images are to\n"
+     "get equal probabilities, not wrong ones"},
     {OPT_BN, "bn", "NAME",
      "batch-norm statistics of processed and raw images:\n"
      "shared or separate"},

@@ -53,7 +53,7 @@ print(head["descr"], head["shape"], eval(sys.argv[2]))' "$1" "$2"
 
 @test "a small protected run works with its transform and not without" {
     "$WARD" eval "$RUN" --data "$IMAGES" --json >e
-    # Settings and pictures as above; 1.0 and 0.0 were seen for each of four seeds of the transform.
+    # Settings and pictures as above; 1.0 and 0.0 for each of four seeds of the transform.
     [ "$(json e "d['authorised'] >= 0.8 and d['unauthorised'] <= 0.34")" = True ] ||
         { json e "d['authorised'], d['unauthorised']"; false; }
 }
@@ -97,7 +97,8 @@ print(head["descr"], head["shape"], eval(sys.argv[2]))' "$1" "$2"
 }
 
 @test "pictures become pictures of the same names, with mode 0600" {
-    run -0 --separate-stderr "$WARD" transform "$RUN" "$PICTURE" "$IMAGES/test/class1/001.png" -o "$OUT"
+    run -0 --separate-stderr "$WARD" transform "$RUN" "$PICTURE" "$IMAGES/test/class1/001.png" \
+        -o "$OUT"
     [ "$output" = "$OUT/000.png
 $OUT/001.png" ]
     for file in "$OUT"/*.png; do
@@ -287,9 +288,12 @@ print(*struct.unpack(">II", open(sys.argv[1], "rb").read()[16:24]))' "$1"
 }
 
 @test "Fashion-MNIST: two hundred steps protect a network" {
-    # Seed 1; measured well inside these bounds. Chance is 0.1.
+    # A strong transform, as there are few steps. Of three secret seeds: authorised 0.82 to 0.83,
+    # unauthorised 0.00 to 0.10. Chance is 0.1.
+    printf '1b%.0s' {1..32} >seed
     "$WARD" train --data fashion-mnist --arch simple-cnn --method generator --recipe demo \
-        --iterations 200 --batch 32 --validation 0 --seed 1 --threads 1 -q --out fashion
+        --iterations 200 --batch 32 --rate 0.03 --start 4 --transform-rate 1 --raw-warmup 0 \
+        --gamma 0.001 --validation 0 --seed 1 --secret-seed seed --threads 1 -q --out fashion
     "$WARD" eval fashion --threads 1 --json -q >e
     [ "$(json e "d['count']")" = 10000 ]
     [ "$(json e "d['authorised'] >= 0.7 and d['unauthorised'] <= 0.15")" = True ] ||
