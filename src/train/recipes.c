@@ -7,6 +7,9 @@
 #include "base/status.h"
 #include "ward/train.h"
 
+/* What G's own rate is at F's peak, whatever F's: see docs/decisions.md. */
+static const double generator_rate = 0.002;
+
 static bool is_resnet(const char *arch)
 {
     return strncmp(arch, "resnet", 6) == 0;
@@ -22,7 +25,7 @@ static ward_train_config common(const char *arch, ward_method method)
         .momentum = 0.9,
         .weight_decay = 5e-4,
         .decays_all = false,
-        .transform_rate_factor = method == WARD_METHOD_GENERATOR ? 0.02 : 1,
+        .transform_rate_factor = 1,
         .transform_decay = 5e-4,
         .alpha = 1,
         .beta = 1,
@@ -45,14 +48,14 @@ static void set_paper(ward_train_config *config)
     config->rate = 0.1;
 }
 
-static void set_onecycle(ward_train_config *config, uint64_t iterations)
+static void set_onecycle(ward_train_config *config, uint64_t iterations, double raw_warmup)
 {
     config->iterations = iterations;
     config->schedule = WARD_SCHEDULE_ONECYCLE;
     /* Without batch norm E_r makes a rate of 0.05 diverge now and then. */
     config->rate = is_resnet(config->arch) ? 0.1 : 0.02;
     config->nesterov = true;
-    config->raw_warmup = 0.1;
+    config->raw_warmup = raw_warmup;
 }
 
 ward_status ward_train_defaults(ward_train_config *config, const char *recipe, const char *arch,
@@ -65,13 +68,15 @@ ward_status ward_train_defaults(ward_train_config *config, const char *recipe, c
         set_paper(&made);
     } else if (strcmp(recipe, "fast") == 0) {
         made.recipe = "fast";
-        set_onecycle(&made, 8000);
+        set_onecycle(&made, 8000, 0.1);
     } else if (strcmp(recipe, "demo") == 0) {
         made.recipe = "demo";
-        set_onecycle(&made, 1400);
+        set_onecycle(&made, 1400, 0.3);
     } else {
         return ward_fail(WARD_ERR_ARG, "unknown recipe '%s': paper, fast or demo", recipe);
     }
+    if (method == WARD_METHOD_GENERATOR)
+        made.transform_rate_factor = generator_rate / made.rate;
     *config = made;
     return WARD_OK;
 }
