@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/signals.h"
 #include "base/util.h"
 
 static struct cpu_plan *self(const struct plan *plan)
@@ -214,13 +215,16 @@ static ward_status cpu_forward(struct plan *plan)
 {
     struct cpu_plan *p = self(plan);
     ward_status st = check_threads(p);
+    sigset_t before;
 
+    signals_block(&before);
     for (size_t i = 0; i < p->step_count && !st; i++) {
         double begin = clock_seconds();
 
         st = p->steps[i].kind->forward(p, &p->steps[i]);
         p->steps[i].seconds[0] += clock_seconds() - begin;
     }
+    signals_restore(&before);
     return st;
 }
 
@@ -250,7 +254,9 @@ static ward_status cpu_backward(struct plan *plan)
 {
     struct cpu_plan *p = self(plan);
     ward_status st = check_threads(p);
+    sigset_t before;
 
+    signals_block(&before);
     for (size_t i = p->step_count; i-- > 0 && !st;) {
         double begin = clock_seconds();
 
@@ -259,6 +265,7 @@ static ward_status cpu_backward(struct plan *plan)
         st = step_backward(p, &p->steps[i]);
         p->steps[i].seconds[1] += clock_seconds() - begin;
     }
+    signals_restore(&before);
     return st;
 }
 

@@ -8,6 +8,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "base/mem.h"
+#include "base/signals.h"
 
 struct dnn {
     dnnl_engine_t engine;
@@ -351,13 +352,16 @@ static ward_status reorder_once(struct dnn_linear *l, const dnnl_memory_desc_t *
 {
     dnnl_primitive_t primitive = NULL;
     dnnl_exec_arg_t args[2] = {{0, NULL}, {0, NULL}};
+    sigset_t before;
     dnnl_status_t status =
         reorder_new(l->dnn, from, to, (void *)(uintptr_t)src, dst, &primitive, args);
 
+    signals_block(&before);
     if (!status)
         status = dnnl_primitive_execute(primitive, l->dnn->stream, 2, args);
     if (!status)
         status = dnnl_stream_wait(l->dnn->stream);
+    signals_restore(&before);
     turn_release(primitive, args, NULL, 0);
     return status ? failed("pack weights", status) : WARD_OK;
 }

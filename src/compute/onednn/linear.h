@@ -64,6 +64,7 @@ WARD_CHECK ward_status dnn_linear_unpack(struct dnn_linear *linear, const float 
 
 WARD_CHECK ward_status dnn_linear_bind(struct dnn_linear *linear,
                                        const struct dnn_linear_buffers *buffers);
+/* The caller keeps signals away (base/signals.h). */
 WARD_CHECK ward_status dnn_linear_run(struct dnn_linear *linear, enum dnn_pass pass);
 
 /* oneDNN's name of the implementation, "jit:avx512_core"; "" for a pass not asked for. */
