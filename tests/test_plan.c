@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <math.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <cmocka.h>
 
 #include "alloc_test.h"
+#include "base/util.h"
 #include "compute/device.h"
 
 /* A graph of one input and what a test does with it, on one device. */
@@ -485,6 +488,50 @@ static void test_running_out_of_memory_is_reported(void **state)
     plan_free(NULL);
 }
 
+/* ---- signals ---- */
+
+static volatile sig_atomic_t ticks;
+
+static void tick(int signal)
+{
+    (void)signal;
+    ticks = ticks + 1;
+}
+
+/*
+ * A handler on a thread inside oneDNN's generated code would break the heap (base/signals.h). With a
+ * timer of a millisecond a pass of several would see several ticks; one may come when it returns.
+ */
+static void test_no_signal_handler_runs_inside_a_pass_of_the_cpu(void **state)
+{
+    struct itimerval every = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART}, before;
+    struct conv_config conv = {.name = "a", .channels = 64, .kernel = 3, .stride = 1, .padding = 1};
+    double longest = 0;
+    struct fixture f;
+    int most = 0;
+
+    (void)state;
+    setup(&f, "cpu", (struct dims){64, 64, 28, 28});
+    keep(&f, graph_conv(&f.graph, f.x, &conv));
+    compile(&f);
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &every, NULL);
+    for (int run = 0; run < 20; run++) {
+        double begin = clock_seconds();
+
+        ticks = 0;
+        assert_int_equal(plan_forward(f.plan), WARD_OK);
+        most = ticks > most ? ticks : most;
+        longest = fmax(longest, clock_seconds() - begin);
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    if (most > 2)
+        fail_msg("%d handlers ran in a pass of at most %.1f ms", most, 1e3 * longest);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_gradients_follow_the_weights_of_the_losses),
         cmocka_unit_test(test_parameters_come_back_as_they_went_in),
         cmocka_unit_test(test_running_out_of_memory_is_reported),
+        cmocka_unit_test(test_no_signal_handler_runs_inside_a_pass_of_the_cpu),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
