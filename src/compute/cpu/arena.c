@@ -1,7 +1,6 @@
 /*
  * One block of memory for all buffers of a plan. Largest first, each at the lowest place where it
- * meets no buffer that is alive at the same time: not optimal, but within a few per cent of the peak
- * for the graphs at hand, and easy to see through.
+ * meets no buffer that is alive at the same time: not optimal, but easy to see through.
  */
 #include "base/mem.h"
 #include "compute/cpu/cpu.h"

@@ -3,7 +3,7 @@
  *
  * One object is one layer at one batch: up to three primitives (forward, backward data, backward
  * weights) that are created once and bound once to fixed addresses. An implementation of oneDNN's
- * that is called "ref" is refused: it would run a thousand times slower than the others.
+ * that is called "ref" is refused: it is far slower than the others, and nothing would say so.
  */
 #ifndef COMPUTE_ONEDNN_LINEAR_H
 #define COMPUTE_ONEDNN_LINEAR_H
