@@ -306,13 +306,41 @@ static void reference_update(double *w, double *v, double g, const struct sgd_co
     *w -= rate * (c->nesterov ? g + (double)c->momentum * *v : *v);
 }
 
+static bool is_of_group(const struct graph_param *param, const struct sgd_group *group)
+{
+    return group && strncmp(param->name, group->prefix, strlen(group->prefix)) == 0;
+}
+
+/* What clipping scales the gradients of the group, or of all the others, by. */
+static double clip_scale(struct fixture *f, const struct sgd_config *c,
+                         const struct sgd_group *group, bool of_group)
+{
+    double sum = 0;
+
+    for (size_t p = 0; p < f->graph.param_count; p++) {
+        const struct graph_param *param = &f->graph.params[p];
+        float gradient[256];
+
+        if (!param->is_trainable || is_of_group(param, group) != of_group)
+            continue;
+        assert_int_equal(plan_store(f->plan, p, PLAN_GRADIENT, gradient), WARD_OK);
+        for (size_t i = 0; i < shape_count(&param->shape); i++)
+            sum += (double)gradient[i] * (double)gradient[i];
+    }
+    return c->clip_norm > 0 && sqrt(sum) > (double)c->clip_norm ? (double)c->clip_norm / sqrt(sum)
+                                                                : 1;
+}
+
 static void reference_step(struct fixture *f, struct reference *r, const struct sgd_config *c,
                            const struct sgd_group *group)
 {
+    double network = clip_scale(f, c, group, false), transform = clip_scale(f, c, group, true);
+
     for (size_t p = 0; p < f->graph.param_count; p++) {
         const struct graph_param *param = &f->graph.params[p];
-        bool is_group = group && strncmp(param->name, group->prefix, strlen(group->prefix)) == 0;
+        bool is_group = is_of_group(param, group);
         double rate = (double)c->rate * (is_group ? (double)group->rate_factor : 1.0);
+        double scale = is_group ? transform : network;
         double decay = (double)(is_group ? group->decay : c->decay);
         float gradient[256];
 
@@ -324,7 +352,7 @@ static void reference_step(struct fixture *f, struct reference *r, const struct 
         for (size_t i = 0; i < shape_count(&param->shape); i++) {
             double w = (double)r->value.items[p].data[i], v = (double)r->velocity.items[p].data[i];
 
-            reference_update(&w, &v, (double)gradient[i], c, rate, decay);
+            reference_update(&w, &v, scale * (double)gradient[i], c, rate, decay);
             r->value.items[p].data[i] = (float)w;
             r->velocity.items[p].data[i] = (float)v;
         }
@@ -391,6 +419,18 @@ static void sgd_treats_the_transform_as_its_group_says(void **state)
     struct sgd_group group = {.prefix = "transform.", .rate_factor = 0.25f, .decay = 0.2f};
 
     (void)state;
+    check_sgd(&config, &group);
+}
+
+static void sgd_clips_each_group_to_its_norm(void **state)
+{
+    struct sgd_config config = {.rate = 0.1f, .momentum = 0.9f, .decay = 0.01f, .nesterov = true};
+    struct sgd_group group = {.prefix = "transform.", .rate_factor = 0.25f, .decay = 0.2f};
+
+    (void)state;
+    config.clip_norm = 0.01f;
+    check_sgd(&config, &group);
+    config.clip_norm = 1e6f;
     check_sgd(&config, &group);
 }
 
@@ -478,6 +518,7 @@ int main(void)
         cmocka_unit_test(two_uses_of_a_network_share_their_parameters),
         cmocka_unit_test(sgd_follows_its_rule),
         cmocka_unit_test(sgd_treats_the_transform_as_its_group_says),
+        cmocka_unit_test(sgd_clips_each_group_to_its_norm),
         cmocka_unit_test(sgd_does_not_touch_running_statistics),
         cmocka_unit_test(sgd_reports_a_weight_that_is_not_finite),
         cmocka_unit_test(parameters_return_from_a_plan_as_they_were_loaded),

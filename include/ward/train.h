@@ -49,6 +49,8 @@ typedef struct ward_train_config {
     bool decays_all;              /* biases and batch norm too, not weights only */
     double transform_rate_factor; /* G's learning rate relative to F's */
     double transform_decay;       /* G's weight decay */
+    double clip_norm;             /* gradients of F, all together, are scaled down to this L2 norm, and
+                                     those of G likewise; 0: never */
 
     double alpha, beta, gamma;    /* equation 3 */
     double raw_share;             /* share of the batch that is also shown raw, 0 .. 1 */

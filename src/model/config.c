@@ -35,6 +35,7 @@ static const struct setting {
     SETTING(FLAG, decays_all),
     SETTING(REAL, transform_rate_factor),
     SETTING(REAL, transform_decay),
+    SETTING(REAL, clip_norm),
     SETTING(REAL, alpha),
     SETTING(REAL, beta),
     SETTING(REAL, gamma),

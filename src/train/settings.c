@@ -36,6 +36,7 @@ static ward_status check_numbers(const ward_train_config *c)
         {"weight_decay", c->weight_decay, 0, large},
         {"transform_rate_factor", c->transform_rate_factor, 0, large},
         {"transform_decay", c->transform_decay, 0, large},
+        {"clip_norm", c->clip_norm, 0, large},
         {"alpha", c->alpha, 0, large},
         {"beta", c->beta, 0, large},
         {"gamma", c->gamma, 0, large},

@@ -80,7 +80,7 @@ static ward_status update(struct trainer *t, double rate)
     const ward_train_config *c = &t->config.values;
     struct sgd_config sgd = {.rate = (float)rate, .momentum = (float)c->momentum,
                              .decay = (float)c->weight_decay, .nesterov = c->nesterov,
-                             .decays_all = c->decays_all};
+                             .decays_all = c->decays_all, .clip_norm = (float)c->clip_norm};
     struct sgd_group transform = {.prefix = "transform.",
                                   .rate_factor = (float)c->transform_rate_factor,
                                   .decay = (float)c->transform_decay};
