@@ -227,6 +227,24 @@ END
     same_result "$RUN" "$WHOLE"
 }
 
+@test "on a file system without space a run fails with one line, and leaves nothing half-written" {
+    unshare -rm true || skip "no file system can be mounted here"
+    # In a mount name space of its own, which ends with the command: what is left goes to files.
+    run --separate-stderr unshare -rm bash -c '
+        folder=$1 list=$2
+        shift 2
+        mount -t tmpfs -o size=300k tmpfs "$folder" || exit 99
+        "$@"
+        status=$?
+        find "$folder/run" -type f >"$list"
+        exit "$status"' - "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR/left" \
+        "${SMALL[@]}" --iterations "$ITERATIONS" --secret-seed "$SEED" \
+        --checkpoint-seconds 0.05 --out "$BATS_TEST_TMPDIR/run"
+    fails_with 1 "No space left on device"
+    left=$(grep -v -e config.json -e metrics.jsonl -e .lock "$BATS_FILE_TMPDIR/left" || true)
+    [ -z "$left" ] || { echo "left behind: $left"; false; }
+}
+
 @test "an output that cannot be made is named" {
     touch "$BATS_TEST_TMPDIR/file"
     run --separate-stderr small_training "$BATS_TEST_TMPDIR/file/run"
