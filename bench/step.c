@@ -126,11 +126,11 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void print_operator(void *context, const char *name, const char *implementation,
-                           double seconds)
+static void print_operator(void *context, const struct plan_step *step)
 {
-    fprintf(stderr, "%9.3f ms  %-20s %s\n", 1e3 * seconds / *(double *)context, name,
-            implementation);
+    fprintf(stderr, "%9.3f ms  %-20s %s\n",
+            1e3 * (step->seconds.forward + step->seconds.backward) / *(double *)context,
+            step->name, step->implementation);
 }
 
 int main(int argc, char **argv)
@@ -150,6 +150,8 @@ int main(int argc, char **argv)
     if (build(&b, &s))
         return fail(ward_error_message());
     fill(&b);
+    if (s.has_profile && plan_profile(b.plan))
+        return fail(ward_error_message());
     start = clock_seconds();
     while (count < MAX_STEPS && (count < 3 || clock_seconds() - start < s.warmup + s.seconds)) {
         double begin = clock_seconds();

@@ -532,6 +532,90 @@ static void test_no_signal_handler_runs_inside_a_pass_of_the_cpu(void **state)
     teardown(&f);
 }
 
+/* ---- profiles ---- */
+
+/* Two convolutions of 2 x 3 x 4 x 4 images; the first takes no gradient with respect to x. */
+static void setup_convolutions(struct fixture *f, const char *device)
+{
+    struct conv_config a = {.name = "a", .channels = 8, .kernel = 3, .stride = 1, .padding = 1};
+    struct conv_config b = {.name = "b", .channels = 5, .kernel = 1, .stride = 1};
+    int y;
+
+    setup(f, device, (struct dims){2, 3, 4, 4});
+    y = graph_conv(&f->graph, graph_relu(&f->graph, graph_conv(&f->graph, f->x, &a)), &b);
+    y = graph_dense(&f->graph, y, "c", 4, false);
+    graph_cross_entropy(&f->graph, y, graph_labels(&f->graph, 2), 0, 2, 1);
+    f->options.gradients = PLAN_GRAD_PARAMS;
+    compile(f);
+}
+
+static void counts_operations(const char *device)
+{
+    const double a = 2.0 * 2 * 16 * 8 * 27, b = 2.0 * 2 * 16 * 5 * 8, c = 2.0 * 2 * 4 * 80;
+    struct plan_passes flops;
+    struct fixture f;
+
+    setup_convolutions(&f, device);
+    flops = plan_flops(f.plan);
+    if (flops.forward != a + b + c || flops.backward != a + 2 * b + 2 * c)
+        fail_msg("%s: expected %g and %g operations, got %g and %g", device, a + b + c,
+                 a + 2 * b + 2 * c, flops.forward, flops.backward);
+    teardown(&f);
+}
+
+static void test_operations_are_those_of_the_gradients_that_are_needed(void **state)
+{
+    (void)state;
+    on_every_device(counts_operations);
+}
+
+static void add_step(void *context, const struct plan_step *step)
+{
+    struct plan_step *sum = context;
+
+    assert_true(strlen(step->name) > 0 && strlen(step->implementation) > 0);
+    assert_true(step->seconds.forward >= 0 && step->seconds.backward >= 0);
+    sum->seconds.forward += step->seconds.forward;
+    sum->seconds.backward += step->seconds.backward;
+    sum->flops.forward += step->flops.forward;
+    sum->flops.backward += step->flops.backward;
+}
+
+static struct plan_step run_and_describe(struct fixture *f)
+{
+    struct plan_step sum = {.node = -1};
+
+    assert_int_equal(plan_forward(f->plan), WARD_OK);
+    assert_int_equal(plan_backward(f->plan), WARD_OK);
+    plan_describe(f->plan, add_step, &sum);
+    return sum;
+}
+
+static void profiles_when_asked(const char *device)
+{
+    struct plan_passes flops;
+    struct plan_step off, on;
+    struct fixture f;
+
+    setup_convolutions(&f, device);
+    flops = plan_flops(f.plan);
+    off = run_and_describe(&f);
+    assert_int_equal(plan_profile(f.plan), WARD_OK);
+    on = run_and_describe(&f);
+    if (off.seconds.forward > 0 || off.seconds.backward > 0)
+        fail_msg("%s: time was counted though nobody asked", device);
+    if (!(on.seconds.forward > 0 && on.seconds.backward > 0))
+        fail_msg("%s: no time was counted", device);
+    assert_true(on.flops.forward == flops.forward && on.flops.backward == flops.backward);
+    teardown(&f);
+}
+
+static void test_steps_have_names_operations_and_time_once_it_is_asked_for(void **state)
+{
+    (void)state;
+    on_every_device(profiles_when_asked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -548,6 +632,8 @@ int main(void)
         cmocka_unit_test(test_gradients_follow_the_weights_of_the_losses),
         cmocka_unit_test(test_parameters_come_back_as_they_went_in),
         cmocka_unit_test(test_running_out_of_memory_is_reported),
+        cmocka_unit_test(test_operations_are_those_of_the_gradients_that_are_needed),
+        cmocka_unit_test(test_steps_have_names_operations_and_time_once_it_is_asked_for),
         cmocka_unit_test(test_no_signal_handler_runs_inside_a_pass_of_the_cpu),
     };
 

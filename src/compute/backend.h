@@ -28,6 +28,8 @@ struct plan {
     const struct graph *graph; /* kept */
     struct plan_options options;
     float *weights;            /* of the losses, by node number; owned by compute/plan.c */
+    struct plan_passes *flops; /* by node number; likewise */
+    struct plan_passes *seconds; /* by node number; NULL: nobody asked. Likewise */
     bool has_run;              /* a forward pass has been made */
     uint64_t seed, step;       /* name the dropout masks */
 };
@@ -56,5 +58,16 @@ extern const struct backend backend_cpu;
  */
 WARD_CHECK ward_status graph_needs_gradient(const struct graph *graph,
                                             const struct plan_options *options, bool **out);
+
+/*
+ * For a backend's runs: what the clock says, 0 if nobody asked for a profile; and counting what has
+ * passed since then for a node.
+ */
+double plan_clock(const struct plan *plan);
+void plan_count_forward(struct plan *plan, size_t node, double begin);
+void plan_count_backward(struct plan *plan, size_t node, double begin);
+/* For a backend's describe(). */
+struct plan_step plan_step_of(const struct plan *plan, size_t node, const char *name,
+                              const char *implementation);
 
 #endif

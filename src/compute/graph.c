@@ -545,20 +545,23 @@ int graph_squared_distance(struct graph *g, int a, int b, float weight)
     return append(g, &desc);
 }
 
+double graph_node_macs(const struct graph *g, size_t node)
+{
+    const struct op_desc *d = &g->nodes[node];
+    struct dims in;
+
+    if (d->kind != OP_CONV && d->kind != OP_DENSE)
+        return 0;
+    in = graph_dims(g, d->input[0]);
+    return (double)dims_count(d->out) *
+           (double)(in.c * (d->kind == OP_CONV ? d->kernel * d->kernel : in.h * in.w));
+}
+
 double graph_macs(const struct graph *g)
 {
     double macs = 0;
 
-    for (size_t i = 0; i < g->node_count; i++) {
-        const struct op_desc *d = &g->nodes[i];
-        struct dims in;
-
-        if (d->kind != OP_CONV && d->kind != OP_DENSE)
-            continue;
-        in = graph_dims(g, d->input[0]);
-        macs += d->kind == OP_CONV
-                    ? (double)dims_count(d->out) * (double)(in.c * d->kernel * d->kernel)
-                    : (double)dims_count(d->out) * (double)(in.c * in.h * in.w);
-    }
+    for (size_t i = 0; i < g->node_count; i++)
+        macs += graph_node_macs(g, i);
     return macs;
 }

@@ -160,7 +160,10 @@ int graph_squared_distance(struct graph *g, int a, int b, float weight);
 struct dims graph_dims(const struct graph *g, int node);
 size_t dims_count(struct dims d);
 
-/* Multiply-adds of one forward pass of all convolutions and dense layers, by their definition. */
+/* Multiply-adds of one forward pass of a convolution or dense layer by its definition; 0 for any
+ * other node. */
+double graph_node_macs(const struct graph *g, size_t node);
+/* Of all nodes. */
 double graph_macs(const struct graph *g);
 
 #endif

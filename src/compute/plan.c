@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/util.h"
 #include "compute/backend.h"
 #include "compute/device.h"
 
@@ -46,6 +47,30 @@ static ward_status check_options(const struct graph *graph, const struct plan_op
     return check_batch_norm(graph, options->bn);
 }
 
+/* Needs the plan's graph and options. */
+static ward_status count_flops(struct plan *plan)
+{
+    const struct graph *graph = plan->graph;
+    bool *needs = NULL;
+    ward_status st;
+
+    st = mem_new(&plan->flops, graph->node_count, sizeof *plan->flops);
+    if (!st)
+        st = graph_needs_gradient(graph, &plan->options, &needs);
+    for (size_t i = 0; i < graph->node_count && !st; i++) {
+        const struct op_desc *d = &graph->nodes[i];
+        double flops = 2 * graph_node_macs(graph, i);
+        bool has_input = d->input[0] >= 0 && needs[d->input[0]];
+        bool has_weights = d->param[0] >= 0 && graph->params[d->param[0]].is_trainable &&
+                           (plan->options.gradients & PLAN_GRAD_PARAMS);
+
+        plan->flops[i].forward = flops;
+        plan->flops[i].backward = needs[i] ? flops * (has_input + has_weights) : 0;
+    }
+    mem_free(needs);
+    return st;
+}
+
 ward_status plan_compile(struct plan **out, struct ward_device *device, const struct graph *graph,
                          const struct plan_options *options)
 {
@@ -72,9 +97,14 @@ ward_status plan_compile(struct plan **out, struct ward_device *device, const st
     plan->options = *options;
     plan->weights = weights;
     weights = NULL;
+    st = count_flops(plan);
+    if (st)
+        goto done;
     *out = plan;
+    plan = NULL;
 done:
     mem_free(weights);
+    plan_free(plan);
     return st;
 }
 
@@ -83,6 +113,8 @@ void plan_free(struct plan *plan)
     if (!plan)
         return;
     mem_free(plan->weights);
+    mem_free(plan->flops);
+    mem_free(plan->seconds);
     plan->ops->free(plan);
 }
 
@@ -249,6 +281,53 @@ struct plan_packed plan_packed(struct plan *plan, size_t p)
 {
     assert(p < plan->graph->param_count);
     return plan->ops->packed(plan, p);
+}
+
+struct plan_passes plan_flops(const struct plan *plan)
+{
+    struct plan_passes sum = {0, 0};
+
+    for (size_t i = 0; i < plan->graph->node_count; i++) {
+        sum.forward += plan->flops[i].forward;
+        sum.backward += plan->flops[i].backward;
+    }
+    return sum;
+}
+
+/* ---- profiles ---- */
+
+ward_status plan_profile(struct plan *plan)
+{
+    return plan->seconds ? WARD_OK
+                         : mem_new(&plan->seconds, plan->graph->node_count, sizeof *plan->seconds);
+}
+
+double plan_clock(const struct plan *plan)
+{
+    return plan->seconds ? clock_seconds() : 0;
+}
+
+void plan_count_forward(struct plan *plan, size_t node, double begin)
+{
+    if (plan->seconds)
+        plan->seconds[node].forward += clock_seconds() - begin;
+}
+
+void plan_count_backward(struct plan *plan, size_t node, double begin)
+{
+    if (plan->seconds)
+        plan->seconds[node].backward += clock_seconds() - begin;
+}
+
+struct plan_step plan_step_of(const struct plan *plan, size_t node, const char *name,
+                              const char *implementation)
+{
+    struct plan_step step = {.node = (int)node, .name = name, .implementation = implementation,
+                             .flops = plan->flops[node]};
+
+    if (plan->seconds)
+        step.seconds = plan->seconds[node];
+    return step;
 }
 
 void plan_describe(const struct plan *plan, plan_visit *visit, void *context)

@@ -106,11 +106,32 @@ struct plan_packed {
 
 struct plan_packed plan_packed(struct plan *plan, size_t p);
 
-/* For `ward version`, profiles and tests: one line a step of the plan, "conv jit:avx2 ...". Calls
- * visit with each step's name, implementation, and seconds spent in it since compilation (0 unless
- * profiling was on). */
-typedef void plan_visit(void *context, const char *operator_name, const char *implementation,
-                        double seconds);
+/* Of the forward and of the backward passes. */
+struct plan_passes {
+    double forward, backward;
+};
+
+/*
+ * Floating-point operations of a pass: two for each multiply-add of the convolutions and dense
+ * layers by their definition, however they are computed. Backward counts the gradients that the
+ * plan has to compute, and no others.
+ */
+struct plan_passes plan_flops(const struct plan *plan);
+
+/* Count from now on how long each step takes. Without it no clock is read. WARD_ERR_NOMEM. */
+WARD_CHECK ward_status plan_profile(struct plan *plan);
+
+/* A step of the plan: an operator, with what was fused into it. */
+struct plan_step {
+    int node;                   /* the operator's */
+    const char *name;           /* its kind's, "Conv" */
+    const char *implementation; /* "jit:avx512_core +relu | ...": forward, gradients */
+    struct plan_passes flops;   /* of one run */
+    struct plan_passes seconds; /* of all runs since plan_profile() */
+};
+
+/* Calls visit with each step in the order of execution; it borrows the step. */
+typedef void plan_visit(void *context, const struct plan_step *step);
 void plan_describe(const struct plan *plan, plan_visit *visit, void *context);
 /* Bytes of the plan's arena and buffers. */
 size_t plan_memory(const struct plan *plan);

@@ -95,7 +95,6 @@ struct step {
     struct thin_conv thin;
     struct norm norm;
     size_t updates;                /* batch norm: for ref_op */
-    double seconds[2];             /* forward, backward, since compilation */
     char implementation[96];
 };
 

@@ -219,10 +219,10 @@ static ward_status cpu_forward(struct plan *plan)
 
     signals_block(&before);
     for (size_t i = 0; i < p->step_count && !st; i++) {
-        double begin = clock_seconds();
+        double begin = plan_clock(plan);
 
         st = p->steps[i].kind->forward(p, &p->steps[i]);
-        p->steps[i].seconds[0] += clock_seconds() - begin;
+        plan_count_forward(plan, (size_t)p->steps[i].head, begin);
     }
     signals_restore(&before);
     return st;
@@ -258,12 +258,12 @@ static ward_status cpu_backward(struct plan *plan)
 
     signals_block(&before);
     for (size_t i = p->step_count; i-- > 0 && !st;) {
-        double begin = clock_seconds();
+        double begin = plan_clock(plan);
 
         if (!p->steps[i].has_backward)
             continue;
         st = step_backward(p, &p->steps[i]);
-        p->steps[i].seconds[1] += clock_seconds() - begin;
+        plan_count_backward(plan, (size_t)p->steps[i].head, begin);
     }
     signals_restore(&before);
     return st;
@@ -357,9 +357,13 @@ static void cpu_describe(const struct plan *plan, plan_visit *visit, void *conte
 {
     const struct cpu_plan *p = self(plan);
 
-    for (size_t i = 0; i < p->step_count; i++)
-        visit(context, p->steps[i].kind->name, p->steps[i].implementation,
-              p->steps[i].seconds[0] + p->steps[i].seconds[1]);
+    for (size_t i = 0; i < p->step_count; i++) {
+        const struct step *s = &p->steps[i];
+        struct plan_step step =
+            plan_step_of(plan, (size_t)s->head, s->kind->name, s->implementation);
+
+        visit(context, &step);
+    }
 }
 
 static size_t cpu_memory(const struct plan *plan)

@@ -1,5 +1,5 @@
 /*
- * Convolutions and dense layers by oneDNN: the only folder that includes dnnl.h.
+ * Convolutions and dense layers by oneDNN. This folder is the only one that includes dnnl.h.
  *
  * One object is one layer at one batch: up to three primitives (forward, backward data, backward
  * weights) that are created once and bound once to fixed addresses. An implementation of oneDNN's

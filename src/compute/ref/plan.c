@@ -239,9 +239,11 @@ static ward_status ref_forward(struct plan *base)
 
     for (size_t i = 0; i < plan->value_count; i++) {
         struct ref_op op = op_of(plan, i);
+        double begin = plan_clock(base);
 
         if (functions[op.desc->kind].forward)
             functions[op.desc->kind].forward(&op);
+        plan_count_forward(base, i, begin);
     }
     return WARD_OK;
 }
@@ -258,9 +260,11 @@ static ward_status ref_backward(struct plan *base)
             memset(plan->params[i].gradient, 0, plan->params[i].count * sizeof(float));
     for (size_t i = plan->value_count; i-- > 0;) {
         struct ref_op op = op_of(plan, i);
+        double begin = plan_clock(base);
 
         if (plan->values[i].gradient && functions[op.desc->kind].backward)
             functions[op.desc->kind].backward(&op);
+        plan_count_backward(base, i, begin);
     }
     return WARD_OK;
 }
@@ -325,8 +329,12 @@ static struct plan_packed ref_packed(struct plan *base, size_t i)
 
 static void ref_describe(const struct plan *base, plan_visit *visit, void *context)
 {
-    for (size_t i = 0; i < base->graph->node_count; i++)
-        visit(context, op_kind_name(base->graph->nodes[i].kind), "plain C", 0);
+    for (size_t i = 0; i < base->graph->node_count; i++) {
+        struct plan_step step =
+            plan_step_of(base, i, op_kind_name(base->graph->nodes[i].kind), "plain C");
+
+        visit(context, &step);
+    }
 }
 
 static size_t ref_memory(const struct plan *base)
