@@ -4,6 +4,7 @@
 #include "model/model.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
+#include "ward/version.h"
 
 ward_status trainer_collect(struct trainer *t)
 {
@@ -50,6 +51,29 @@ static ward_status line_new(const struct trainer *t, json_t **out)
         json_decref(line);
     else
         *out = line;
+    return st;
+}
+
+ward_status trainer_log_part(struct trainer *t)
+{
+    const ward_build *build = ward_build_info();
+    json_t *line = NULL;
+    ward_status st = line_new(t, &line);
+
+    if (st)
+        return st;
+    st = json_set(line, "version", json_string(build->version));
+    if (!st)
+        st = json_set(line, "commit", json_string(build->commit));
+    if (!st)
+        st = json_set(line, "device", json_string(ward_device_name(t->device)));
+    if (!st)
+        st = json_set(line, "summary", json_string(ward_device_summary(t->device)));
+    if (!st)
+        st = json_set(line, "threads", json_integer((json_int_t)ward_threads()));
+    if (!st)
+        st = run_metrics_append(&t->dir, line, &t->saved.metrics_len);
+    json_decref(line);
     return st;
 }
 

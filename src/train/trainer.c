@@ -186,12 +186,14 @@ static ward_status stop(struct trainer *t)
 
 static ward_status run(struct trainer *t)
 {
-    ward_status st = WARD_OK;
+    ward_status st;
 
     t->first_step = t->saved.step;
     t->seconds_before = t->metrics.seconds;
     t->start = t->last_checkpoint = clock_seconds();
-    report_start(t);
+    st = trainer_log_part(t);
+    if (!st)
+        report_start(t);
     while (!st && !is_last(t) && !t->is_stopping) {
         st = step(t);
         if (!st)

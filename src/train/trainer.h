@@ -59,6 +59,8 @@ static inline bool trainer_has_transform(const struct trainer *t)
 WARD_CHECK ward_status trainer_collect(struct trainer *t);
 /* Write a checkpoint of the steps done. */
 WARD_CHECK ward_status trainer_checkpoint(struct trainer *t);
+/* Append the line that starts a part of the training: what trains from here on. */
+WARD_CHECK ward_status trainer_log_part(struct trainer *t);
 /* Append a line of running means to metrics.jsonl; with the last validation if `validated`. */
 WARD_CHECK ward_status trainer_log(struct trainer *t, bool validated);
 /* Write the results and remove the checkpoint. A kill at any moment of it can be resumed. */
