@@ -139,4 +139,14 @@ static inline bool lists_are_equal(const struct tensor_list *a, const struct ten
     return true;
 }
 
+/* Add a tensor with the values first, first + 1, ... */
+static inline void add(struct tensor_list *list, const char *name, struct shape shape, float first)
+{
+    struct tensor *t;
+
+    assert_ok(tensor_list_add(list, name, &shape, &t));
+    for (size_t i = 0; i < shape_count(&shape); i++)
+        t->data[i] = first + (float)i;
+}
+
 #endif
