@@ -111,6 +111,7 @@ int cmd_transform(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_figure(int argc, char **argv);
 int cmd_data(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
     {"predict", "say what images show", cmd_predict},
     {"figure", "draw raw images, processed images and perturbations", cmd_figure},
     {"data", "list, fetch and verify data sets", cmd_data},
+    {"bench", "measure speed", cmd_bench},
     {"version", "say what this build is", cmd_version},
 };
 

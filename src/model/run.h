@@ -30,4 +30,7 @@ size_t session_result_len(const struct ward_session *session, enum pass pass);
 WARD_CHECK ward_status session_run(struct ward_session *session, enum pass pass, size_t n,
                                    const float *x, float *y);
 
+/* What a pass is computed by; NULL before its first run. */
+struct plan *session_plan(const struct ward_session *session, enum pass pass);
+
 #endif

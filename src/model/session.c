@@ -141,6 +141,11 @@ ward_status session_run(struct ward_session *session, enum pass pass, size_t n, 
     return st;
 }
 
+struct plan *session_plan(const struct ward_session *session, enum pass pass)
+{
+    return session->pipes[pass].plan;
+}
+
 ward_status ward_session_transform(ward_session *session, size_t n, const float *x, float *y)
 {
     return session_run(session, PASS_TRANSFORM, n, x, y);

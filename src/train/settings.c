@@ -162,3 +162,21 @@ void settings_objective(const ward_train_config *config, struct objective_config
         .separates_bn = config->separates_bn,
     };
 }
+
+void settings_sgd(const ward_train_config *config, double rate, struct sgd_config *sgd,
+                  struct sgd_group *group)
+{
+    *sgd = (struct sgd_config){
+        .rate = (float)rate,
+        .momentum = (float)config->momentum,
+        .decay = (float)config->weight_decay,
+        .nesterov = config->nesterov,
+        .decays_all = config->decays_all,
+        .clip_norm = (float)config->clip_norm,
+    };
+    *group = (struct sgd_group){
+        .prefix = "transform.",
+        .rate_factor = (float)config->transform_rate_factor,
+        .decay = (float)config->transform_decay,
+    };
+}

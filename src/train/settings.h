@@ -3,6 +3,7 @@
 #define TRAIN_SETTINGS_H
 
 #include "nn/net.h"
+#include "nn/sgd.h"
 #include "protect/objective.h"
 #include "protect/transform.h"
 #include "ward/data.h"
@@ -28,5 +29,8 @@ void settings_net(const ward_train_config *config, const ward_dataset_info *data
 void settings_transform(const ward_train_config *config, const ward_dataset_info *data,
                         struct transform_spec *out);
 void settings_objective(const ward_train_config *config, struct objective_config *out);
+/* How F (sgd) and the transform (group) are updated in a step of a rate. */
+void settings_sgd(const ward_train_config *config, double rate, struct sgd_config *sgd,
+                  struct sgd_group *group);
 
 #endif

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #include "base/util.h"
-#include "nn/sgd.h"
 #include "train/schedule.h"
+#include "train/settings.h"
 
 enum { LOG_EVERY = 100 };
 
@@ -77,15 +77,11 @@ static ward_status refuse_numbers(const struct trainer *t, const char *what, dou
 
 static ward_status update(struct trainer *t, double rate)
 {
-    const ward_train_config *c = &t->config.values;
-    struct sgd_config sgd = {.rate = (float)rate, .momentum = (float)c->momentum,
-                             .decay = (float)c->weight_decay, .nesterov = c->nesterov,
-                             .decays_all = c->decays_all, .clip_norm = (float)c->clip_norm};
-    struct sgd_group transform = {.prefix = "transform.",
-                                  .rate_factor = (float)c->transform_rate_factor,
-                                  .decay = (float)c->transform_decay};
+    struct sgd_config sgd;
+    struct sgd_group transform;
     bool is_finite = true;
 
+    settings_sgd(&t->config.values, rate, &sgd, &transform);
     sgd_step(t->plan, &sgd, &transform, &is_finite);
     return is_finite ? WARD_OK : refuse_numbers(t, "a weight is", rate);
 }
