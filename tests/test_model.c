@@ -323,6 +323,7 @@ static ward_train_config every_setting(void)
                                .decays_all = true,
                                .transform_rate_factor = 0.7,
                                .transform_decay = 1e-300,
+                               .clip_norm = 0.3,
                                .alpha = 1.1,
                                .beta = 1.2,
                                .gamma = 0.01,

@@ -236,6 +236,7 @@ static void the_paper_recipe_is_as_printed(void **state)
         assert_int_equal(c.schedule, WARD_SCHEDULE_STEP);
         assert_int_equal(c.rate_drop_every, 10000);
         assert_true(c.rate == 0.1 && c.momentum == 0.9 && !c.nesterov && c.weight_decay == 5e-4);
+        assert_true(c.clip_norm == 0);
         assert_true(c.alpha == 1 && c.beta == 1 && c.gamma == 0.01 && c.raw_share == 1);
         assert_true(c.sigma == 0.1 && c.p == 0.2 && c.raw_warmup == 0);
         assert_int_equal(c.generator_width, 0);

@@ -7,14 +7,6 @@
 #include "base/status.h"
 #include "ward/train.h"
 
-/* What G's own rate is at F's peak, whatever F's: see docs/decisions.md. */
-static const double generator_rate = 0.002;
-
-static bool is_resnet(const char *arch)
-{
-    return strncmp(arch, "resnet", 6) == 0;
-}
-
 /* What all recipes share: the paper's settings, and choices where it is silent. */
 static ward_train_config common(const char *arch, ward_method method)
 {
@@ -22,10 +14,12 @@ static ward_train_config common(const char *arch, ward_method method)
         .arch = arch,
         .method = method,
         .batch = 128,
+        .rate = 0.1,
         .momentum = 0.9,
         .weight_decay = 5e-4,
         .decays_all = false,
-        .transform_rate_factor = 1,
+        /* A larger rate overshoots, a smaller one is slow: see docs/decisions.md. */
+        .transform_rate_factor = method == WARD_METHOD_GENERATOR ? 0.02 : 1,
         .transform_decay = 5e-4,
         .alpha = 1,
         .beta = 1,
@@ -45,16 +39,16 @@ static void set_paper(ward_train_config *config)
 {
     config->iterations = 40000;
     config->schedule = WARD_SCHEDULE_STEP;
-    config->rate = 0.1;
 }
 
 static void set_onecycle(ward_train_config *config, uint64_t iterations, double raw_warmup)
 {
     config->iterations = iterations;
     config->schedule = WARD_SCHEDULE_ONECYCLE;
-    /* Without batch norm E_r makes a rate of 0.05 diverge now and then. */
-    config->rate = is_resnet(config->arch) ? 0.1 : 0.02;
     config->nesterov = true;
+    /* Without it E_r makes networks without batch norm diverge at this rate. */
+    config->clip_norm = 1;
+    config->raw_share = 0.25;
     config->raw_warmup = raw_warmup;
 }
 
@@ -75,8 +69,6 @@ ward_status ward_train_defaults(ward_train_config *config, const char *recipe, c
     } else {
         return ward_fail(WARD_ERR_ARG, "unknown recipe '%s': paper, fast or demo", recipe);
     }
-    if (method == WARD_METHOD_GENERATOR)
-        made.transform_rate_factor = generator_rate / made.rate;
     *config = made;
     return WARD_OK;
 }
