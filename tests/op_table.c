@@ -74,6 +74,15 @@ static void build_conv_relu(struct op_case *c, const struct op_row *row)
     probe(c, graph_relu(g, conv_of_row(g, graph_input(g, row->in), row, true)));
 }
 
+/* With a ReLU of its own, in the device's layout. */
+static void build_conv_relu_twice(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+    int x = graph_relu(g, conv(g, graph_input(g, row->in), "before", row->in.c, 1));
+
+    probe(c, conv(g, graph_relu(g, conv_of_row(g, x, row, true)), "after", 3, 1));
+}
+
 static void build_conv_leaky(struct op_case *c, const struct op_row *row)
 {
     struct graph *g = &c->graph;
@@ -420,6 +429,13 @@ const struct op_row op_rows[] = {
     {"conv 5x5 10-16 no padding", build_conv, CONV(1, 10, 7, 16, 5, 1, 0)},
     {"conv 5x5 3-10 stride 2", build_conv, CONV(5, 3, 14, 10, 5, 2, 2)},
     {"conv inside 3x3 16-32", build_conv_inside, CONV(2, 16, 14, 32, 3, 1, 1)},
+    {"conv inside 3x3 48-16", build_conv_inside, CONV(5, 48, 5, 16, 3, 1, 1)},
+    {"conv inside 3x3 16-48 at 28", build_conv_inside, CONV(1, 16, 28, 48, 3, 1, 1)},
+    {"conv inside 3x3 16-16 at 3", build_conv_inside, CONV(2, 16, 3, 16, 3, 1, 1)},
+    {"conv inside 3x3 16-16 at 2", build_conv_inside, CONV(2, 16, 2, 16, 3, 1, 1)},
+    {"conv inside 3x3 32-16 long", build_conv_inside, .in = {2, 32, 4, 33}, .channels = 16,
+     .kernel = 3, .stride = 1, .padding = 1, .tolerance = TOL_SUM},
+    {"conv relu 16-32 inside", build_conv_relu_twice, CONV(2, 16, 9, 32, 3, 1, 1)},
     {"conv inside 3x3 17-10", build_conv_inside, CONV(2, 17, 7, 10, 3, 1, 1)},
     {"conv inside 1x1 3-1", build_conv_inside, CONV(5, 3, 7, 1, 1, 1, 0)},
     {"conv relu 1-32", build_conv_relu, CONV(2, 1, 14, 32, 3, 1, 1)},

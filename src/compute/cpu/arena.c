@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "compute/cpu/cpu.h"
 
-enum { ALIGN_FLOATS = 16 }; /* a cache line */
-
 static bool overlap(const struct buffer *a, const struct buffer *b)
 {
     return a->first <= b->last && b->first <= a->last;

@@ -153,15 +153,6 @@ static void fuse_sum(struct compiler *c, struct step *s)
     absorb(c, s, next);
 }
 
-/* A convolution between a plain and a blocked value. */
-static bool is_thin(const struct compiler *c, int node)
-{
-    const struct op_desc *d = &c->graph->nodes[node];
-
-    return d->kind == OP_CONV &&
-           (c->plan->values[d->input[0]].lanes == 1) != (c->plan->values[node].lanes == 1);
-}
-
 /* A max pool that alone reads a rectified convolution undoes the ReLU in its own backward pass. */
 static void fuse_pool_backward(struct compiler *c, struct step *pool)
 {
@@ -179,7 +170,7 @@ static void step_init(struct compiler *c, struct step *s, int node)
     const struct op_desc *d = &c->graph->nodes[node];
 
     *s = (struct step){.desc = d, .head = node, .out = node, .residual = NONE};
-    s->kind = step_kind_of(d->kind, is_thin(c, node));
+    s->kind = step_kind_of(d->kind);
     s->slope = s->backward_slope = 1;
     for (int k = 0; k < OP_MAX_INPUTS; k++)
         s->in[k] = d->input[k];
@@ -307,7 +298,7 @@ static ward_status schedule_backward(struct compiler *c)
 
         if (!s->kind->backward || !has_gradient)
             continue;
-        s->has_backward = wants_params(c, s->desc);
+        s->wants_params = s->has_backward = wants_params(c, s->desc);
         for (int k = 0; k <= OP_MAX_INPUTS; k++)
             if (operand(s, k) >= 0 && c->needs[operand(s, k)])
                 s->has_backward = true;
@@ -358,63 +349,7 @@ static ward_status schedule_forward(struct compiler *c)
     return st;
 }
 
-/* ---- oneDNN's layers and our own ---- */
-
-static bool needs_input_gradient(const struct compiler *c, const struct step *s)
-{
-    return s->has_backward && s->dx[0] != NONE && c->needs[s->in[0]];
-}
-
-static ward_status make_linear(struct compiler *c, struct step *s)
-{
-    struct cpu_plan *p = c->plan;
-    const struct op_desc *d = s->desc;
-    struct param *w = &p->params[d->param[0]];
-    struct dnn_linear_config config = {
-        .is_dense = d->kind == OP_DENSE,
-        .in = p->values[s->in[0]].dims,
-        .out = d->out,
-        .in_block = p->values[s->in[0]].lanes,
-        .out_block = p->values[s->out].lanes,
-        .kernel = d->kernel,
-        .stride = d->stride,
-        .padding = d->padding,
-        .has_bias = d->param[1] >= 0,
-        .has_relu = s->has_activation,
-        .is_training = c->options->gradients != PLAN_GRAD_NONE,
-        .like = w->linear,
-    };
-    ward_status st;
-
-    config.has_pass[DNN_FORWARD] = true;
-    config.has_pass[DNN_BACKWARD_DATA] = needs_input_gradient(c, s);
-    config.has_pass[DNN_BACKWARD_WEIGHTS] = s->has_backward && wants_params(c, d);
-    st = dnn_linear_new(&s->linear, p->dnn, &config);
-    if (st)
-        return st;
-    if (!w->linear) {
-        w->linear = s->linear;
-        w->len = dnn_linear_weights_len(s->linear);
-    }
-    return WARD_OK;
-}
-
-static void make_thin(struct compiler *c, struct step *s)
-{
-    const struct op_desc *d = s->desc;
-    const struct value *in = &c->plan->values[s->in[0]];
-
-    s->thin = (struct thin_conv){.in = in->dims,
-                                 .out = d->out,
-                                 .kernel = d->kernel,
-                                 .stride = d->stride,
-                                 .padding = d->padding,
-                                 .is_out_blocked = in->lanes == 1,
-                                 .has_relu = s->has_activation};
-    s->thin.scratch_len = thin_conv_scratch(&s->thin);
-    c->plan->params[d->param[0]].thin = &s->thin;
-    c->plan->side_len += s->thin.scratch_len * c->plan->threads;
-}
+/* ---- what steps need beside buffers ---- */
 
 /* mean, inverse deviation, variance, three coefficients a channel, then the sums (doubles). */
 static void make_norm(struct compiler *c, struct step *s)
@@ -439,10 +374,8 @@ static ward_status make_state(struct compiler *c)
 
         if (s->desc->kind == OP_BATCH_NORM)
             make_norm(c, s);
-        else if (is_thin(c, s->head))
-            make_thin(c, s);
         else if (s->desc->kind == OP_CONV || s->desc->kind == OP_DENSE)
-            st = make_linear(c, s);
+            st = linear_make(c->plan, s);
     }
     return st;
 }

@@ -4,11 +4,13 @@
  *   compile.c  fuses nodes into steps, schedules both passes, gives every value and gradient a
  *              buffer and each buffer its lifetime
  *   arena.c    places buffers whose lifetimes overlap side by side
- *   steps.c    what each kind of step does when it runs
+ *   linear.c   convolutions and dense layers: who computes them, their buffers, their steps
+ *   steps.c    what each other kind of step does when it runs
  *   plan.c     parameters, inputs and outputs; what the rest of the library sees
  *
  * Convolutions and dense layers are oneDNN's (compute/onednn), or our own where one side has few
- * channels; batch norm, pooling and activations are our own (compute/native). Losses, and sums over
+ * channels or where Winograd's filtering serves; batch norm, pooling and activations are our own
+ * (compute/native). Losses, and sums over
  * single pictures, are so small that the definitions in compute/ref serve.
  */
 #ifndef COMPUTE_CPU_CPU_H
@@ -51,7 +53,7 @@ struct param {
     size_t lanes;                       /* scale-shift: layout of the pattern */
     struct dims dims;                   /* the same: [1, c, h, w] */
     struct dnn_linear *linear;          /* packs it; NULL otherwise */
-    const struct thin_conv *thin;       /* packs it; NULL otherwise */
+    const struct native_conv *conv;     /* packs it; NULL otherwise */
     bool has_gradient;
     bool is_written;                    /* some step writes its gradient */
 };
@@ -86,13 +88,15 @@ struct step {
     int dx[OP_MAX_INPUTS + 1];
     bool clears[OP_MAX_INPUTS + 1]; /* a step that adds is the first to write there */
     bool sums[OP_MAX_INPUTS + 1];   /* add dx to the first part of the operand's gradient after */
-    bool has_backward;
+    bool has_backward, wants_params;
     float *dparam[OP_MAX_PARAMS];  /* NULL: not wanted */
     float *extra[OP_MAX_PARAMS];   /* a second use of the parameter: dparam is here, then added */
 
     int mask;                      /* dropout: the factors, a buffer that lives until backward */
     struct dnn_linear *linear;     /* owned */
-    struct thin_conv thin;
+    const struct conv_kernels *kernels; /* of a convolution of ours; NULL otherwise */
+    struct native_conv conv;
+    unsigned long loads;           /* plan's loads when conv.points was written */
     struct norm norm;
     size_t updates;                /* batch norm: for ref_op */
     char implementation[96];
@@ -110,15 +114,68 @@ struct cpu_plan {
     struct buffer *buffers;
     size_t buffer_count, buffer_cap;
     float *arena, *param_block, *side; /* side: everything small that needs no lifetime */
-    size_t arena_len, param_len, side_len;
+    float *scratch, *points;       /* of our convolutions, one at a time: see native_conv */
+    size_t arena_len, param_len, side_len, scratch_len, points_len;
+    unsigned long loads;           /* of parameters, so far */
+    bool is_open;                  /* somebody may write parameters without a load */
 };
 
 /* compile.c: steps, buffers and lifetimes. graph and options are in plan->base. */
 WARD_CHECK ward_status cpu_compile_steps(struct cpu_plan *plan);
 
+/* linear.c. `make` chooses who computes step s, whose operands and gradients are known by now, and
+ * counts the memory that it needs; `bind` comes when all buffers have their place. */
+WARD_CHECK ward_status linear_make(struct cpu_plan *plan, struct step *s);
+WARD_CHECK ward_status linear_bind(struct cpu_plan *plan, struct step *s, float **side);
+ward_status linear_step_forward(struct cpu_plan *plan, struct step *s);
+ward_status linear_step_backward(struct cpu_plan *plan, struct step *s);
+
 /* steps.c */
-const struct step_kind *step_kind_of(enum op_kind kind, bool is_thin);
-/* The address of a buffer once the arena is placed; NULL for NONE. */
-float *buffer_data(const struct cpu_plan *plan, int buffer);
+const struct step_kind *step_kind_of(enum op_kind kind);
+
+/* A piece of a block that is given out from *next on, in whole cache lines. */
+enum { ALIGN_FLOATS = 16 };
+
+static inline float *take(float **next, size_t len)
+{
+    float *at = *next;
+
+    *next += (len + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    return at;
+}
+
+/* ---- addresses, once everything is bound ---- */
+
+static inline float *buffer_data(const struct cpu_plan *p, int buffer)
+{
+    return buffer == NONE ? NULL : p->buffers[buffer].data;
+}
+
+static inline float *value_of(const struct cpu_plan *p, int node)
+{
+    return p->values[node].data;
+}
+
+/* The first part of the gradient of the step's result. */
+static inline float *dy_of(const struct cpu_plan *p, const struct step *s)
+{
+    return buffer_data(p, p->values[s->out].gradient[0]);
+}
+
+static inline float *dx_of(const struct cpu_plan *p, const struct step *s, int k)
+{
+    return buffer_data(p, s->dx[k]);
+}
+
+static inline float *param_of(const struct cpu_plan *p, const struct step *s, int k)
+{
+    return s->desc->param[k] < 0 ? NULL : p->params[s->desc->param[k]].value;
+}
+
+/* Where a parameter's gradient is to be written, NULL if it is not wanted. */
+static inline float *dparam_of(const struct step *s, int k)
+{
+    return s->extra[k] ? s->extra[k] : s->dparam[k];
+}
 
 #endif

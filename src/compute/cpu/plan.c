@@ -35,22 +35,14 @@ static void cpu_free(struct plan *plan)
     free_wiped(p, p->arena, p->arena_len);
     free_wiped(p, p->param_block, p->param_len);
     free_wiped(p, p->side, p->side_len);
+    free_wiped(p, p->scratch, p->scratch_len);
+    free_wiped(p, p->points, p->points_len);
     mem_free(p->values);
     mem_free(p->params);
     mem_free(p->steps);
     mem_free(p->buffers);
     dnn_close(p->dnn);
     mem_free(p);
-}
-
-enum { ALIGN_FLOATS = 16 };
-
-static float *take(float **next, size_t len)
-{
-    float *at = *next;
-
-    *next += (len + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-    return at;
 }
 
 static ward_status bind_params(struct cpu_plan *p)
@@ -124,7 +116,7 @@ static ward_status bind_values(struct cpu_plan *p)
 
 /* The first use of a parameter in the backward pass (so the last one in the forward pass) writes its
  * gradient, a further one a buffer that is then added. */
-static ward_status bind_gradients(struct cpu_plan *p)
+static void bind_gradients(struct cpu_plan *p)
 {
     for (size_t i = p->step_count; i-- > 0;)
         for (int k = 0; k < OP_MAX_PARAMS && p->steps[i].has_backward; k++) {
@@ -137,8 +129,19 @@ static ward_status bind_gradients(struct cpu_plan *p)
             p->steps[i].extra[k] = p->params[at].is_written ? p->params[at].gradient : NULL;
             p->params[at].is_written = true;
         }
+}
+
+static ward_status bind_blocks(struct cpu_plan *p)
+{
+    ward_status st;
+
     p->side_len += 8 * ALIGN_FLOATS * p->step_count;
-    return mem_new_aligned(&p->side, p->side_len * sizeof *p->side, 64);
+    st = mem_new_aligned(&p->side, p->side_len * sizeof *p->side, 64);
+    if (!st)
+        st = mem_new_aligned(&p->scratch, p->scratch_len * sizeof *p->scratch, 64);
+    if (!st)
+        st = mem_new_aligned(&p->points, p->points_len * sizeof *p->points, 64);
+    return st;
 }
 
 static void bind_norm(struct cpu_plan *p, struct step *s, float **next)
@@ -159,25 +162,6 @@ static void bind_norm(struct cpu_plan *p, struct step *s, float **next)
              nm->residual ? " +sum" : "", s->has_activation ? " +activation" : "");
 }
 
-static ward_status bind_linear(struct cpu_plan *p, struct step *s)
-{
-    const struct op_desc *d = s->desc;
-    struct dnn_linear_buffers b = {.x = p->values[s->in[0]].data,
-                                   .w = p->params[d->param[0]].value,
-                                   .b = d->param[1] < 0 ? NULL : p->params[d->param[1]].value,
-                                   .y = p->values[s->out].data,
-                                   .dx = buffer_data(p, s->dx[0]),
-                                   .dw = s->extra[0] ? s->extra[0] : s->dparam[0],
-                                   .db = s->extra[1] ? s->extra[1] : s->dparam[1],
-                                   .dy = buffer_data(p, p->values[s->out].gradient[0])};
-
-    snprintf(s->implementation, sizeof s->implementation, "%s%s | %s | %s",
-             dnn_linear_implementation(s->linear, DNN_FORWARD), s->has_activation ? " +relu" : "",
-             dnn_linear_implementation(s->linear, DNN_BACKWARD_WEIGHTS),
-             dnn_linear_implementation(s->linear, DNN_BACKWARD_DATA));
-    return dnn_linear_bind(s->linear, &b);
-}
-
 static ward_status bind_steps(struct cpu_plan *p)
 {
     float *next = p->side;
@@ -192,10 +176,8 @@ static ward_status bind_steps(struct cpu_plan *p)
         snprintf(s->implementation, sizeof s->implementation, "%s", p->kernels->name);
         if (s->desc->kind == OP_BATCH_NORM)
             bind_norm(p, s, &next);
-        else if (s->thin.scratch_len)
-            s->thin.scratch = take(&next, s->thin.scratch_len * p->threads);
-        else if (s->linear)
-            st = bind_linear(p, s);
+        else if (s->desc->kind == OP_CONV || s->desc->kind == OP_DENSE)
+            st = linear_bind(p, s, &next);
     }
     return st;
 }
@@ -318,10 +300,11 @@ static ward_status cpu_load(struct plan *plan, size_t at, enum plan_part which, 
     struct param *q = &p->params[at];
     float *packed = part_of(q, which);
 
+    p->loads++;
     if (q->linear)
         return dnn_linear_pack(q->linear, plain, packed);
-    if (q->thin)
-        thin_conv_pack(q->thin, p->kernels->lanes, plain, packed);
+    if (q->conv)
+        native_conv_pack(q->conv, p->kernels->lanes, plain, packed);
     else if (q->lanes > 1)
         p->kernels->plane->pack(&q->dims, plain, packed);
     else
@@ -337,8 +320,8 @@ static ward_status cpu_store(struct plan *plan, size_t at, enum plan_part which,
 
     if (q->linear)
         return dnn_linear_unpack(q->linear, packed, plain);
-    if (q->thin)
-        thin_conv_unpack(q->thin, p->kernels->lanes, packed, plain);
+    if (q->conv)
+        native_conv_unpack(q->conv, p->kernels->lanes, packed, plain);
     else if (q->lanes > 1)
         p->kernels->plane->unpack(&q->dims, packed, plain);
     else
@@ -350,6 +333,7 @@ static struct plan_packed cpu_packed(struct plan *plan, size_t at)
 {
     const struct param *q = &self(plan)->params[at];
 
+    self(plan)->is_open = true;
     return (struct plan_packed){q->value, q->gradient, q->velocity, q->len};
 }
 
@@ -369,7 +353,7 @@ static void cpu_describe(const struct plan *plan, plan_visit *visit, void *conte
 static size_t cpu_memory(const struct plan *plan)
 {
     const struct cpu_plan *p = self(plan);
-    size_t len = p->arena_len + p->param_len + p->side_len;
+    size_t len = p->arena_len + p->param_len + p->side_len + p->scratch_len + p->points_len;
 
     for (size_t i = 0; i < p->base.graph->node_count; i++)
         len += p->values[i].plain ? p->values[i].len : 0;
@@ -421,8 +405,10 @@ static ward_status cpu_compile(struct plan **out, void *state, const struct grap
         st = bind_arena(p);
     if (!st)
         st = bind_values(p);
-    if (!st)
-        st = bind_gradients(p);
+    if (!st) {
+        bind_gradients(p);
+        st = bind_blocks(p);
+    }
     if (!st)
         st = bind_steps(p);
     if (st) {

@@ -6,38 +6,6 @@
 
 #include "base/parallel.h"
 
-float *buffer_data(const struct cpu_plan *plan, int buffer)
-{
-    return buffer == NONE ? NULL : plan->buffers[buffer].data;
-}
-
-static float *value_of(const struct cpu_plan *p, int node)
-{
-    return p->values[node].data;
-}
-
-/* The first part of the gradient of the step's result. */
-static float *dy_of(const struct cpu_plan *p, const struct step *s)
-{
-    return buffer_data(p, p->values[s->out].gradient[0]);
-}
-
-static float *dx_of(const struct cpu_plan *p, const struct step *s, int k)
-{
-    return buffer_data(p, s->dx[k]);
-}
-
-static const float *param_of(const struct cpu_plan *p, const struct step *s, int k)
-{
-    return s->desc->param[k] < 0 ? NULL : p->params[s->desc->param[k]].value;
-}
-
-/* Where a parameter's gradient is to be written, NULL if it is not wanted. */
-static float *dparam_of(const struct step *s, int k)
-{
-    return s->extra[k] ? s->extra[k] : s->dparam[k];
-}
-
 /* ---- the definitions in ref/, for what is small ---- */
 
 static void ref_op_init(struct cpu_plan *p, struct step *s, struct ref_op *op)
@@ -102,52 +70,6 @@ static ward_status input_forward(struct cpu_plan *p, struct step *s)
     const struct value *v = &p->values[s->out];
 
     p->kernels->plane->pack(&v->dims, v->plain, v->data);
-    return WARD_OK;
-}
-
-/* ---- convolutions and dense layers ---- */
-
-/* A fused ReLU: its gradient is taken in place before the layer's own, unless a pool has done it. */
-static void unrectify(struct cpu_plan *p, struct step *s)
-{
-    if (s->has_activation && !s->is_undone)
-        p->kernels->plane->rectify_backward(p->values[s->out].len, s->backward_slope, dy_of(p, s),
-                                            value_of(p, s->out), dy_of(p, s));
-}
-
-static ward_status linear_forward(struct cpu_plan *p, struct step *s)
-{
-    (void)p;
-    return dnn_linear_run(s->linear, DNN_FORWARD);
-}
-
-static ward_status linear_backward(struct cpu_plan *p, struct step *s)
-{
-    ward_status st = WARD_OK;
-
-    unrectify(p, s);
-    if (s->dparam[0])
-        st = dnn_linear_run(s->linear, DNN_BACKWARD_WEIGHTS);
-    if (!st && s->dx[0] != NONE)
-        st = dnn_linear_run(s->linear, DNN_BACKWARD_DATA);
-    return st;
-}
-
-static ward_status thin_forward(struct cpu_plan *p, struct step *s)
-{
-    p->kernels->thin->forward(&s->thin, value_of(p, s->in[0]), param_of(p, s, 0),
-                              param_of(p, s, 1), value_of(p, s->out));
-    return WARD_OK;
-}
-
-static ward_status thin_backward(struct cpu_plan *p, struct step *s)
-{
-    unrectify(p, s);
-    if (s->dparam[0])
-        p->kernels->thin->backward_weights(&s->thin, value_of(p, s->in[0]), dy_of(p, s),
-                                           dparam_of(s, 0), dparam_of(s, 1));
-    if (s->dx[0] != NONE)
-        p->kernels->thin->backward_data(&s->thin, dy_of(p, s), param_of(p, s, 0), dx_of(p, s, 0));
     return WARD_OK;
 }
 
@@ -455,7 +377,7 @@ static ward_status shortcut_backward(struct cpu_plan *p, struct step *s)
 
 static const struct step_kind kinds[OP_KIND_COUNT] = {
     [OP_INPUT] = {"input", input_forward, NULL, false, false},
-    [OP_CONV] = {"conv", PAIR(linear), false, false},
+    [OP_CONV] = {"conv", PAIR(linear_step), false, false},
     [OP_BATCH_NORM] = {"batch norm", PAIR(norm), false, true},
     [OP_RELU] = {"relu", PAIR(rectify), false, false},
     [OP_LEAKY_RELU] = {"leaky relu", PAIR(rectify), false, false},
@@ -463,7 +385,7 @@ static const struct step_kind kinds[OP_KIND_COUNT] = {
     [OP_CLAMP] = {"clamp", PAIR(clamp), true, false},
     [OP_MAX_POOL] = {"max pool", PAIR(max_pool), false, false},
     [OP_GLOBAL_AVG_POOL] = {"global average pool", PAIR(avg_pool), false, false},
-    [OP_DENSE] = {"dense", PAIR(linear), false, false},
+    [OP_DENSE] = {"dense", PAIR(linear_step), false, false},
     [OP_DROPOUT] = {"dropout", PAIR(dropout), false, false},
     [OP_ADD] = {"add", PAIR(add), true, false},
     [OP_SHORTCUT] = {"shortcut", PAIR(shortcut), false, false},
@@ -475,9 +397,7 @@ static const struct step_kind kinds[OP_KIND_COUNT] = {
     [OP_SQUARED_DISTANCE] = {"squared distance", PAIR(squared_distance), true, false},
 };
 
-static const struct step_kind thin = {"conv", PAIR(thin), false, false};
-
-const struct step_kind *step_kind_of(enum op_kind kind, bool is_thin)
+const struct step_kind *step_kind_of(enum op_kind kind)
 {
-    return is_thin ? &thin : &kinds[kind];
+    return &kinds[kind];
 }

@@ -1,12 +1,14 @@
 /* Choosing kernels, and the parts of their contracts that depend on no instruction set. */
 #include "compute/native/tables.h"
 
-static const struct native_kernels avx512 = {"avx512", 16, &thin_kernels_avx512,
-                                             &norm_kernels_avx512, &plane_kernels_avx512};
-static const struct native_kernels avx2 = {"avx2", 8, &thin_kernels_avx2, &norm_kernels_avx2,
-                                           &plane_kernels_avx2};
-static const struct native_kernels portable = {"portable", 8, &thin_kernels_portable,
-                                               &norm_kernels_portable, &plane_kernels_portable};
+#define TABLE(isa, lanes)                                                                        \
+    static const struct native_kernels isa = {#isa, lanes, &thin_kernels_##isa,                  \
+                                              &winograd_kernels_##isa, &norm_kernels_##isa,      \
+                                              &plane_kernels_##isa}
+
+TABLE(avx512, 16);
+TABLE(avx2, 8);
+TABLE(portable, 8);
 
 const struct native_kernels *native_kernels(size_t lanes)
 {
@@ -16,7 +18,7 @@ const struct native_kernels *native_kernels(size_t lanes)
 }
 
 /* Position in the packed weights of the plain ones' [oc][ic][tap]. */
-static size_t packed_at(const struct thin_conv *c, size_t lanes, size_t oc, size_t ic, size_t tap)
+static size_t packed_at(const struct native_conv *c, size_t lanes, size_t oc, size_t ic, size_t tap)
 {
     size_t taps = c->kernel * c->kernel;
 
@@ -25,7 +27,7 @@ static size_t packed_at(const struct thin_conv *c, size_t lanes, size_t oc, size
     return ((ic / lanes * c->out.c + oc) * taps + tap) * lanes + ic % lanes;
 }
 
-void thin_conv_pack(const struct thin_conv *c, size_t lanes, const float *plain, float *packed)
+void native_conv_pack(const struct native_conv *c, size_t lanes, const float *plain, float *packed)
 {
     size_t taps = c->kernel * c->kernel;
 
@@ -33,20 +35,12 @@ void thin_conv_pack(const struct thin_conv *c, size_t lanes, const float *plain,
         packed[packed_at(c, lanes, i / taps / c->in.c, i / taps % c->in.c, i % taps)] = plain[i];
 }
 
-void thin_conv_unpack(const struct thin_conv *c, size_t lanes, const float *packed, float *plain)
+void native_conv_unpack(const struct native_conv *c, size_t lanes, const float *packed, float *plain)
 {
     size_t taps = c->kernel * c->kernel;
 
     for (size_t i = 0; i < c->out.c * c->in.c * taps; i++)
         plain[i] = packed[packed_at(c, lanes, i / taps / c->in.c, i / taps % c->in.c, i % taps)];
-}
-
-size_t thin_conv_scratch(const struct thin_conv *c)
-{
-    /* One thread's gradients of weights and bias; whole cache lines, so threads do not share any. */
-    size_t len = c->in.c * c->out.c * c->kernel * c->kernel + c->out.c;
-
-    return (len + 15) / 16 * 16;
 }
 
 size_t norm_partial_len(size_t channels, unsigned threads)

@@ -16,18 +16,22 @@
 #include "compute/graph.h"
 
 /*
- * A convolution between a plain and a blocked value. `in` is plain and `out` blocked, or the other
- * way round. Packed weights have the blocked side's channel innermost:
- *   plain in:  [oc / lanes][ic][kernel][kernel][lanes]
- *   plain out: [ic / lanes][oc][kernel][kernel][lanes]
+ * A convolution of ours, by one of two sets of kernels: "thin", between a plain and a blocked value,
+ * and "winograd", 3x3 with stride 1 and padding 1 between two blocked ones. Packed weights have a
+ * blocked side's channel innermost:
+ *   blocked out: [oc / lanes][ic][kernel][kernel][lanes]
+ *   plain out:   [ic / lanes][oc][kernel][kernel][lanes]
  */
-struct thin_conv {
+struct native_conv {
     struct dims in, out;
     size_t kernel, stride, padding;
-    bool is_out_blocked; /* plain in, blocked out; otherwise blocked in, plain out */
+    bool is_out_blocked;
     bool has_relu;       /* forward only */
-    float *scratch;      /* thin_conv_scratch() floats for each thread */
-    size_t scratch_len;  /* floats a thread */
+    float *scratch;      /* scratch_len floats for each thread; nothing stays in it */
+    size_t scratch_len;
+    float *points;       /* points_len floats: the weights as the kernels want them */
+    bool has_points;     /* the forward pass finds them there, of the same weights; otherwise it,
+                            and backward data, write them */
 };
 
 /*
@@ -56,12 +60,16 @@ struct norm_grad {
     float *dscale, *dshift;
 };
 
-struct thin_kernels {
-    void (*forward)(const struct thin_conv *conv, const float *x, const float *w, const float *b,
+struct conv_kernels {
+    const char *name;
+    size_t (*scratch_len)(const struct native_conv *conv);
+    size_t (*points_len)(const struct native_conv *conv);
+    void (*forward)(const struct native_conv *conv, const float *x, const float *w, const float *b,
                     float *y);
-    void (*backward_data)(const struct thin_conv *conv, const float *dy, const float *w, float *dx);
+    void (*backward_data)(const struct native_conv *conv, const float *dy, const float *w,
+                          float *dx);
     /* db may be NULL. */
-    void (*backward_weights)(const struct thin_conv *conv, const float *x, const float *dy,
+    void (*backward_weights)(const struct native_conv *conv, const float *x, const float *dy,
                              float *dw, float *db);
 };
 
@@ -92,7 +100,7 @@ struct plane_kernels {
 struct native_kernels {
     const char *name;  /* "avx512", "avx2", "portable" */
     size_t lanes;
-    const struct thin_kernels *thin;
+    const struct conv_kernels *thin, *winograd;
     const struct norm_kernels *norm;
     const struct plane_kernels *plane;
 };
@@ -103,12 +111,11 @@ struct native_kernels {
  */
 const struct native_kernels *native_kernels(size_t lanes);
 
-/* Weights between PyTorch's [oc, ic, k, k] and the packed layout of a thin convolution. */
-void thin_conv_pack(const struct thin_conv *conv, size_t lanes, const float *plain, float *packed);
-void thin_conv_unpack(const struct thin_conv *conv, size_t lanes, const float *packed,
-                      float *plain);
-/* Floats of scratch a thread. */
-size_t thin_conv_scratch(const struct thin_conv *conv);
+/* Weights between PyTorch's [oc, ic, k, k] and the packed layout. */
+void native_conv_pack(const struct native_conv *conv, size_t lanes, const float *plain,
+                      float *packed);
+void native_conv_unpack(const struct native_conv *conv, size_t lanes, const float *packed,
+                        float *plain);
 /* Doubles of norm.partial for so many threads. */
 size_t norm_partial_len(size_t channels, unsigned threads);
 

@@ -5,7 +5,8 @@
 #include "compute/native/kernels.h"
 
 #define DECLARE_KERNELS(isa)                                 \
-    extern const struct thin_kernels thin_kernels_##isa;     \
+    extern const struct conv_kernels thin_kernels_##isa;     \
+    extern const struct conv_kernels winograd_kernels_##isa; \
     extern const struct norm_kernels norm_kernels_##isa;     \
     extern const struct plane_kernels plane_kernels_##isa
 

@@ -12,13 +12,13 @@
 #include "compute/native/vec.h"
 
 struct job {
-    const struct thin_conv *conv;
+    const struct native_conv *conv;
     const float *x, *w, *b;
     float *y;
 };
 
 /* The output columns [*begin, *end) whose input column ow * stride + k - padding lies inside. */
-static void valid_range(const struct thin_conv *c, size_t k, size_t in, size_t out, size_t *begin,
+static void valid_range(const struct native_conv *c, size_t k, size_t in, size_t out, size_t *begin,
                         size_t *end)
 {
     *begin = k >= c->padding ? 0 : (c->padding - k + c->stride - 1) / c->stride;
@@ -28,7 +28,7 @@ static void valid_range(const struct thin_conv *c, size_t k, size_t in, size_t o
 }
 
 /* Input row of output row oh under tap row kh, or false if it lies in the padding. */
-static bool input_row(const struct thin_conv *c, size_t oh, size_t kh, size_t *ih)
+static bool input_row(const struct native_conv *c, size_t oh, size_t kh, size_t *ih)
 {
     size_t row = oh * c->stride + kh;
 
@@ -38,7 +38,7 @@ static bool input_row(const struct thin_conv *c, size_t oh, size_t kh, size_t *i
 
 /* Output column ow that tap column kw fed from input column iw, or false if there is none. The same
  * for rows. Division only where there is a stride: it would cost more than the tap itself. */
-static inline bool fed_by(const struct thin_conv *c, size_t in, size_t tap, size_t outs, size_t *out)
+static inline bool fed_by(const struct native_conv *c, size_t in, size_t tap, size_t outs, size_t *out)
 {
     size_t at = in + c->padding - tap;
 
@@ -59,7 +59,7 @@ enum { TILE = 8 };
 
 /* The part of one output row that one call of row_tile() works on. */
 struct row {
-    const struct thin_conv *conv;
+    const struct native_conv *conv;
     const float *x, *w; /* the image, and the weights of this block of output channels */
     float *y;           /* the row */
     vec bias;
@@ -67,7 +67,7 @@ struct row {
     size_t oh;
 };
 
-static vec rectified(const struct thin_conv *c, vec v)
+static vec rectified(const struct native_conv *c, vec v)
 {
     return c->has_relu ? vec_if_positive(v, v, vec_zero()) : v;
 }
@@ -75,7 +75,7 @@ static vec rectified(const struct thin_conv *c, vec v)
 /* Columns ow .. ow + TILE - 1, all of whose taps lie inside: sums stay in registers. */
 static inline void row_tile(const struct row *r, size_t ow, size_t tile)
 {
-    const struct thin_conv *c = r->conv;
+    const struct native_conv *c = r->conv;
     size_t taps = c->kernel * c->kernel;
     vec sum[TILE];
 
@@ -98,7 +98,7 @@ static inline void row_tile(const struct row *r, size_t ow, size_t tile)
 /* One column at the edge, some of whose taps lie in the padding. */
 static void row_edge(const struct row *r, size_t ow)
 {
-    const struct thin_conv *c = r->conv;
+    const struct native_conv *c = r->conv;
     size_t taps = c->kernel * c->kernel;
     vec sum = r->bias;
 
@@ -118,7 +118,7 @@ static void row_edge(const struct row *r, size_t ow)
 static void forward_to_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
-    const struct thin_conv *c = j->conv;
+    const struct native_conv *c = j->conv;
     size_t blocks = c->out.c / LANES, taps = c->kernel * c->kernel;
     size_t inside, inside_end, unused;
 
@@ -155,7 +155,7 @@ static void forward_to_blocked(void *context, size_t begin, size_t end, unsigned
 static void backward_to_plain(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context; /* x: dy, y: dx */
-    const struct thin_conv *c = j->conv;
+    const struct native_conv *c = j->conv;
     size_t blocks = c->out.c / LANES, taps = c->kernel * c->kernel, ohw = c->out.h * c->out.w;
 
     (void)thread;
@@ -192,7 +192,7 @@ static void backward_to_plain(void *context, size_t begin, size_t end, unsigned 
 static void forward_to_plain(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
-    const struct thin_conv *c = j->conv;
+    const struct native_conv *c = j->conv;
     size_t blocks = c->in.c / LANES, taps = c->kernel * c->kernel, ihw = c->in.h * c->in.w;
 
     (void)thread;
@@ -230,7 +230,7 @@ static void forward_to_plain(void *context, size_t begin, size_t end, unsigned t
 static void backward_to_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context; /* x: dy, y: dx */
-    const struct thin_conv *c = j->conv;
+    const struct native_conv *c = j->conv;
     size_t blocks = c->in.c / LANES, taps = c->kernel * c->kernel, ohw = c->out.h * c->out.w;
 
     (void)thread;
@@ -288,7 +288,7 @@ static vec row_product(const float *scalars, size_t scalar_step, const float *ve
 static void weights_of_pair(const struct job *j, const float *plain, const float *blocked,
                             float *dw)
 {
-    const struct thin_conv *c = j->conv;
+    const struct native_conv *c = j->conv;
 
     for (size_t kh = 0; kh < c->kernel; kh++)
         for (size_t kw = 0; kw < c->kernel; kw++) {
@@ -318,7 +318,7 @@ static void weights_of_pair(const struct job *j, const float *plain, const float
 static void backward_weights(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context; /* x: x, w: dy */
-    const struct thin_conv *c = j->conv;
+    const struct native_conv *c = j->conv;
     const struct dims *bd = c->is_out_blocked ? &c->out : &c->in;
     const struct dims *pd = c->is_out_blocked ? &c->in : &c->out;
     const float *blocked = c->is_out_blocked ? j->w : j->x;
@@ -354,7 +354,21 @@ static void backward_weights(void *context, size_t begin, size_t end, unsigned t
 
 /* ---- the table ---- */
 
-static void forward(const struct thin_conv *conv, const float *x, const float *w, const float *b,
+/* One thread's gradients of weights and bias; whole cache lines, so threads do not share any. */
+static size_t scratch_len(const struct native_conv *conv)
+{
+    size_t len = conv->in.c * conv->out.c * conv->kernel * conv->kernel + conv->out.c;
+
+    return (len + 15) / 16 * 16;
+}
+
+static size_t points_len(const struct native_conv *conv)
+{
+    (void)conv;
+    return 0;
+}
+
+static void forward(const struct native_conv *conv, const float *x, const float *w, const float *b,
                     float *y)
 {
     struct job job = {conv, x, w, b, y};
@@ -365,7 +379,7 @@ static void forward(const struct thin_conv *conv, const float *x, const float *w
         parallel_for(conv->out.n * conv->out.c * conv->out.h, forward_to_plain, &job);
 }
 
-static void backward_data(const struct thin_conv *conv, const float *dy, const float *w, float *dx)
+static void backward_data(const struct native_conv *conv, const float *dy, const float *w, float *dx)
 {
     struct job job = {conv, dy, w, NULL, dx};
 
@@ -375,7 +389,7 @@ static void backward_data(const struct thin_conv *conv, const float *dy, const f
         parallel_for(conv->in.n * conv->in.c / LANES * conv->in.h, backward_to_blocked, &job);
 }
 
-static void backward_weights_all(const struct thin_conv *conv, const float *x, const float *dy,
+static void backward_weights_all(const struct native_conv *conv, const float *x, const float *dy,
                                  float *dw, float *db)
 {
     struct job job = {conv, x, dy, NULL, NULL};
@@ -396,4 +410,5 @@ static void backward_weights_all(const struct thin_conv *conv, const float *x, c
             db[i] += conv->scratch[t * conv->scratch_len + len + i];
 }
 
-const struct thin_kernels KERNEL(thin_kernels) = {forward, backward_data, backward_weights_all};
+const struct conv_kernels KERNEL(thin_kernels) = {
+    "thin", scratch_len, points_len, forward, backward_data, backward_weights_all};

@@ -33,6 +33,22 @@ static inline vec vec_zero(void)
     return (vec){0};
 }
 
+/* For loops over constant counts, whose sums are to stay in registers. */
+#define VEC_INLINE static inline __attribute__((always_inline))
+
+/* The cache lines of len floats are on their way; they will be written too, or only read. */
+static inline void vec_fetch(const float *data, size_t len)
+{
+    for (size_t i = 0; i < len; i += 16)
+        __builtin_prefetch(data + i, 0, 2);
+}
+
+static inline void vec_fetch_to_write(const float *data, size_t len)
+{
+    for (size_t i = 0; i < len; i += 16)
+        __builtin_prefetch(data + i, 1, 2);
+}
+
 /* Lane by lane: test > 0 ? yes : no. */
 static inline vec vec_if_positive(vec test, vec yes, vec no)
 {

@@ -1,0 +1,172 @@
+/*
+ * Convolutions and dense layers. Where a convolution joins a plain and a blocked value, or is 3x3
+ * between blocked ones, our kernels compute it; everything else is oneDNN's.
+ */
+#include "compute/cpu/cpu.h"
+
+#include <stdio.h>
+
+#include "base/util.h"
+
+/* ---- who computes it ---- */
+
+/* Depends on the weights only: two uses of a parameter have to agree about its layout. */
+static const struct conv_kernels *kernels_for(const struct cpu_plan *p, const struct step *s)
+{
+    const struct op_desc *d = s->desc;
+    const struct value *in = &p->values[s->in[0]], *out = &p->values[s->out];
+
+    if (d->kind != OP_CONV)
+        return NULL;
+    if ((in->lanes == 1) != (out->lanes == 1))
+        return p->kernels->thin;
+    if (in->lanes > 1 && d->kernel == 3 && d->stride == 1 && d->padding == 1)
+        return p->kernels->winograd;
+    return NULL;
+}
+
+static bool is_training(const struct cpu_plan *p)
+{
+    return p->base.options.gradients != PLAN_GRAD_NONE;
+}
+
+static void native_make(struct cpu_plan *p, struct step *s)
+{
+    const struct op_desc *d = s->desc;
+    struct native_conv *conv = &s->conv;
+
+    *conv = (struct native_conv){.in = p->values[s->in[0]].dims,
+                                 .out = d->out,
+                                 .kernel = d->kernel,
+                                 .stride = d->stride,
+                                 .padding = d->padding,
+                                 .is_out_blocked = p->values[s->out].lanes > 1,
+                                 .has_relu = s->has_activation};
+    conv->scratch_len = s->kernels->scratch_len(conv);
+    p->params[d->param[0]].conv = conv;
+    p->scratch_len = max_size(p->scratch_len, conv->scratch_len * p->threads);
+    if (is_training(p))
+        p->points_len = max_size(p->points_len, s->kernels->points_len(conv));
+    else
+        p->side_len += s->kernels->points_len(conv);
+}
+
+static ward_status dnn_make(struct cpu_plan *p, struct step *s)
+{
+    const struct op_desc *d = s->desc;
+    struct param *w = &p->params[d->param[0]];
+    struct dnn_linear_config config = {
+        .is_dense = d->kind == OP_DENSE,
+        .in = p->values[s->in[0]].dims,
+        .out = d->out,
+        .in_block = p->values[s->in[0]].lanes,
+        .out_block = p->values[s->out].lanes,
+        .kernel = d->kernel,
+        .stride = d->stride,
+        .padding = d->padding,
+        .has_bias = d->param[1] >= 0,
+        .has_relu = s->has_activation,
+        .is_training = is_training(p),
+        .like = w->linear,
+    };
+    ward_status st;
+
+    config.has_pass[DNN_FORWARD] = true;
+    config.has_pass[DNN_BACKWARD_DATA] = s->has_backward && s->dx[0] != NONE;
+    config.has_pass[DNN_BACKWARD_WEIGHTS] = s->has_backward && s->wants_params;
+    st = dnn_linear_new(&s->linear, p->dnn, &config);
+    if (st)
+        return st;
+    if (!w->linear) {
+        w->linear = s->linear;
+        w->len = dnn_linear_weights_len(s->linear);
+    }
+    return WARD_OK;
+}
+
+ward_status linear_make(struct cpu_plan *p, struct step *s)
+{
+    s->kernels = kernels_for(p, s);
+    if (!s->kernels)
+        return dnn_make(p, s);
+    native_make(p, s);
+    return WARD_OK;
+}
+
+/* ---- buffers ---- */
+
+static ward_status dnn_bind(struct cpu_plan *p, struct step *s)
+{
+    struct dnn_linear_buffers b = {.x = value_of(p, s->in[0]),
+                                   .w = param_of(p, s, 0),
+                                   .b = param_of(p, s, 1),
+                                   .y = value_of(p, s->out),
+                                   .dx = dx_of(p, s, 0),
+                                   .dw = dparam_of(s, 0),
+                                   .db = dparam_of(s, 1),
+                                   .dy = dy_of(p, s)};
+
+    snprintf(s->implementation, sizeof s->implementation, "%s%s | %s | %s",
+             dnn_linear_implementation(s->linear, DNN_FORWARD), s->has_activation ? " +relu" : "",
+             dnn_linear_implementation(s->linear, DNN_BACKWARD_WEIGHTS),
+             dnn_linear_implementation(s->linear, DNN_BACKWARD_DATA));
+    return dnn_linear_bind(s->linear, &b);
+}
+
+ward_status linear_bind(struct cpu_plan *p, struct step *s, float **side)
+{
+    if (!s->kernels)
+        return dnn_bind(p, s);
+    s->conv.scratch = p->scratch;
+    s->conv.points = is_training(p) ? p->points : take(side, s->kernels->points_len(&s->conv));
+    snprintf(s->implementation, sizeof s->implementation, "%s %s%s", p->kernels->name,
+             s->kernels->name, s->has_activation ? " +relu" : "");
+    return WARD_OK;
+}
+
+/* ---- running ---- */
+
+/* Weights that nothing can have changed are turned into points once a load. */
+static void native_forward(struct cpu_plan *p, struct step *s)
+{
+    s->conv.has_points = !is_training(p) && !p->is_open && s->loads == p->loads;
+    s->kernels->forward(&s->conv, value_of(p, s->in[0]), param_of(p, s, 0), param_of(p, s, 1),
+                        value_of(p, s->out));
+    s->loads = p->loads;
+}
+
+ward_status linear_step_forward(struct cpu_plan *p, struct step *s)
+{
+    if (!s->kernels)
+        return dnn_linear_run(s->linear, DNN_FORWARD);
+    native_forward(p, s);
+    return WARD_OK;
+}
+
+static ward_status dnn_backward(struct cpu_plan *p, struct step *s)
+{
+    ward_status st = WARD_OK;
+
+    (void)p;
+    if (s->dparam[0])
+        st = dnn_linear_run(s->linear, DNN_BACKWARD_WEIGHTS);
+    if (!st && s->dx[0] != NONE)
+        st = dnn_linear_run(s->linear, DNN_BACKWARD_DATA);
+    return st;
+}
+
+ward_status linear_step_backward(struct cpu_plan *p, struct step *s)
+{
+    /* The gradient of a fused ReLU is taken in place before the layer's own. */
+    if (s->has_activation && !s->is_undone)
+        p->kernels->plane->rectify_backward(p->values[s->out].len, s->backward_slope, dy_of(p, s),
+                                            value_of(p, s->out), dy_of(p, s));
+    if (!s->kernels)
+        return dnn_backward(p, s);
+    if (s->dparam[0])
+        s->kernels->backward_weights(&s->conv, value_of(p, s->in[0]), dy_of(p, s),
+                                     dparam_of(s, 0), dparam_of(s, 1));
+    if (s->dx[0] != NONE)
+        s->kernels->backward_data(&s->conv, dy_of(p, s), param_of(p, s, 0), dx_of(p, s, 0));
+    return WARD_OK;
+}
