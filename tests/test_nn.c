@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "nn/adam.h"
 #include "nn/net.h"
 #include "nn/sgd.h"
 #include "ward/device.h"
@@ -468,6 +469,75 @@ static void sgd_reports_a_weight_that_is_not_finite(void **state)
     fixture_release(&f);
 }
 
+/* ---- adam ---- */
+
+/* The rule of adam.h, written out in double for one value. */
+static void adam_reference(double *w, double *m, double *v, double g, double rate, int t)
+{
+    *m = 0.9 * *m + 0.1 * g;
+    *v = 0.999 * *v + 0.001 * g * g;
+    *w -= rate * (*m / (1 - pow(0.9, t))) / (sqrt(*v / (1 - pow(0.999, t))) + 1e-8);
+}
+
+static void adam_follows_its_rule(void **state)
+{
+    double w[16][64], m[16][64] = {{0}}, v[16][64] = {{0}};
+    struct adam adam;
+    struct fixture f;
+    bool is_finite = false;
+
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(adam_init(&adam, f.plan), WARD_OK);
+    assert_true(f.graph.param_count <= 16);
+    for (size_t p = 0; p < f.graph.param_count; p++)
+        for (size_t i = 0; i < shape_count(&f.graph.params[p].shape) && i < 64; i++)
+            w[p][i] = (double)f.values.items[p].data[i];
+    for (int step = 0; step < 4; step++) {
+        fixture_run(&f, step);
+        for (size_t p = 0; p < f.graph.param_count; p++) {
+            float gradient[256];
+
+            if (!f.graph.params[p].is_trainable)
+                continue;
+            assert_int_equal(plan_store(f.plan, p, PLAN_GRADIENT, gradient), WARD_OK);
+            for (size_t i = 0; i < shape_count(&f.graph.params[p].shape) && i < 64; i++)
+                adam_reference(&w[p][i], &m[p][i], &v[p][i], (double)gradient[i], 0.01, step + 1);
+        }
+        adam_step(&adam, 0.01f, &is_finite);
+        assert_true(is_finite);
+    }
+    for (size_t p = 0; p < f.graph.param_count; p++) {
+        size_t count = shape_count(&f.graph.params[p].shape);
+        float seen[256];
+
+        assert_int_equal(plan_store(f.plan, p, PLAN_VALUE, seen), WARD_OK);
+            for (size_t i = 0; f.graph.params[p].is_trainable && i < count && i < 64; i++)
+            if (!(fabs(w[p][i] - (double)seen[i]) < 1e-5))
+                fail_msg("%s, value %zu: expected %.8g, seen %.8g", f.graph.params[p].name, i,
+                         w[p][i], (double)seen[i]);
+    }
+    adam_release(&adam);
+    adam_release(&adam);
+    fixture_release(&f);
+}
+
+static void adam_reports_a_weight_that_is_not_finite(void **state)
+{
+    bool is_finite = true;
+    struct adam adam;
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(adam_init(&adam, f.plan), WARD_OK);
+    fixture_run(&f, 0);
+    adam_step(&adam, INFINITY, &is_finite);
+    assert_false(is_finite);
+    adam_release(&adam);
+    fixture_release(&f);
+}
+
 static void parameters_return_from_a_plan_as_they_were_loaded(void **state)
 {
     struct tensor_list copy = {0};
@@ -521,6 +591,8 @@ int main(void)
         cmocka_unit_test(sgd_clips_each_group_to_its_norm),
         cmocka_unit_test(sgd_does_not_touch_running_statistics),
         cmocka_unit_test(sgd_reports_a_weight_that_is_not_finite),
+        cmocka_unit_test(adam_follows_its_rule),
+        cmocka_unit_test(adam_reports_a_weight_that_is_not_finite),
         cmocka_unit_test(parameters_return_from_a_plan_as_they_were_loaded),
         cmocka_unit_test(a_missing_parameter_or_another_shape_is_named),
     };
