@@ -17,7 +17,8 @@ enum rng_purpose {
     RNG_AUGMENT = 3, /* crop and flip; step, sample */
     RNG_DROPOUT = 4, /* step: training step, sample: node << 32 | row */
     RNG_SPLIT = 5,   /* which training images are held out */
-    RNG_TEST = 6     /* free for tests and benchmarks */
+    RNG_TEST = 6,    /* free for tests and benchmarks */
+    RNG_ATTACK = 7   /* an adversary's: step: which use, sample: the trial or 0 */
 };
 
 struct rng {
