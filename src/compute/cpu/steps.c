@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "base/util.h"
 
 /* ---- the definitions in ref/, for what is small ---- */
 
@@ -324,30 +325,45 @@ static size_t value_at(const struct value *v, size_t n, size_t c, size_t pixel)
     return ((n * (v->dims.c / v->lanes) + c / v->lanes) * hw + pixel) * v->lanes + c % v->lanes;
 }
 
+/* So many channels, from c on, of one image. */
+static void shortcut_channels(const struct shortcut *j, size_t n, size_t c, size_t run)
+{
+    const struct dims *in = &j->small->dims, *out = &j->large->dims;
+    size_t small = value_at(j->small, n, c, 0);
+    size_t large = value_at(j->large, n, c + (out->c - in->c) / 2, 0);
+
+    for (size_t oh = 0; oh < out->h; oh++)
+        for (size_t ow = 0; ow < out->w; ow++) {
+            size_t s = small + (oh * in->w + ow) * j->stride * j->small->lanes;
+            size_t l = large + (oh * out->w + ow) * j->large->lanes;
+            float *to = j->to + (j->is_backward ? s : l);
+            const float *from = j->from + (j->is_backward ? l : s);
+
+            if (run == 8) /* the usual case: a constant size spares a call */
+                memcpy(to, from, 8 * sizeof *to);
+            else
+                memcpy(to, from, run * sizeof *to);
+        }
+}
+
 /* Channels that lie side by side in both layouts are copied as one run. */
 static void shortcut_rows(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct shortcut *j = context;
     const struct dims *in = &j->small->dims, *out = &j->large->dims;
     size_t below = (out->c - in->c) / 2;
+    size_t image = (j->is_backward ? j->small : j->large)->len / in->n;
 
     (void)thread;
-    for (size_t n = begin; n < end; n++)
-        for (size_t c = 0; c < in->c;) {
-            size_t run = j->small->lanes - c % j->small->lanes;
-            size_t other = j->large->lanes - (c + below) % j->large->lanes;
-
-            run = run < other ? run : other;
-            for (size_t o = 0; o < out->h * out->w; o++) {
-                size_t pixel = o / out->w * j->stride * in->w + o % out->w * j->stride;
-                size_t small = value_at(j->small, n, c, pixel);
-                size_t large = value_at(j->large, n, c + below, o);
-
-                memcpy(j->to + (j->is_backward ? small : large),
-                       j->from + (j->is_backward ? large : small), run * sizeof(float));
-            }
-            c += run;
+    for (size_t n = begin; n < end; n++) {
+        memset(j->to + n * image, 0, image * sizeof *j->to);
+        for (size_t c = 0, run; c < in->c; c += run) {
+            run = min_size(j->small->lanes - c % j->small->lanes,
+                           j->large->lanes - (c + below) % j->large->lanes);
+            run = min_size(run, in->c - c);
+            shortcut_channels(j, n, c, run);
         }
+    }
 }
 
 static ward_status shortcut_run(struct cpu_plan *p, struct step *s, const float *from, float *to,
@@ -356,7 +372,6 @@ static ward_status shortcut_run(struct cpu_plan *p, struct step *s, const float 
     struct shortcut job = {&p->values[s->in[0]], &p->values[s->out], s->desc->stride, from, to,
                            is_backward};
 
-    memset(to, 0, (is_backward ? job.small->len : job.large->len) * sizeof *to);
     parallel_for(job.small->dims.n, shortcut_rows, &job);
     return WARD_OK;
 }

@@ -53,38 +53,63 @@ static void unpack(const struct dims *d, const float *blocked, float *plain)
     parallel_for(d->n * d->c / LANES, unpack_planes, &job);
 }
 
-/* ---- max pool: an item is a plane of `lanes` channels ---- */
+/* ---- max pool: an item is a row of windows, in a plane of `lanes` channels ---- */
 
-static inline void max_pool_plane(const struct job *j, size_t item, size_t lanes)
+/* The first elements of row `item`: in x or dx, and in y or dy. */
+struct pool_row {
+    size_t in, out, width;
+};
+
+static struct pool_row pool_row(const struct job *j, size_t item)
 {
-    size_t w = j->d->w, k = j->kernel, oh = j->d->h / k, ow = w / k;
-    const float *x = j->x + item * j->d->h * w * lanes;
-    float *y = j->y + item * oh * ow * lanes;
+    size_t oh = j->d->h / j->kernel, ow = j->d->w / j->kernel;
+    size_t line = item / oh * j->d->h + item % oh * j->kernel;
 
-    for (size_t o = 0; o < oh * ow; o++) {
-        const float *window = x + (o / ow * k * w + o % ow * k) * lanes;
+    return (struct pool_row){line * j->d->w * j->lanes, item * ow * j->lanes, ow};
+}
 
-        for (size_t l = 0; l < lanes; l++)
-            y[o * lanes + l] = window[l];
-        for (size_t i = 1; i < k * k; i++) {
-            const float *v = window + (i / k * w + i % k) * lanes;
+static void max_pool_blocked(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+    size_t k = j->kernel, w = j->d->w;
 
-            for (size_t l = 0; l < lanes; l++)
-                y[o * lanes + l] = v[l] > y[o * lanes + l] ? v[l] : y[o * lanes + l];
+    (void)thread;
+    for (size_t item = begin; item < end; item++) {
+        struct pool_row r = pool_row(j, item);
+
+        for (size_t o = 0; o < r.width; o++) {
+            const float *window = j->x + r.in + o * k * LANES;
+            vec y = vec_load(window);
+
+            for (size_t kh = 0; kh < k; kh++)
+                for (size_t kw = 0; kw < k; kw++) {
+                    vec v = vec_load(window + (kh * w + kw) * LANES);
+
+                    y = vec_if(v > y, v, y);
+                }
+            vec_store(j->y + r.out + o * LANES, y);
         }
     }
 }
 
-static void max_pool_items(void *context, size_t begin, size_t end, unsigned thread)
+static void max_pool_plain(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
+    size_t k = j->kernel, w = j->d->w;
 
     (void)thread;
     for (size_t item = begin; item < end; item++) {
-        if (j->lanes == 1)
-            max_pool_plane(j, item, 1);
-        else
-            max_pool_plane(j, item, LANES);
+        struct pool_row r = pool_row(j, item);
+
+        for (size_t o = 0; o < r.width; o++) {
+            const float *window = j->x + r.in + o * k;
+            float y = window[0];
+
+            for (size_t kh = 0; kh < k; kh++)
+                for (size_t kw = 0; kw < k; kw++)
+                    y = window[kh * w + kw] > y ? window[kh * w + kw] : y;
+            j->y[r.out + o] = y;
+        }
     }
 }
 
@@ -92,7 +117,8 @@ static void max_pool(const struct dims *in, size_t kernel, size_t lanes, const f
 {
     struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = x, .y = y};
 
-    parallel_for(in->n * in->c / lanes, max_pool_items, &job);
+    parallel_for(in->n * in->c / lanes * (in->h / kernel),
+                 lanes == 1 ? max_pool_plain : max_pool_blocked, &job);
 }
 
 /*
@@ -100,45 +126,54 @@ static void max_pool(const struct dims *in, size_t kernel, size_t lanes, const f
  * that costs less than to write down where it was. x > 0 where y > 0, so an activation before the
  * pool is undone here, too.
  */
-static inline void max_pool_backward_plane(const struct job *j, size_t item, size_t lanes)
+static void max_pool_backward_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
-    size_t w = j->d->w, k = j->kernel, oh = j->d->h / k, ow = w / k;
-    const float *x = j->x + item * j->d->h * w * lanes;
-    const float *y = j->other + item * oh * ow * lanes;
-    const float *dy = j->from + item * oh * ow * lanes;
-    float *dx = j->y + item * j->d->h * w * lanes;
+    const struct job *j = context;
+    size_t k = j->kernel, w = j->d->w;
 
-    if (oh * k < j->d->h || ow * k < w)
-        memset(dx, 0, j->d->h * w * lanes * sizeof *dx);
-    for (size_t o = 0; o < oh * ow; o++) {
-        size_t window = (o / ow * k * w + o % ow * k) * lanes;
-        float left[LANES];
+    (void)thread;
+    for (size_t item = begin; item < end; item++) {
+        struct pool_row r = pool_row(j, item);
 
-        for (size_t l = 0; l < lanes; l++)
-            left[l] = y[o * lanes + l] > 0 ? dy[o * lanes + l] : dy[o * lanes + l] * j->slope;
-        for (size_t i = 0; i < k * k; i++) {
-            size_t at = window + (i / k * w + i % k) * lanes;
+        for (size_t o = 0; o < r.width; o++) {
+            vec y = vec_load(j->other + r.out + o * LANES);
+            vec left = vec_load(j->from + r.out + o * LANES);
 
-            for (size_t l = 0; l < lanes; l++) {
-                bool is_it = !(x[at + l] < y[o * lanes + l]);
+            left = vec_if_positive(y, left, left * j->slope);
+            for (size_t kh = 0; kh < k; kh++)
+                for (size_t kw = 0; kw < k; kw++) {
+                    size_t at = r.in + (kh * w + o * k + kw) * LANES;
+                    vec_mask is_less = vec_load(j->x + at) < y;
 
-                dx[at + l] = is_it ? left[l] : 0;
-                left[l] = is_it ? 0 : left[l];
-            }
+                    vec_store(j->y + at, vec_if(is_less, vec_zero(), left));
+                    left = vec_if(is_less, left, vec_zero());
+                }
         }
     }
 }
 
-static void max_pool_backward_items(void *context, size_t begin, size_t end, unsigned thread)
+static void max_pool_backward_plain(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
+    size_t k = j->kernel, w = j->d->w;
 
     (void)thread;
     for (size_t item = begin; item < end; item++) {
-        if (j->lanes == 1)
-            max_pool_backward_plane(j, item, 1);
-        else
-            max_pool_backward_plane(j, item, LANES);
+        struct pool_row r = pool_row(j, item);
+
+        for (size_t o = 0; o < r.width; o++) {
+            float y = j->other[r.out + o];
+            float left = y > 0 ? j->from[r.out + o] : j->from[r.out + o] * j->slope;
+
+            for (size_t kh = 0; kh < k; kh++)
+                for (size_t kw = 0; kw < k; kw++) {
+                    size_t at = r.in + kh * w + o * k + kw;
+                    bool is_it = !(j->x[at] < y);
+
+                    j->y[at] = is_it ? left : 0;
+                    left = is_it ? 0 : left;
+                }
+        }
     }
 }
 
@@ -148,27 +183,41 @@ static void max_pool_backward(const struct dims *in, size_t kernel, size_t lanes
     struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = x, .other = y, .from = dy,
                       .y = dx, .slope = slope};
 
-    parallel_for(in->n * in->c / lanes, max_pool_backward_items, &job);
+    if (in->h % kernel || in->w % kernel)
+        memset(dx, 0, dims_count(*in) * sizeof *dx);
+    parallel_for(in->n * in->c / lanes * (in->h / kernel),
+                 lanes == 1 ? max_pool_backward_plain : max_pool_backward_blocked, &job);
 }
 
 /* ---- global average pool ---- */
 
-static void avg_pool_items(void *context, size_t begin, size_t end, unsigned thread)
+static void avg_pool_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
-    size_t hw = j->d->h * j->d->w, lanes = j->lanes;
+    size_t hw = j->d->h * j->d->w;
 
     (void)thread;
     for (size_t item = begin; item < end; item++) {
-        const float *x = j->x + item * hw * lanes;
+        vec sum = vec_zero();
 
-        for (size_t l = 0; l < lanes; l++) {
-            double sum = 0;
+        for (size_t i = 0; i < hw; i++)
+            sum += vec_load(j->x + (item * hw + i) * LANES);
+        vec_store(j->y + item * LANES, sum * (1 / (float)hw));
+    }
+}
 
-            for (size_t i = 0; i < hw; i++)
-                sum += (double)x[i * lanes + l];
-            j->y[item * lanes + l] = (float)(sum / (double)hw);
-        }
+static void avg_pool_plain(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+    size_t hw = j->d->h * j->d->w;
+
+    (void)thread;
+    for (size_t item = begin; item < end; item++) {
+        double sum = 0;
+
+        for (size_t i = 0; i < hw; i++)
+            sum += (double)j->x[item * hw + i];
+        j->y[item] = (float)(sum / (double)hw);
     }
 }
 
@@ -176,7 +225,7 @@ static void avg_pool(const struct dims *in, size_t lanes, const float *x, float 
 {
     struct job job = {.d = in, .lanes = lanes, .x = x, .y = y};
 
-    parallel_for(in->n * in->c / lanes, avg_pool_items, &job);
+    parallel_for(in->n * in->c / lanes, lanes == 1 ? avg_pool_plain : avg_pool_blocked, &job);
 }
 
 static void avg_pool_backward_items(void *context, size_t begin, size_t end, unsigned thread)

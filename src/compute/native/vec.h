@@ -49,12 +49,16 @@ static inline void vec_fetch_to_write(const float *data, size_t len)
         __builtin_prefetch(data + i, 1, 2);
 }
 
+/* Lane by lane: test ? yes : no, where test is all ones or all zeros. */
+static inline vec vec_if(vec_mask test, vec yes, vec no)
+{
+    return (vec)((test & (vec_mask)yes) | (~test & (vec_mask)no));
+}
+
 /* Lane by lane: test > 0 ? yes : no. */
 static inline vec vec_if_positive(vec test, vec yes, vec no)
 {
-    vec_mask m = test > vec_zero();
-
-    return (vec)((m & (vec_mask)yes) | (~m & (vec_mask)no));
+    return vec_if(test > vec_zero(), yes, no);
 }
 
 /* Sum of the lanes, always in the same order: halves folded onto each other. */
