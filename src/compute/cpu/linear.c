@@ -18,7 +18,7 @@ static const struct conv_kernels *kernels_for(const struct cpu_plan *p, const st
 
     if (d->kind != OP_CONV)
         return NULL;
-    if ((in->lanes == 1) != (out->lanes == 1))
+    if ((in->lanes == 1) != (out->lanes == 1) && d->stride == 1 && d->padding < d->kernel)
         return p->kernels->thin;
     if (in->lanes > 1 && d->kernel == 3 && d->stride == 1 && d->padding == 1)
         return p->kernels->winograd;

@@ -1,9 +1,11 @@
 /*
  * Convolutions with a plain value on one side and a blocked one on the other: the first layer of a
  * network, and both layers of the generator. The vector runs over the blocked side's channels; on
- * the plain side each channel is a scalar.
+ * the plain side each channel is a scalar. Stride 1.
  *
- * Every loop runs over the valid part of a row only, so no image is padded or copied.
+ * Whichever side is the input, blocked place (r, c) and tap (kh, kw) meet the plain place
+ * (r + kh - border, c + kw - border): with plain output, taps are counted from the far end. So there
+ * are three loops only: to the blocked side, to the plain side, and to the weights.
  */
 #include "compute/native/tables.h"
 
@@ -11,353 +13,42 @@
 #include "base/util.h"
 #include "compute/native/vec.h"
 
+enum { TILE = LANES == 16 ? 14 : 8 }; /* columns whose sums stay in registers */
+
 struct job {
     const struct native_conv *conv;
-    const float *x, *w, *b;
+    struct dims plain, blocked;
+    size_t kernel, border;
+    size_t line, lines;         /* of a padded plain image */
+    const float *x, *dy, *w, *b;
     float *y;
+    bool has_relu;
 };
 
-/* The output columns [*begin, *end) whose input column ow * stride + k - padding lies inside. */
-static void valid_range(const struct native_conv *c, size_t k, size_t in, size_t out, size_t *begin,
-                        size_t *end)
+static struct job job_of(const struct native_conv *c)
 {
-    *begin = k >= c->padding ? 0 : (c->padding - k + c->stride - 1) / c->stride;
-    *end = in + c->padding > k ? min_size(out, (in + c->padding - k - 1) / c->stride + 1) : 0;
-    if (*end < *begin)
-        *end = *begin;
+    struct job j = {.conv = c,
+                    .plain = c->is_out_blocked ? c->in : c->out,
+                    .blocked = c->is_out_blocked ? c->out : c->in,
+                    .kernel = c->kernel,
+                    .border = c->is_out_blocked ? c->padding : c->kernel - 1 - c->padding};
+
+    j.line = j.blocked.w + c->kernel - 1;
+    j.lines = j.blocked.h + c->kernel - 1;
+    return j;
 }
 
-/* Input row of output row oh under tap row kh, or false if it lies in the padding. */
-static bool input_row(const struct native_conv *c, size_t oh, size_t kh, size_t *ih)
+static size_t weights_len(const struct native_conv *c)
 {
-    size_t row = oh * c->stride + kh;
-
-    *ih = row - c->padding;
-    return row >= c->padding && *ih < c->in.h;
+    return c->in.c * c->out.c * c->kernel * c->kernel;
 }
 
-/* Output column ow that tap column kw fed from input column iw, or false if there is none. The same
- * for rows. Division only where there is a stride: it would cost more than the tap itself. */
-static inline bool fed_by(const struct native_conv *c, size_t in, size_t tap, size_t outs, size_t *out)
+/* A thread's padded image, its gradients of weights and of bias; whole cache lines, so that threads
+ * do not share any. */
+static size_t scratch_len(const struct native_conv *c)
 {
-    size_t at = in + c->padding - tap;
-
-    if (in + c->padding < tap)
-        return false;
-    if (c->stride > 1) {
-        if (at % c->stride)
-            return false;
-        at /= c->stride;
-    }
-    *out = at;
-    return at < outs;
-}
-
-/* ---- plain in, blocked out ---- */
-
-enum { TILE = 8 };
-
-/* The part of one output row that one call of row_tile() works on. */
-struct row {
-    const struct native_conv *conv;
-    const float *x, *w; /* the image, and the weights of this block of output channels */
-    float *y;           /* the row */
-    vec bias;
-    size_t kh0, kh1;    /* taps whose input row lies inside */
-    size_t oh;
-};
-
-static vec rectified(const struct native_conv *c, vec v)
-{
-    return c->has_relu ? vec_if_positive(v, v, vec_zero()) : v;
-}
-
-/* Columns ow .. ow + TILE - 1, all of whose taps lie inside: sums stay in registers. */
-static inline void row_tile(const struct row *r, size_t ow, size_t tile)
-{
-    const struct native_conv *c = r->conv;
-    size_t taps = c->kernel * c->kernel;
-    vec sum[TILE];
-
-    for (size_t t = 0; t < tile; t++)
-        sum[t] = r->bias;
-    for (size_t ic = 0; ic < c->in.c; ic++)
-        for (size_t kh = r->kh0; kh < r->kh1; kh++) {
-            const float *x = r->x + (ic * c->in.h + r->oh * c->stride + kh - c->padding) * c->in.w +
-                             ow * c->stride - c->padding;
-            const float *w = r->w + (ic * taps + kh * c->kernel) * LANES;
-
-            for (size_t kw = 0; kw < c->kernel; kw++)
-                for (size_t t = 0; t < tile; t++)
-                    sum[t] += x[t * c->stride + kw] * vec_load(w + kw * LANES);
-        }
-    for (size_t t = 0; t < tile; t++)
-        vec_store(r->y + (ow + t) * LANES, rectified(c, sum[t]));
-}
-
-/* One column at the edge, some of whose taps lie in the padding. */
-static void row_edge(const struct row *r, size_t ow)
-{
-    const struct native_conv *c = r->conv;
-    size_t taps = c->kernel * c->kernel;
-    vec sum = r->bias;
-
-    for (size_t ic = 0; ic < c->in.c; ic++)
-        for (size_t kh = r->kh0; kh < r->kh1; kh++)
-            for (size_t kw = 0; kw < c->kernel; kw++) {
-                size_t column = ow * c->stride + kw;
-                size_t line = ic * c->in.h + r->oh * c->stride + kh - c->padding;
-
-                if (column >= c->padding && column - c->padding < c->in.w)
-                    sum += r->x[line * c->in.w + column - c->padding] *
-                           vec_load(r->w + (ic * taps + kh * c->kernel + kw) * LANES);
-            }
-    vec_store(r->y + ow * LANES, rectified(c, sum));
-}
-
-static void forward_to_blocked(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context;
-    const struct native_conv *c = j->conv;
-    size_t blocks = c->out.c / LANES, taps = c->kernel * c->kernel;
-    size_t inside, inside_end, unused;
-
-    (void)thread;
-    /* Inside: after the first column of the first tap, before the last one of the last. */
-    valid_range(c, 0, c->in.w, c->out.w, &inside, &unused);
-    valid_range(c, c->kernel - 1, c->in.w, c->out.w, &unused, &inside_end);
-    for (size_t item = begin; item < end; item++) {
-        size_t ob = item / c->out.h % blocks, n = item / c->out.h / blocks, ow = 0, ih;
-        struct row r = {.conv = c,
-                        .x = j->x + n * c->in.c * c->in.h * c->in.w,
-                        .w = j->w + ob * c->in.c * taps * LANES,
-                        .y = j->y + item * c->out.w * LANES,
-                        .bias = j->b ? vec_load(j->b + ob * LANES) : vec_zero(),
-                        .kh1 = c->kernel,
-                        .oh = item % c->out.h};
-
-        while (r.kh0 < r.kh1 && !input_row(c, r.oh, r.kh0, &ih))
-            r.kh0++;
-        while (r.kh1 > r.kh0 && !input_row(c, r.oh, r.kh1 - 1, &ih))
-            r.kh1--;
-        for (; ow < c->out.w && ow < inside; ow++)
-            row_edge(&r, ow);
-        for (; ow + TILE <= inside_end; ow += TILE)
-            row_tile(&r, ow, TILE);
-        for (; ow < inside_end; ow++)
-            row_tile(&r, ow, 1);
-        for (; ow < c->out.w; ow++)
-            row_edge(&r, ow);
-    }
-}
-
-/* dx of a plain input: each input element gathers the taps that it fed. */
-static void backward_to_plain(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context; /* x: dy, y: dx */
-    const struct native_conv *c = j->conv;
-    size_t blocks = c->out.c / LANES, taps = c->kernel * c->kernel, ohw = c->out.h * c->out.w;
-
-    (void)thread;
-    for (size_t item = begin; item < end; item++) { /* (n * c + ic) * h + ih */
-        size_t ih = item % c->in.h, ic = item / c->in.h % c->in.c, n = item / c->in.h / c->in.c;
-
-        for (size_t iw = 0; iw < c->in.w; iw++) {
-            vec sum = vec_zero();
-
-            for (size_t kh = 0; kh < c->kernel; kh++) {
-                size_t oh;
-
-                if (!fed_by(c, ih, kh, c->out.h, &oh))
-                    continue;
-                for (size_t kw = 0; kw < c->kernel; kw++) {
-                    size_t ow;
-
-                    if (!fed_by(c, iw, kw, c->out.w, &ow))
-                        continue;
-                    for (size_t ob = 0; ob < blocks; ob++)
-                        sum += vec_load(j->x + ((n * blocks + ob) * ohw + oh * c->out.w + ow) *
-                                                   LANES) *
-                               vec_load(j->w + ((ob * c->in.c + ic) * taps + kh * c->kernel + kw) *
-                                                   LANES);
-                }
-            }
-            j->y[item * c->in.w + iw] = vec_sum(sum);
-        }
-    }
-}
-
-/* ---- blocked in, plain out ---- */
-
-static void forward_to_plain(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context;
-    const struct native_conv *c = j->conv;
-    size_t blocks = c->in.c / LANES, taps = c->kernel * c->kernel, ihw = c->in.h * c->in.w;
-
-    (void)thread;
-    for (size_t item = begin; item < end; item++) { /* (n * c + oc) * h + oh */
-        size_t oh = item % c->out.h, oc = item / c->out.h % c->out.c;
-        size_t n = item / c->out.h / c->out.c;
-
-        for (size_t ow = 0; ow < c->out.w; ow++) {
-            vec sum = vec_zero();
-            float y;
-
-            for (size_t kh = 0; kh < c->kernel; kh++) {
-                size_t ih;
-
-                if (!input_row(c, oh, kh, &ih))
-                    continue;
-                for (size_t kw = 0; kw < c->kernel; kw++) {
-                    size_t iw = ow * c->stride + kw - c->padding;
-
-                    if (ow * c->stride + kw < c->padding || iw >= c->in.w)
-                        continue;
-                    for (size_t ib = 0; ib < blocks; ib++)
-                        sum += vec_load(j->x + ((n * blocks + ib) * ihw + ih * c->in.w + iw) *
-                                                   LANES) *
-                               vec_load(j->w + ((ib * c->out.c + oc) * taps + kh * c->kernel + kw) *
-                                                   LANES);
-                }
-            }
-            y = vec_sum(sum) + (j->b ? j->b[oc] : 0);
-            j->y[item * c->out.w + ow] = c->has_relu && !(y > 0) ? 0 : y;
-        }
-    }
-}
-
-static void backward_to_blocked(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context; /* x: dy, y: dx */
-    const struct native_conv *c = j->conv;
-    size_t blocks = c->in.c / LANES, taps = c->kernel * c->kernel, ohw = c->out.h * c->out.w;
-
-    (void)thread;
-    for (size_t item = begin; item < end; item++) { /* (n * blocks + ib) * h + ih */
-        size_t ih = item % c->in.h, ib = item / c->in.h % blocks, n = item / c->in.h / blocks;
-
-        for (size_t iw = 0; iw < c->in.w; iw++) {
-            vec sum = vec_zero();
-
-            for (size_t kh = 0; kh < c->kernel; kh++) {
-                size_t oh;
-
-                if (!fed_by(c, ih, kh, c->out.h, &oh))
-                    continue;
-                for (size_t kw = 0; kw < c->kernel; kw++) {
-                    size_t ow;
-
-                    if (!fed_by(c, iw, kw, c->out.w, &ow))
-                        continue;
-                    for (size_t oc = 0; oc < c->out.c; oc++)
-                        sum += j->x[(n * c->out.c + oc) * ohw + oh * c->out.w + ow] *
-                               vec_load(j->w + ((ib * c->out.c + oc) * taps + kh * c->kernel + kw) *
-                                                   LANES);
-                }
-            }
-            vec_store(j->y + (item * c->in.w + iw) * LANES, sum);
-        }
-    }
-}
-
-/* ---- gradients of the weights ---- */
-
-/*
- * Sum over one row of out-columns of scalar times vector, for one tap. Four sums break the chain of
- * dependent additions.
- */
-static vec row_product(const float *scalars, size_t scalar_step, const float *vectors,
-                       size_t vector_step, size_t count)
-{
-    vec s0 = vec_zero(), s1 = vec_zero(), s2 = vec_zero(), s3 = vec_zero();
-    size_t i = 0;
-
-    for (; i + 4 <= count; i += 4) {
-        s0 += scalars[i * scalar_step] * vec_load(vectors + i * vector_step);
-        s1 += scalars[(i + 1) * scalar_step] * vec_load(vectors + (i + 1) * vector_step);
-        s2 += scalars[(i + 2) * scalar_step] * vec_load(vectors + (i + 2) * vector_step);
-        s3 += scalars[(i + 3) * scalar_step] * vec_load(vectors + (i + 3) * vector_step);
-    }
-    for (; i < count; i++)
-        s0 += scalars[i * scalar_step] * vec_load(vectors + i * vector_step);
-    return (s0 + s1) + (s2 + s3);
-}
-
-/* One image's share of all taps that join blocked channels `block` and plain channel `channel`. */
-static void weights_of_pair(const struct job *j, const float *plain, const float *blocked,
-                            float *dw)
-{
-    const struct native_conv *c = j->conv;
-
-    for (size_t kh = 0; kh < c->kernel; kh++)
-        for (size_t kw = 0; kw < c->kernel; kw++) {
-            float *out = dw + (kh * c->kernel + kw) * LANES;
-            vec sum = vec_zero();
-            size_t begin, end;
-
-            valid_range(c, kw, c->in.w, c->out.w, &begin, &end);
-            for (size_t oh = 0; oh < c->out.h && begin < end; oh++) {
-                size_t ih, iw = begin * c->stride + kw - c->padding;
-
-                if (!input_row(c, oh, kh, &ih))
-                    continue;
-                if (c->is_out_blocked)
-                    sum += row_product(plain + ih * c->in.w + iw, c->stride,
-                                       blocked + (oh * c->out.w + begin) * LANES, LANES,
-                                       end - begin);
-                else
-                    sum += row_product(plain + oh * c->out.w + begin, 1,
-                                       blocked + (ih * c->in.w + iw) * LANES, c->stride * LANES,
-                                       end - begin);
-            }
-            vec_store(out, vec_load(out) + sum);
-        }
-}
-
-static void backward_weights(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context; /* x: x, w: dy */
-    const struct native_conv *c = j->conv;
-    const struct dims *bd = c->is_out_blocked ? &c->out : &c->in;
-    const struct dims *pd = c->is_out_blocked ? &c->in : &c->out;
-    const float *blocked = c->is_out_blocked ? j->w : j->x;
-    const float *plain = c->is_out_blocked ? j->x : j->w;
-    size_t blocks = bd->c / LANES, taps = c->kernel * c->kernel;
-    size_t bhw = bd->h * bd->w, phw = pd->h * pd->w, ohw = c->out.h * c->out.w;
-    float *dw = c->scratch + thread * c->scratch_len;
-    float *db = dw + blocks * pd->c * taps * LANES;
-
-    memset(dw, 0, c->scratch_len * sizeof *dw);
-    for (size_t n = begin; n < end; n++) {
-        for (size_t b = 0; b < blocks; b++)
-            for (size_t p = 0; p < pd->c; p++)
-                weights_of_pair(j, plain + (n * pd->c + p) * phw,
-                                blocked + (n * blocks + b) * bhw * LANES,
-                                dw + (b * pd->c + p) * taps * LANES);
-        for (size_t b = 0; c->is_out_blocked && b < blocks; b++) {
-            vec sum = vec_load(db + b * LANES);
-
-            for (size_t i = 0; i < ohw; i++)
-                sum += vec_load(j->w + ((n * blocks + b) * ohw + i) * LANES);
-            vec_store(db + b * LANES, sum);
-        }
-        for (size_t oc = 0; !c->is_out_blocked && oc < c->out.c; oc++) {
-            double sum = 0;
-
-            for (size_t i = 0; i < ohw; i++)
-                sum += j->w[(n * c->out.c + oc) * ohw + i];
-            db[oc] += (float)sum;
-        }
-    }
-}
-
-/* ---- the table ---- */
-
-/* One thread's gradients of weights and bias; whole cache lines, so threads do not share any. */
-static size_t scratch_len(const struct native_conv *conv)
-{
-    size_t len = conv->in.c * conv->out.c * conv->kernel * conv->kernel + conv->out.c;
+    struct job j = job_of(c);
+    size_t len = j.plain.c * j.lines * j.line + weights_len(c) + c->out.c;
 
     return (len + 15) / 16 * 16;
 }
@@ -368,47 +59,349 @@ static size_t points_len(const struct native_conv *conv)
     return 0;
 }
 
+/* Position of a tap in the packed weights. */
+static size_t tap_at(const struct job *j, size_t kh, size_t kw)
+{
+    size_t tap = kh * j->kernel + kw;
+
+    return j->conv->is_out_blocked ? tap : j->kernel * j->kernel - 1 - tap;
+}
+
+/* The lines of one plain image that blocked rows [row, row + rows) meet, with zeros around. */
+static void pad(const struct job *j, const float *image, size_t row, size_t rows, float *padded)
+{
+    for (size_t c = 0; c < j->plain.c; c++)
+        for (size_t k = row; k < row + rows + j->kernel - 1; k++) {
+            float *to = padded + (c * j->lines + k) * j->line;
+
+            memset(to, 0, j->line * sizeof *to);
+            if (k >= j->border && k - j->border < j->plain.h)
+                memcpy(to + j->border, image + (c * j->plain.h + k - j->border) * j->plain.w,
+                       min_size(j->plain.w, j->line - j->border) * sizeof *to);
+        }
+}
+
+/* ---- to the blocked side: forward with plain input, backward data with plain output ---- */
+
+/* `tile` columns from c on of one blocked row; w is of its block. */
+VEC_INLINE void blocked_tile(const struct job *j, const float *padded, const float *w, vec bias,
+                             size_t row, size_t c, float *y, size_t tile)
+{
+    size_t taps = j->kernel * j->kernel;
+    vec sum[TILE];
+
+    for (size_t t = 0; t < tile; t++)
+        sum[t] = bias;
+    for (size_t p = 0; p < j->plain.c; p++)
+        for (size_t kh = 0; kh < j->kernel; kh++) {
+            const float *from = padded + (p * j->lines + row + kh) * j->line + c;
+
+            for (size_t kw = 0; kw < j->kernel; kw++) {
+                vec v = vec_load(w + (p * taps + tap_at(j, kh, kw)) * LANES);
+
+                for (size_t t = 0; t < tile; t++)
+                    sum[t] += from[t + kw] * v;
+            }
+        }
+    for (size_t t = 0; t < tile; t++)
+        vec_store(y + (c + t) * LANES,
+                  j->has_relu ? vec_if_positive(sum[t], sum[t], vec_zero()) : sum[t]);
+}
+
+static void blocked_row(const struct job *j, const float *padded, size_t b, size_t row, float *y)
+{
+    const float *w = j->w + b * j->plain.c * j->kernel * j->kernel * LANES;
+    vec bias = j->b ? vec_load(j->b + b * LANES) : vec_zero();
+    size_t c = 0;
+
+    for (; c + TILE <= j->blocked.w; c += TILE)
+        blocked_tile(j, padded, w, bias, row, c, y, TILE);
+    for (; c + 4 <= j->blocked.w; c += 4)
+        blocked_tile(j, padded, w, bias, row, c, y, 4);
+    for (; c < j->blocked.w; c++)
+        blocked_tile(j, padded, w, bias, row, c, y, 1);
+}
+
+static void to_blocked(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+    float *padded = j->conv->scratch + thread * j->conv->scratch_len;
+    size_t blocks = j->blocked.c / LANES, h = j->blocked.h, rows;
+
+    for (size_t item = begin; item < end; item += rows) { /* n * h + row */
+        size_t n = item / h, row = item % h;
+
+        rows = min_size(h - row, end - item);
+        pad(j, j->x + n * j->plain.c * j->plain.h * j->plain.w, row, rows, padded);
+        for (size_t b = 0; b < blocks; b++)
+            for (size_t r = row; r < row + rows; r++)
+                blocked_row(j, padded, b, r,
+                            j->y + ((n * blocks + b) * h + r) * j->blocked.w * LANES);
+    }
+}
+
+/* ---- to the plain side: forward with plain output, backward data with plain input ---- */
+
+/* The blocked row and columns under one plain row: sums of products, lanes not yet added up. */
+struct plain_row {
+    const struct job *job;
+    const float *image, *w; /* blocked image; weights of this plain channel and the first block */
+    size_t row;
+};
+
+/* `tile` columns from c on for which all of taps [kw0, kw1) lie inside. */
+VEC_INLINE void plain_tile(const struct plain_row *r, size_t c, size_t kw0, size_t kw1, vec *sum,
+                           size_t tile)
+{
+    const struct job *j = r->job;
+    size_t taps = j->kernel * j->kernel, blocks = j->blocked.c / LANES;
+
+    for (size_t t = 0; t < tile; t++)
+        sum[t] = vec_zero();
+    for (size_t kh = 0; kh < j->kernel; kh++) {
+        size_t at = r->row + j->border - kh;
+
+        if (r->row + j->border < kh || at >= j->blocked.h)
+            continue;
+        for (size_t kw = kw0; kw < kw1; kw++)
+            for (size_t b = 0; b < blocks; b++) {
+                const float *from = r->image + ((b * j->blocked.h + at) * j->blocked.w + c +
+                                                j->border - kw) * LANES;
+                vec w = vec_load(r->w + (b * j->plain.c * taps + tap_at(j, kh, kw)) * LANES);
+
+                for (size_t t = 0; t < tile; t++)
+                    sum[t] += vec_load(from + t * LANES) * w;
+            }
+    }
+}
+
+static float finished(const struct job *j, float sum, float bias)
+{
+    float y = sum + bias;
+
+    return j->has_relu && !(y > 0) ? 0 : y;
+}
+
+static void plain_one(const struct plain_row *r, size_t c, float bias, float *y)
+{
+    const struct job *j = r->job;
+    size_t at = c + j->border; /* taps whose column at - kw lies in [0, width) */
+    size_t kw0 = at + 1 > j->blocked.w ? at + 1 - j->blocked.w : 0;
+    vec sum;
+
+    plain_tile(r, c, kw0, max_size(kw0, min_size(j->kernel, at + 1)), &sum, 1);
+    y[c] = finished(j, vec_sum(sum), bias);
+}
+
+/* Sixteen (or eight) columns at once where no tap lies outside, so that their lanes are added up
+ * together; the last of them once more if they do not divide the row. */
+static void plain_columns(const struct plain_row *r, float bias, float *y)
+{
+    const struct job *j = r->job;
+    size_t inside = max_size(j->kernel, j->border + 1) - 1 - j->border, c;
+    size_t end = j->blocked.w > j->border ? min_size(j->blocked.w - j->border, j->plain.w) : 0;
+
+    if (end < inside + LANES) {
+        for (c = 0; c < j->plain.w; c++)
+            plain_one(r, c, bias, y);
+        return;
+    }
+    for (c = 0; c < inside; c++)
+        plain_one(r, c, bias, y);
+    for (c = inside; c < end; c += LANES) {
+        vec sum[LANES];
+        float sums[LANES];
+
+        c = min_size(c, end - LANES);
+        plain_tile(r, c, 0, j->kernel, sum, LANES);
+        vec_store(sums, vec_sums(sum));
+        for (size_t l = 0; l < LANES; l++)
+            y[c + l] = finished(j, sums[l], bias);
+    }
+    for (c = end; c < j->plain.w; c++)
+        plain_one(r, c, bias, y);
+}
+
+static void to_plain(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+    size_t image = j->blocked.c * j->blocked.h * j->blocked.w;
+
+    (void)thread;
+    for (size_t item = begin; item < end; item++) { /* (n * channels + channel) * h + row */
+        size_t p = item / j->plain.h % j->plain.c;
+        struct plain_row r = {.job = j,
+                              .image = j->x + item / j->plain.h / j->plain.c * image,
+                              .w = j->w + p * j->kernel * j->kernel * LANES,
+                              .row = item % j->plain.h};
+
+        plain_columns(&r, j->b ? j->b[p] : 0, j->y + item * j->plain.w);
+    }
+}
+
+/* ---- to the weights ---- */
+
+/* One image's share of taps [kh, kh + rows) x [kw, kw + columns) that join one plain channel and one
+ * block; `step` columns at once, so that there are sums enough to keep the adders busy. */
+VEC_INLINE void weights_taps(const struct job *j, const float *padded, const float *image, float *dw,
+                             size_t kh, size_t kw, size_t rows, size_t columns, size_t step)
+{
+    vec sum[8][25];
+    size_t w = j->blocked.w;
+
+    for (size_t s = 0; s < step; s++)
+        for (size_t i = 0; i < rows * columns; i++)
+            sum[s][i] = vec_zero();
+    for (size_t r = 0; r < j->blocked.h; r++) {
+        const float *from = padded + (r + kh) * j->line + kw;
+        size_t c = 0;
+
+        for (; c + step <= w; c += step)
+            for (size_t s = 0; s < step; s++) {
+                vec v = vec_load(image + (r * w + c + s) * LANES);
+
+                for (size_t i = 0; i < rows * columns; i++)
+                    sum[s][i] += from[i / columns * j->line + c + s + i % columns] * v;
+            }
+        for (; c < w; c++)
+            for (size_t i = 0; i < rows * columns; i++)
+                sum[0][i] += from[i / columns * j->line + c + i % columns] *
+                             vec_load(image + (r * w + c) * LANES);
+    }
+    for (size_t i = 0; i < rows * columns; i++) {
+        float *to = dw + tap_at(j, kh + i / columns, kw + i % columns) * LANES;
+
+        for (size_t s = 1; s < step; s++)
+            sum[0][i] += sum[s][i];
+        vec_store(to, vec_load(to) + sum[0][i]);
+    }
+}
+
+static void weights_of_pair(const struct job *j, const float *padded, const float *image, float *dw)
+{
+    if (j->kernel == 3) {
+        weights_taps(j, padded, image, dw, 0, 0, 3, 3, 1);
+    } else if (j->kernel == 5 && LANES == 16) {
+        weights_taps(j, padded, image, dw, 0, 0, 5, 5, 1);
+    } else if (j->kernel == 5) { /* as many as sixteen registers hold */
+        weights_taps(j, padded, image, dw, 0, 0, 2, 5, 1);
+        weights_taps(j, padded, image, dw, 2, 0, 2, 5, 1);
+        weights_taps(j, padded, image, dw, 4, 0, 1, 5, 2);
+    } else {
+        for (size_t i = 0; i < j->kernel * j->kernel; i++)
+            weights_taps(j, padded, image, dw, i / j->kernel, i % j->kernel, 1, 1, 8);
+    }
+}
+
+static void bias_of_image(const struct job *j, const float *dy, float *db)
+{
+    size_t hw = j->conv->out.h * j->conv->out.w;
+
+    if (!j->conv->is_out_blocked) {
+        for (size_t c = 0; c < j->conv->out.c; c++) {
+            double sum = 0;
+
+            for (size_t i = 0; i < hw; i++)
+                sum += (double)dy[c * hw + i];
+            db[c] += (float)sum;
+        }
+        return;
+    }
+    for (size_t b = 0; b < j->conv->out.c / LANES; b++) {
+        vec s0 = vec_load(db + b * LANES), s1 = vec_zero();
+        size_t i = 0;
+
+        for (; i + 2 <= hw; i += 2) {
+            s0 += vec_load(dy + (b * hw + i) * LANES);
+            s1 += vec_load(dy + (b * hw + i + 1) * LANES);
+        }
+        if (i < hw)
+            s0 += vec_load(dy + (b * hw + i) * LANES);
+        vec_store(db + b * LANES, s0 + s1);
+    }
+}
+
+static void to_weights(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+    size_t blocks = j->blocked.c / LANES, taps = j->kernel * j->kernel;
+    size_t plane = j->blocked.h * j->blocked.w * LANES;
+    size_t image = j->plain.c * j->plain.h * j->plain.w;
+    const float *plain = j->conv->is_out_blocked ? j->x : j->dy;
+    const float *blocked = j->conv->is_out_blocked ? j->dy : j->x;
+    float *padded = j->conv->scratch + thread * j->conv->scratch_len;
+    float *dw = padded + j->plain.c * j->lines * j->line;
+
+    for (size_t n = begin; n < end; n++) {
+        pad(j, plain + n * image, 0, j->blocked.h, padded);
+        for (size_t b = 0; b < blocks; b++)
+            for (size_t p = 0; p < j->plain.c; p++)
+                weights_of_pair(j, padded + p * j->lines * j->line,
+                                blocked + (n * blocks + b) * plane,
+                                dw + (b * j->plain.c + p) * taps * LANES);
+        if (j->b)
+            bias_of_image(j, j->dy + n * j->conv->out.c * j->conv->out.h * j->conv->out.w,
+                          dw + weights_len(j->conv));
+    }
+}
+
+/* ---- the table ---- */
+
 static void forward(const struct native_conv *conv, const float *x, const float *w, const float *b,
                     float *y)
 {
-    struct job job = {conv, x, w, b, y};
+    struct job job = job_of(conv);
 
+    job.x = x;
+    job.w = w;
+    job.b = b;
+    job.y = y;
+    job.has_relu = conv->has_relu;
     if (conv->is_out_blocked)
-        parallel_for(conv->out.n * conv->out.c / LANES * conv->out.h, forward_to_blocked, &job);
+        parallel_for(conv->out.n * conv->out.h, to_blocked, &job);
     else
-        parallel_for(conv->out.n * conv->out.c * conv->out.h, forward_to_plain, &job);
+        parallel_for(conv->out.n * conv->out.c * conv->out.h, to_plain, &job);
 }
 
 static void backward_data(const struct native_conv *conv, const float *dy, const float *w, float *dx)
 {
-    struct job job = {conv, dy, w, NULL, dx};
+    struct job job = job_of(conv);
 
+    job.x = dy;
+    job.w = w;
+    job.y = dx;
     if (conv->is_out_blocked)
-        parallel_for(conv->in.n * conv->in.c * conv->in.h, backward_to_plain, &job);
+        parallel_for(conv->in.n * conv->in.c * conv->in.h, to_plain, &job);
     else
-        parallel_for(conv->in.n * conv->in.c / LANES * conv->in.h, backward_to_blocked, &job);
+        parallel_for(conv->in.n * conv->in.h, to_blocked, &job);
 }
 
-static void backward_weights_all(const struct native_conv *conv, const float *x, const float *dy,
-                                 float *dw, float *db)
+/* Sums of the threads' parts, in their order. */
+static void reduce(const struct native_conv *conv, size_t at, size_t len, float *sum)
 {
-    struct job job = {conv, x, dy, NULL, NULL};
-    size_t len = conv->in.c * conv->out.c * conv->kernel * conv->kernel;
-    unsigned threads = parallel_threads();
-
-    memset(conv->scratch, 0, threads * conv->scratch_len * sizeof *conv->scratch);
-    parallel_for(conv->in.n, backward_weights, &job);
-    memset(dw, 0, len * sizeof *dw);
-    for (unsigned t = 0; t < threads; t++)
+    memset(sum, 0, len * sizeof *sum);
+    for (unsigned t = 0; t < parallel_threads(); t++)
         for (size_t i = 0; i < len; i++)
-            dw[i] += conv->scratch[t * conv->scratch_len + i];
-    if (!db)
-        return;
-    memset(db, 0, conv->out.c * sizeof *db);
-    for (unsigned t = 0; t < threads; t++)
-        for (size_t i = 0; i < conv->out.c; i++)
-            db[i] += conv->scratch[t * conv->scratch_len + len + i];
+            sum[i] += conv->scratch[t * conv->scratch_len + at + i];
+}
+
+static void backward_weights(const struct native_conv *conv, const float *x, const float *dy,
+                             float *dw, float *db)
+{
+    struct job job = job_of(conv);
+    size_t at = job.plain.c * job.lines * job.line;
+
+    job.x = x;
+    job.dy = dy;
+    job.b = db;
+    for (unsigned t = 0; t < parallel_threads(); t++)
+        memset(conv->scratch + t * conv->scratch_len + at, 0,
+               (weights_len(conv) + conv->out.c) * sizeof *conv->scratch);
+    parallel_for(conv->in.n, to_weights, &job);
+    reduce(conv, at, weights_len(conv), dw);
+    if (db)
+        reduce(conv, at + weights_len(conv), conv->out.c, db);
 }
 
 const struct conv_kernels KERNEL(thin_kernels) = {
-    "thin", scratch_len, points_len, forward, backward_data, backward_weights_all};
+    "thin", scratch_len, points_len, forward, backward_data, backward_weights};

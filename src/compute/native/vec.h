@@ -77,4 +77,77 @@ static inline float vec_sum(vec v)
     return v[0];
 }
 
+/*
+ * fold_K(u, v): sums of neighbouring groups of K lanes, those of u first. Folding vectors pair by
+ * pair, and the results again, leaves the sum of each of LANES vectors in a lane of one.
+ */
+#if LANES == 16
+static inline vec fold_8(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+           __builtin_shufflevector(u, v, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30,
+                                   31);
+}
+
+static inline vec fold_4(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+           __builtin_shufflevector(u, v, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30,
+                                   31);
+}
+
+static inline vec fold_2(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29) +
+           __builtin_shufflevector(u, v, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30,
+                                   31);
+}
+
+static inline vec fold_1(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
+                                   30) +
+           __builtin_shufflevector(u, v, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29,
+                                   31);
+}
+#else
+static inline vec fold_4(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 1, 2, 3, 8, 9, 10, 11) +
+           __builtin_shufflevector(u, v, 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
+static inline vec fold_2(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 1, 4, 5, 8, 9, 12, 13) +
+           __builtin_shufflevector(u, v, 2, 3, 6, 7, 10, 11, 14, 15);
+}
+
+static inline vec fold_1(vec u, vec v)
+{
+    return __builtin_shufflevector(u, v, 0, 2, 4, 6, 8, 10, 12, 14) +
+           __builtin_shufflevector(u, v, 1, 3, 5, 7, 9, 11, 13, 15);
+}
+#endif
+
+/* Lane i of the result is the sum of the lanes of v[i]. */
+static inline vec vec_sums(const vec v[LANES])
+{
+    vec f[LANES];
+    size_t count = LANES / 2;
+
+    for (size_t i = 0; i < LANES; i++)
+        f[i] = v[i];
+#if LANES == 16
+    for (size_t i = 0; i < count; i++)
+        f[i] = fold_8(f[2 * i], f[2 * i + 1]);
+    count /= 2;
+#endif
+    for (size_t i = 0; i < count; i++)
+        f[i] = fold_4(f[2 * i], f[2 * i + 1]);
+    for (size_t i = 0; i < count / 2; i++)
+        f[i] = fold_2(f[2 * i], f[2 * i + 1]);
+    return fold_1(f[0], f[1]);
+}
+
 #endif
