@@ -26,6 +26,7 @@ demo: build
 	@tools/demo $(BUILD)
 
 check: build
+	@tools/setup chromium
 	@tools/check $(BUILD)
 
 sanitize: setup

@@ -52,6 +52,7 @@
 #include "ward/image.h"
 #include "ward/method.h"
 #include "ward/npy.h"
+#include "ward/report.h"
 #include "ward/run.h"
 #include "ward/status.h"
 #include "ward/train.h"

@@ -1,0 +1,208 @@
+/* Settings on a page: see settings.h. */
+#include "report/settings.h"
+
+#include "base/mem.h"
+#include "report/text.h"
+
+/* Methods with which a setting means something: ward train refuses it with others. */
+enum {
+    FOR_FIXED = 1 << WARD_METHOD_FIXED,
+    FOR_GENERATOR = 1 << WARD_METHOD_GENERATOR,
+    FOR_TRAINED = 1 << WARD_METHOD_LEARNED | FOR_GENERATOR,
+    FOR_PROTECTED = FOR_FIXED | FOR_TRAINED,
+    FOR_ALL = 1 << WARD_METHOD_BASELINE | FOR_PROTECTED
+};
+
+/* The options of ward train in its order; a test trains by them. */
+static const struct option {
+    const char *key; /* in config.json */
+    const char *name;
+    int methods;
+    const char *words[2]; /* for false and true */
+} options[] = {
+    {"iterations", "iterations", FOR_ALL, {NULL}},
+    {"batch", "batch", FOR_ALL, {NULL}},
+    {"schedule", "schedule", FOR_ALL, {NULL}},
+    {"rate", "rate", FOR_ALL, {NULL}},
+    {"rate_drop_every", "rate-drop-every", FOR_ALL, {NULL}},
+    {"warmup", "warmup", FOR_ALL, {NULL}},
+    {"momentum", "momentum", FOR_ALL, {NULL}},
+    {"nesterov", "nesterov", FOR_ALL, {"no", "yes"}},
+    {"weight_decay", "weight-decay", FOR_ALL, {NULL}},
+    {"decays_all", "decay-scope", FOR_ALL, {"weights", "all"}},
+    {"transform_rate_factor", "transform-rate", FOR_TRAINED, {NULL}},
+    {"transform_decay", "transform-decay", FOR_TRAINED, {NULL}},
+    {"clip_norm", "clip-norm", FOR_ALL, {NULL}},
+    {"alpha", "alpha", FOR_ALL, {NULL}},
+    {"beta", "beta", FOR_PROTECTED, {NULL}},
+    {"gamma", "gamma", FOR_TRAINED, {NULL}},
+    {"raw_share", "raw-share", FOR_PROTECTED, {NULL}},
+    {"raw_warmup", "raw-warmup", FOR_PROTECTED, {NULL}},
+    {"separates_bn", "bn", FOR_PROTECTED, {"shared", "separate"}},
+    {"sigma", "sigma", FOR_FIXED, {NULL}},
+    {"p", "p", FOR_FIXED, {NULL}},
+    {"generator_width", "generator-width", FOR_GENERATOR, {NULL}},
+    {"start", "start", FOR_TRAINED, {NULL}},
+    {"is_clamped", "clamp", FOR_PROTECTED, {"no", "yes"}},
+    {"validation", "validation", FOR_ALL, {NULL}},
+    {"validate_every", "validate-every", FOR_ALL, {NULL}},
+};
+
+enum { OPTIONS = sizeof options / sizeof options[0] };
+
+/* Whether the option means anything beside the others. */
+static bool has_meaning(const struct option *o, const ward_train_config *c)
+{
+    if (!(o->methods & 1 << c->method))
+        return false;
+    if (strcmp(o->key, "rate_drop_every") == 0)
+        return c->schedule == WARD_SCHEDULE_STEP;
+    if (strcmp(o->key, "warmup") == 0)
+        return c->schedule == WARD_SCHEDULE_ONECYCLE;
+    return strcmp(o->key, "validate_every") != 0 || c->validation > 0;
+}
+
+static ward_status to_object(const ward_train_config *config, json_t **out)
+{
+    ward_train_config shown = *config;
+    char *text = NULL;
+    ward_status st;
+
+    shown.secret_seed = NULL;
+    st = run_config_to_json(&shown, &text);
+    if (!st)
+        st = json_parse_object(out, text, strlen(text));
+    mem_free(text);
+    if (!st)
+        json_object_del(*out, "secret_seed");
+    return st;
+}
+
+static ward_status write_value(struct wr *wr, const struct option *o, const json_t *value)
+{
+    char *text = NULL;
+    ward_status st = WARD_OK;
+
+    if (json_is_boolean(value)) {
+        wr_text(wr, o->words[json_is_true(value)]);
+    } else if (json_is_string(value)) {
+        text_shell(wr, json_string_value(value));
+    } else {
+        st = json_to_text(value, 0, &text);
+        if (!st && strlen(text) > 2 && strcmp(text + strlen(text) - 2, ".0") == 0)
+            text[strlen(text) - 2] = '\0';
+        if (!st)
+            wr_text(wr, text);
+        mem_free(text);
+    }
+    return st;
+}
+
+/* The generator's width by default depends on the data, and is stored as resolved. */
+static bool is_default_width(const struct option *o, const json_t *value, size_t channels)
+{
+    const json_int_t grey = 16, colour = 64;
+
+    return strcmp(o->key, "generator_width") == 0 &&
+           json_integer_value(value) == (channels == 1 ? grey : colour);
+}
+
+static ward_status write_changes(struct wr *wr, const struct settings *s,
+                                 const ward_train_config *config, size_t channels)
+{
+    ward_train_config defaults;
+    json_t *usual = NULL;
+    ward_status st = ward_train_defaults(&defaults, config->recipe, config->arch, config->method);
+
+    defaults.data = config->data;
+    if (!st)
+        st = to_object(&defaults, &usual);
+    for (size_t i = 0; i < OPTIONS && !st; i++) {
+        const struct option *o = &options[i];
+        const json_t *value = json_object_get(s->all, o->key);
+
+        if (!has_meaning(o, config) || json_equal(value, json_object_get(usual, o->key)) ||
+            is_default_width(o, value, channels))
+            continue;
+        wr_printf(wr, " --%s ", o->name);
+        st = write_value(wr, o, value);
+    }
+    json_decref(usual);
+    return st;
+}
+
+static ward_status take_text(struct wr *wr, ward_status st, char **out)
+{
+    wr_u8(wr, 0);
+    if (!st)
+        st = wr_finish(wr);
+    if (!st) {
+        *out = (char *)wr->data;
+        *wr = (struct wr)WR_INIT;
+    }
+    wr_release(wr);
+    return st;
+}
+
+static ward_status write_command(struct settings *s, const ward_train_config *config)
+{
+    struct wr wr = WR_INIT;
+
+    wr_text(&wr, "ward train --data ");
+    text_shell(&wr, config->data);
+    wr_text(&wr, " --arch ");
+    text_shell(&wr, config->arch);
+    wr_printf(&wr, " --method %s --recipe ", ward_method_name(config->method));
+    text_shell(&wr, config->recipe);
+    wr_text(&wr, s->changes);
+    return take_text(&wr, WARD_OK, &s->command);
+}
+
+static ward_status describe(struct settings *s, const ward_train_config *config, size_t channels)
+{
+    struct wr changes = WR_INIT;
+    ward_status st;
+
+    s->seed = config->seed;
+    s->method = config->method;
+    st = to_object(config, &s->all);
+    if (!st)
+        st = write_changes(&changes, s, config, channels);
+    st = take_text(&changes, st, &s->changes);
+    if (!st)
+        st = mem_printf(&s->label, "%s%s", config->recipe, s->changes);
+    return st ? st : write_command(s, config);
+}
+
+ward_status settings_read(struct settings *out, const struct run_dir *dir, size_t channels)
+{
+    struct run_config config = {.data = NULL};
+    struct settings made = {.all = NULL};
+    ward_status st = run_config_read(dir, &config);
+
+    if (!st) {
+        st = describe(&made, &config.values, channels);
+        if (st == WARD_ERR_ARG)
+            st = WARD_ERR_FORMAT; /* an unknown recipe is the file's fault */
+    }
+    run_config_release(&config);
+    if (st)
+        settings_release(&made);
+    else
+        *out = made;
+    return st;
+}
+
+const char *settings_recipe(const struct settings *settings)
+{
+    return json_string_value(json_object_get(settings->all, "recipe"));
+}
+
+void settings_release(struct settings *settings)
+{
+    json_decref(settings->all);
+    mem_free(settings->changes);
+    mem_free(settings->label);
+    mem_free(settings->command);
+    *settings = (struct settings){.all = NULL};
+}
