@@ -107,6 +107,7 @@ int cli_open_device(const struct cli *cli, ward_device **out);
 /* The commands. argv[0] is the command's name; each returns an exit status. */
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_attack(int argc, char **argv);
 int cmd_transform(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_figure(int argc, char **argv);

@@ -11,6 +11,7 @@ static const struct {
 } commands[] = {
     {"train", "train a protected network and its secret transform", cmd_train},
     {"eval", "measure a run's accuracy with and without its transform", cmd_eval},
+    {"attack", "measure what a thief reaches without the transform", cmd_attack},
     {"transform", "apply a run's secret transform to images", cmd_transform},
     {"predict", "say what images show", cmd_predict},
     {"figure", "draw raw images, processed images and perturbations", cmd_figure},

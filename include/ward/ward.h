@@ -46,6 +46,7 @@
 #ifndef WARD_WARD_H
 #define WARD_WARD_H
 
+#include "ward/attack.h"
 #include "ward/bench.h"
 #include "ward/data.h"
 #include "ward/device.h"

@@ -35,7 +35,8 @@ void adam_release(struct adam *adam)
 /* Returns whether all updated weights are finite. */
 static bool update(const struct plan_packed *p, float *squares, float rate, float correction)
 {
-    const float keep1 = (float)b1, keep2 = (float)b2, add1 = (float)(1 - b1), add2 = (float)(1 - b2);
+    const float keep1 = (float)b1, keep2 = (float)b2, add1 = (float)(1 - b1),
+                add2 = (float)(1 - b2);
     int bad = 0;
 
     for (size_t i = 0; i < p->len; i++) {

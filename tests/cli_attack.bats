@@ -1,0 +1,182 @@
+# Attacking a run from the command line.
+
+bats_require_minimum_version 1.5.0
+load cli_helper
+
+setup_file() {
+    export IMAGES=$BATS_FILE_TMPDIR/images RUN=$BATS_FILE_TMPDIR/run FIXED=$BATS_FILE_TMPDIR/fixed
+    export BASE=$BATS_FILE_TMPDIR/base
+    umask 022
+    images folder "$IMAGES" 3 40 10
+    # A strong transform, so that it takes few steps to tell processed from raw images.
+    small_training "$RUN" --iterations 150 --start 4 --transform-rate 1 --gamma 0
+    small_training "$FIXED" --method fixed --iterations 150 --sigma 0.5
+    small_training "$BASE" --method baseline
+}
+
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return 1
+}
+
+attack() {
+    "$WARD" attack "$@" --data "$IMAGES" -q
+}
+
+# The lines of FILE, each one object, as a list d of objects.
+lines() {
+    /usr/bin/python3 -c 'import json, sys
+d = [json.loads(line) for line in open(sys.argv[1])]
+print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+@test "the paper's suite is one object a line, an attack each" {
+    attack "$RUN" --suite paper --trials 2 --json -o kept >a
+    [ "$(lines a "[x['attack'] for x in d]")" = "['direct', 'input-only', 'pair', 'pair', 'pair']" ]
+    [ "$(lines a "[x['settings'].get('pairs') for x in d]")" = "[None, None, 0.1, 0.5, 1.0]" ]
+    [ "$(lines a "[len(x['trials']) for x in d]")" = "[1, 2, 2, 2, 2]" ]
+    [ "$(lines a "all(0 <= x['mean'] <= x['best'] <= 1 for x in d)")" = True ]
+    [ "$(lines a "{k for x in d[:2] for t in x['trials'] for k in t} ==
+                  {'trial', 'seed', 'accuracy', 'seconds'}")" = True ]
+    [ "$(lines a "[x['pair_count'] for x in d]")" = "[0, 0, 12, 60, 120]" ]
+    "$WARD" eval "$RUN" --data "$IMAGES" --json -q >e
+    for key in authorised unauthorised model_id method arch data count chance; do
+        [ "$(lines a "d[4]['$key']")" = "$(json e "d['$key']")" ] || { echo "$key"; false; }
+    done
+    [ "$(lines a "d[0]['mean']")" = "$(json e "d['unauthorised']")" ]
+    cd kept
+    [ "$(echo *)" = "direct.json input-only.json pair-0.1.json pair-0.5.json pair-1.json" ]
+}
+
+@test "a table for people has the same attacks, and nothing else on stderr" {
+    run -0 --separate-stderr attack "$FIXED" --suite paper --trials 2 -o kept
+    [[ $output == *authorised*chance*direct*input-only*pair* ]] || { echo "$output"; false; }
+    [ -z "$stderr" ] || { echo "$stderr"; false; }
+}
+
+@test "one pair undoes a fixed pattern" {
+    attack "$FIXED" --attack pair --json -o kept >p
+    "$WARD" eval "$FIXED" --data "$IMAGES" --json -q >e
+    [ "$(json p "len(d['trials']), d['pair_count'], d['sd']")" = "(1, 1, None)" ]
+    [ "$(json p "d['mean'] == d['authorised']")" = True ] || { json p "d['mean']"; false; }
+}
+
+@test "trials are kept beside the run, and are not made twice" {
+    cp -r "$FIXED" run
+    attack run --attack input-only --trials 3 --json >first
+    [ -f run/attacks/input-only.json ]
+    attack run --attack input-only --trials 5 --json >more
+    [ "$(lines more "d[0]['trials'][:3]")" = "$(lines first "d[0]['trials']")" ]
+    "$WARD" eval run --data "$IMAGES" -q
+}
+
+@test "what was stopped goes on, and ends as if undisturbed" {
+    pair=(attack "$RUN" --attack pair --pairs 1 --trials 6 --steps 400)
+    "${pair[@]}" --json -o whole >whole.json
+    # A shell starts background jobs with SIGINT ignored; Python does not.
+    run --separate-stderr /usr/bin/python3 - "$WARD" "${pair[@]}" --data "$IMAGES" -q -o kept <<'END'
+import os, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[1:])
+while p.poll() is None and not os.path.exists('kept/pair-1.json'):
+    time.sleep(0.002)
+p.send_signal(signal.SIGINT)
+sys.exit(p.wait())
+END
+    fails_with 1 "stopped after" "the same command goes on"
+    "${pair[@]}" --json -o kept >resumed.json
+    same="[(t['seed'], t['accuracy'], t['error'], t['curve']) for t in d['trials']]"
+    [ "$(json resumed.json "$same")" = "$(json whole.json "$same")" ]
+}
+
+@test "a kill at any moment leaves a file that goes on" {
+    pair=("$WARD" attack "$RUN" --attack pair --pairs 1 --trials 6 --steps 300
+          --data "$IMAGES" -q -o kept)
+    for delay in 0.1 0.2 0.3 0.2; do
+        timeout -s KILL "$delay" "${pair[@]}" >/dev/null || true
+    done
+    "${pair[@]}" --json >resumed.json
+    "${pair[@]}" --json -o whole >whole.json
+    same="[(t['seed'], t['accuracy'], t['error']) for t in d['trials']]"
+    [ "$(json resumed.json "$same")" = "$(json whole.json "$same")" ]
+    [ "$(ls kept)" = pair-1.json ]
+}
+
+@test "threads do not change the trials" {
+    same="[(t['seed'], t['accuracy'], t['error']) for t in d['trials']]"
+    attack "$RUN" --attack pair --pairs 0.5 --trials 3 --steps 100 --threads 1 --json -o a >one
+    attack "$RUN" --attack pair --pairs 0.5 --trials 3 --steps 100 --threads 3 --json -o b >three
+    [ "$(json one "$same")" = "$(json three "$same")" ]
+}
+
+@test "other settings are refused without --force" {
+    attack "$FIXED" --attack input-only --trials 2 -o kept
+    run --separate-stderr attack "$FIXED" --attack input-only --trials 2 --seed 2 -o kept
+    fails_with 1 "kept/input-only.json" "'seed' is 1" "--force"
+    run --separate-stderr attack "$RUN" --attack input-only --trials 2 -o kept
+    fails_with 1 "'model_id'" "--force"
+    attack "$FIXED" --attack input-only --trials 2 --seed 2 -o kept --force --json >a
+    [ "$(json a "d['settings']['seed']")" = 2 ]
+}
+
+@test "a damaged file is named" {
+    mkdir kept
+    echo '{}' >kept/direct.json
+    run --separate-stderr attack "$FIXED" --attack direct -o kept
+    fails_with 1 "kept/direct.json"
+}
+
+@test "a baseline has direct piracy only" {
+    attack "$BASE" --suite paper --json -o kept >a
+    [ "$(lines a "[(x['attack'], x['mean'] == x['authorised'], x['unauthorised'])
+                   for x in d]")" = \
+        "[('direct', True, None)]" ]
+    for name in input-only pair; do
+        run --separate-stderr attack "$BASE" --attack "$name" -o kept
+        fails_with 2 "'$name'" "'baseline'"
+    done
+}
+
+@test "a bare network file can be attacked, but not with pairs" {
+    cp "$RUN/model.safetensors" bare.safetensors
+    attack bare.safetensors --suite paper --trials 2 --json >a
+    [ "$(lines a "[(x['attack'], x['authorised']) for x in d]")" = \
+        "[('direct', None), ('input-only', None)]" ]
+    [ "$(ls)" = "a
+bare.safetensors" ]
+    run --separate-stderr attack bare.safetensors --attack pair
+    fails_with 2 "'pair'" "transform"
+}
+
+@test "contradictions are usage errors" {
+    run --separate-stderr attack "$RUN"
+    fails_with 2 "--suite" "--attack"
+    run --separate-stderr attack "$RUN" --suite paper --attack direct
+    fails_with 2 "--suite" "--attack"
+    run --separate-stderr attack "$RUN" --suite none
+    fails_with 2 "'none'"
+    run --separate-stderr attack "$RUN" --attack none
+    fails_with 2 "'none'"
+    run --separate-stderr attack "$RUN" --suite paper --pairs 0.5
+    fails_with 2 "--pairs"
+    run --separate-stderr attack "$RUN" --attack direct --trials 2
+    fails_with 2 "--trials" "'direct'"
+    run --separate-stderr attack "$FIXED" --attack pair --pairs 0.5
+    fails_with 2 "--pairs" "'pair'"
+    run --separate-stderr attack "$RUN" --attack input-only --steps 5
+    fails_with 2 "--steps"
+    run --separate-stderr attack "$RUN" --attack pair --pairs 0
+    fails_with 2 "pairs"
+    run --separate-stderr attack "$RUN" --attack pair --pairs 1.5
+    fails_with 2 "pairs"
+    run --separate-stderr attack "$RUN" --attack pair --trials 0
+    fails_with 2 "--trials"
+    run --separate-stderr attack "$RUN" --attack direct -o ''
+    fails_with 2 "--out"
+    [ ! -e "$RUN/attacks" ] || [ -z "$(ls "$RUN/attacks")" ]
+}
+
+@test "where trials cannot be kept is said before any is made" {
+    : >file
+    run --separate-stderr attack "$RUN" --attack direct -o file/kept
+    fails_with 1 "'file'"
+}
