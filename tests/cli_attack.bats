@@ -27,7 +27,7 @@ attack() {
 lines() {
     /usr/bin/python3 -c 'import json, sys
 d = [json.loads(line) for line in open(sys.argv[1])]
-print(eval(sys.argv[2]))' "$1" "$2"
+print(eval("(" + sys.argv[2] + ")"))' "$1" "$2"
 }
 
 @test "the paper's suite is one object a line, an attack each" {
