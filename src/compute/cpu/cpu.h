@@ -6,6 +6,7 @@
  *   arena.c    places buffers whose lifetimes overlap side by side
  *   linear.c   convolutions and dense layers: who computes them, their buffers, their steps
  *   steps.c    what each other kind of step does when it runs
+ *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes
  *   plan.c     parameters, inputs and outputs; what the rest of the library sees
  *
  * Convolutions and dense layers are oneDNN's (compute/onednn), or our own where one side has few
@@ -104,6 +105,7 @@ struct step {
 
 struct cpu_plan {
     struct plan base;              /* first */
+    const struct cpu_plan *lender; /* whose parameters these are; NULL: its own */
     struct dnn *dnn;
     const struct native_kernels *kernels;
     unsigned threads;              /* that scratch was made for */
@@ -122,6 +124,18 @@ struct cpu_plan {
 
 /* compile.c: steps, buffers and lifetimes. graph and options are in plan->base. */
 WARD_CHECK ward_status cpu_compile_steps(struct cpu_plan *plan);
+
+/* plan.c. For slices.c: with the parameters of a lender, if not NULL, which outlives the plan. */
+WARD_CHECK ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
+                                    const struct plan_options *options,
+                                    const struct cpu_plan *lender);
+/* Scratch is made for a number of threads, and results are reproducible for the same number. */
+WARD_CHECK ward_status cpu_check_threads(const struct cpu_plan *p);
+
+/* slices.c: whether no row depends on another, and the plan for that case. */
+bool slices_can(const struct graph *graph, const struct plan_options *options);
+WARD_CHECK ward_status slices_compile(struct plan **out, const struct graph *graph,
+                                      const struct plan_options *options);
 
 /* linear.c. `make` chooses who computes step s, whose operands and gradients are known by now, and
  * counts the memory that it needs; `bind` comes when all buffers have their place. */

@@ -30,6 +30,17 @@ static bool is_training(const struct cpu_plan *p)
     return p->base.options.gradients != PLAN_GRAD_NONE;
 }
 
+/* How many rows of the gradient of the input anybody reads: where the input is two halves and the
+ * second wants no gradient (raw images), only the first. */
+static size_t rows_wanted(const struct cpu_plan *p, const struct step *s)
+{
+    const struct op_desc *d = &p->base.graph->nodes[s->in[0]];
+
+    if (d->kind == OP_CONCAT && p->values[d->input[1]].gradient[0] == NONE)
+        return p->values[d->input[0]].dims.n;
+    return d->out.n;
+}
+
 static void native_make(struct cpu_plan *p, struct step *s)
 {
     const struct op_desc *d = s->desc;
@@ -129,10 +140,12 @@ ward_status linear_bind(struct cpu_plan *p, struct step *s, float **side)
 /* Weights that nothing can have changed are turned into points once a load. */
 static void native_forward(struct cpu_plan *p, struct step *s)
 {
-    s->conv.has_points = !is_training(p) && !p->is_open && s->loads == p->loads;
+    const struct cpu_plan *owner = p->lender ? p->lender : p;
+
+    s->conv.has_points = !is_training(p) && !owner->is_open && s->loads == owner->loads;
     s->kernels->forward(&s->conv, value_of(p, s->in[0]), param_of(p, s, 0), param_of(p, s, 1),
                         value_of(p, s->out));
-    s->loads = p->loads;
+    s->loads = owner->loads;
 }
 
 ward_status linear_step_forward(struct cpu_plan *p, struct step *s)
@@ -157,6 +170,9 @@ static ward_status dnn_backward(struct cpu_plan *p, struct step *s)
 
 ward_status linear_step_backward(struct cpu_plan *p, struct step *s)
 {
+    struct native_conv wanted = s->conv;
+
+    wanted.in.n = wanted.out.n = rows_wanted(p, s);
     /* The gradient of a fused ReLU is taken in place before the layer's own. */
     if (s->has_activation && !s->is_undone)
         p->kernels->plane->rectify_backward(p->values[s->out].len, s->backward_slope, dy_of(p, s),
@@ -167,6 +183,6 @@ ward_status linear_step_backward(struct cpu_plan *p, struct step *s)
         s->kernels->backward_weights(&s->conv, value_of(p, s->in[0]), dy_of(p, s),
                                      dparam_of(s, 0), dparam_of(s, 1));
     if (s->dx[0] != NONE)
-        s->kernels->backward_data(&s->conv, dy_of(p, s), param_of(p, s, 0), dx_of(p, s, 0));
+        s->kernels->backward_data(&wanted, dy_of(p, s), param_of(p, s, 0), dx_of(p, s, 0));
     return WARD_OK;
 }

@@ -51,6 +51,11 @@ static ward_status bind_params(struct cpu_plan *p)
     float *next;
     ward_status st;
 
+    if (p->lender) {
+        for (size_t i = 0; i < count; i++)
+            p->params[i].value = p->lender->params[i].value;
+        return WARD_OK;
+    }
     p->param_len = 0;
     for (size_t i = 0; i < count; i++)
         p->param_len += (p->params[i].has_gradient ? 3 : 1) * (p->params[i].len + ALIGN_FLOATS);
@@ -184,8 +189,7 @@ static ward_status bind_steps(struct cpu_plan *p)
 
 /* ---- running ---- */
 
-/* Scratch is made for a number of threads, and results are reproducible for the same number. */
-static ward_status check_threads(const struct cpu_plan *p)
+ward_status cpu_check_threads(const struct cpu_plan *p)
 {
     if (parallel_threads() == p->threads)
         return WARD_OK;
@@ -196,7 +200,7 @@ static ward_status check_threads(const struct cpu_plan *p)
 static ward_status cpu_forward(struct plan *plan)
 {
     struct cpu_plan *p = self(plan);
-    ward_status st = check_threads(p);
+    ward_status st = cpu_check_threads(p);
     sigset_t before;
 
     signals_block(&before);
@@ -235,7 +239,7 @@ static ward_status step_backward(struct cpu_plan *p, struct step *s)
 static ward_status cpu_backward(struct plan *plan)
 {
     struct cpu_plan *p = self(plan);
-    ward_status st = check_threads(p);
+    ward_status st = cpu_check_threads(p);
     sigset_t before;
 
     signals_block(&before);
@@ -377,18 +381,18 @@ static const struct plan_ops cpu_ops = {
 
 /* ---- the device ---- */
 
-static ward_status cpu_compile(struct plan **out, void *state, const struct graph *graph,
-                               const struct plan_options *options)
+ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
+                         const struct plan_options *options, const struct cpu_plan *lender)
 {
     struct cpu_plan *p = NULL;
     ward_status st = mem_new(&p, 1, sizeof *p);
 
-    (void)state;
     if (st)
         return st;
     p->base.ops = &cpu_ops;
     p->base.graph = graph;
     p->base.options = *options;
+    p->lender = lender;
     p->threads = parallel_threads();
     st = mem_new(&p->values, graph->node_count, sizeof *p->values);
     if (!st)
@@ -415,8 +419,23 @@ static ward_status cpu_compile(struct plan **out, void *state, const struct grap
         cpu_free(&p->base);
         return st;
     }
-    *out = &p->base;
+    *out = p;
     return WARD_OK;
+}
+
+static ward_status cpu_compile(struct plan **out, void *state, const struct graph *graph,
+                               const struct plan_options *options)
+{
+    struct cpu_plan *p = NULL;
+    ward_status st;
+
+    (void)state;
+    if (slices_can(graph, options))
+        return slices_compile(out, graph, options);
+    st = cpu_plan_new(&p, graph, options, NULL);
+    if (!st)
+        *out = &p->base;
+    return st;
 }
 
 static ward_status cpu_open(void **state)
