@@ -18,6 +18,7 @@ static const struct {
     {"report", "make a page of runs and attacks, beside the paper's numbers", cmd_report},
     {"export", "write a run's network as an ONNX file", cmd_export},
     {"import", "make a run of an ONNX file", cmd_import},
+    {"reproduce", "make the paper's tables and figure, beside its numbers", cmd_reproduce},
     {"data", "list, fetch and verify data sets", cmd_data},
     {"bench", "measure speed", cmd_bench},
     {"version", "say what this build is", cmd_version},

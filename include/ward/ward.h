@@ -54,6 +54,7 @@
 #include "ward/method.h"
 #include "ward/npy.h"
 #include "ward/report.h"
+#include "ward/reproduce.h"
 #include "ward/run.h"
 #include "ward/status.h"
 #include "ward/train.h"
