@@ -181,45 +181,23 @@ static ward_status rectify_backward(struct cpu_plan *p, struct step *s)
     return WARD_OK;
 }
 
-struct pointwise {
-    const float *x, *y;
-    float *out;
-};
-
-static void tanh_range(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct pointwise *j = context;
-
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        j->out[i] = tanhf(j->x[i]);
-}
-
 static ward_status tanh_forward(struct cpu_plan *p, struct step *s)
 {
-    struct pointwise job = {value_of(p, s->in[0]), NULL, value_of(p, s->out)};
-
-    parallel_for(p->values[s->out].len, tanh_range, &job);
+    p->kernels->plane->tanh(p->values[s->out].len, value_of(p, s->in[0]), value_of(p, s->out));
     return WARD_OK;
-}
-
-/* x: dy, y: tanh(x). */
-static void tanh_backward_range(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct pointwise *j = context;
-
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        j->out[i] = j->x[i] * (1 - j->y[i] * j->y[i]);
 }
 
 static ward_status tanh_backward(struct cpu_plan *p, struct step *s)
 {
-    struct pointwise job = {dy_of(p, s), value_of(p, s->out), dx_of(p, s, 0)};
-
-    parallel_for(p->values[s->out].len, tanh_backward_range, &job);
+    p->kernels->plane->tanh_backward(p->values[s->out].len, dy_of(p, s), value_of(p, s->out),
+                                     dx_of(p, s, 0));
     return WARD_OK;
 }
+
+struct pointwise {
+    const float *x, *y;
+    float *out;
+};
 
 static void product_range(void *context, size_t begin, size_t end, unsigned thread)
 {

@@ -94,6 +94,9 @@ struct plane_kernels {
     void (*rectify)(size_t len, float slope, const float *x, float *y);
     /* dx = dy * (y > 0 ? 1 : slope) */
     void (*rectify_backward)(size_t len, float slope, const float *dy, const float *y, float *dx);
+    void (*tanh)(size_t len, const float *x, float *y);
+    /* dx = dy * (1 - y^2) */
+    void (*tanh_backward)(size_t len, const float *dy, const float *y, float *dx);
     void (*add)(size_t len, const float *a, const float *b, float *y);
 };
 
