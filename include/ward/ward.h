@@ -53,6 +53,7 @@
 #include "ward/image.h"
 #include "ward/method.h"
 #include "ward/npy.h"
+#include "ward/onnx.h"
 #include "ward/report.h"
 #include "ward/reproduce.h"
 #include "ward/run.h"

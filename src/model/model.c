@@ -176,7 +176,7 @@ static ward_status describe_strings(json_t *metadata, const struct model *m)
     return st;
 }
 
-static ward_status metadata_new(const struct model *m, json_t **out)
+ward_status model_metadata(const struct model *m, json_t **out)
 {
     const struct net_spec *spec = &m->net.spec;
     json_t *metadata = json_object();
@@ -208,7 +208,7 @@ ward_status model_write(const char *path, const struct model *m)
     ward_status st = params_are_finite(&m->net.params);
 
     if (!st)
-        st = metadata_new(m, &metadata);
+        st = model_metadata(m, &metadata);
     if (!st)
         st = safetensors_header(&header, &part, 1, metadata);
     if (!st)
@@ -226,7 +226,7 @@ ward_status model_write(const char *path, const struct model *m)
 
 /* ---- reading ---- */
 
-static ward_status expect_string(const json_t *metadata, const char *key, const char *wanted)
+ward_status model_metadata_expect(const json_t *metadata, const char *key, const char *wanted)
 {
     const char *text;
     ward_status st = json_get_string(metadata, key, &text);
@@ -324,16 +324,12 @@ static ward_status read_labels(const json_t *metadata, struct model *m, float lo
     return st == WARD_ERR_ARG ? WARD_ERR_FORMAT : st;
 }
 
-static ward_status read_metadata(const json_t *metadata, struct model *m)
+ward_status model_metadata_read(const json_t *metadata, struct model *m)
 {
     const char *arch, *method;
     float low = 0, high = 0;
-    ward_status st = expect_string(metadata, "format", format_name);
+    ward_status st = json_get_string(metadata, "architecture", &arch);
 
-    if (!st)
-        st = expect_string(metadata, "format_version", format_version);
-    if (!st)
-        st = json_get_string(metadata, "architecture", &arch);
     if (!st)
         st = spec_set_arch(&m->net.spec, arch);
     if (!st)
@@ -371,7 +367,11 @@ ward_status model_parse(const uint8_t *data, size_t len, struct model *m)
 
     graph_init(&g);
     if (!st)
-        st = read_metadata(metadata, &made);
+        st = model_metadata_expect(metadata, "format", format_name);
+    if (!st)
+        st = model_metadata_expect(metadata, "format_version", format_version);
+    if (!st)
+        st = model_metadata_read(metadata, &made);
     if (!st)
         st = net_graph(&g, &made.net.spec);
     if (st == WARD_ERR_ARG)

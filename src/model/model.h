@@ -31,6 +31,17 @@ struct model {
 /* Fill data and class_names with copies and low, high; the rest of m is left alone. */
 WARD_CHECK ward_status model_describe(struct model *m, const char *data, float low, float high,
                                       const char *const *class_names, size_t classes);
+/*
+ * What a public file says of a model beside its values, as an object of strings: the keys of
+ * docs/formats.md, section 1. Owned: json_decref().
+ */
+WARD_CHECK ward_status model_metadata(const struct model *m, json_t **out);
+/* The other way: fill in all of m but its parameters and id, from an untrusted object; `format`
+ * and its version are not looked at. m may be partly filled after WARD_ERR_FORMAT. */
+WARD_CHECK ward_status model_metadata_read(const json_t *metadata, struct model *m);
+/* WARD_ERR_FORMAT if metadata[key] is not that string. */
+WARD_CHECK ward_status model_metadata_expect(const json_t *metadata, const char *key,
+                                             const char *wanted);
 /* The class names as an array, owned: json_decref(); NULL if out of memory, as jansson says it. */
 json_t *model_class_names(const struct model *m);
 /* All zero is fine. */
