@@ -176,6 +176,8 @@ EOF
         --validate-every 20 --clip-norm 2.5 --recipe fast
     for run in more fixed base generator-2; do
         "$WARD" report "$WORK/$run" --format md -q >md
+        sed -n '/^```json/,/^```$/p' md | sed '1d;$d' >settings
+        [ "$(json settings "'secret_seed' in d or 'seed' in d or d['iterations']")" = 40 ]
         command=$(grep '^ward train' md)
         command=${command/--secret-seed FILE/--secret-seed $BATS_FILE_TMPDIR/seed}
         eval "\"\$WARD\"${command#ward} -q"

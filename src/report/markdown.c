@@ -264,7 +264,7 @@ static void write_settings(struct wr *wr, const struct cell *cell)
         st = json_to_text(shown, 2, &text);
     if (!st) {
         wr_text(wr, "```json\n");
-        text_plain(wr, text);
+        wr_text(wr, text); /* UTF-8, and no string of it holds a line break */
         wr_text(wr, "\n```\n\n");
     } else if (!wr->status) {
         wr->status = st;

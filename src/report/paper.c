@@ -40,14 +40,14 @@ static const struct line {
     {"pair", WARD_METHOD_GENERATOR, 1, {77.24, 86.00}},
 };
 
-static const double percent = 0.01;
+static const double percent = 100;
 
 struct paper_cell paper_accuracy(const char *data, const char *arch, ward_method method)
 {
     for (size_t i = 0; i < sizeof table2 / sizeof table2[0]; i++)
         if (strcmp(data, table2[i].data) == 0 && strcmp(arch, table2[i].arch) == 0)
-            return (struct paper_cell){percent * table2[i].method[method].authorised,
-                                       percent * table2[i].method[method].unauthorised};
+            return (struct paper_cell){table2[i].method[method].authorised / percent,
+                                       table2[i].method[method].unauthorised / percent};
     return (struct paper_cell){(double)NAN, (double)NAN};
 }
 
@@ -66,7 +66,7 @@ struct paper_attack paper_attack(const char *data, const char *arch, ward_method
     for (size_t i = 0; is_table3 && i < sizeof table3 / sizeof table3[0]; i++)
         if (strcmp(attack, table3[i].attack) == 0 && method == table3[i].method &&
             same_share(pairs, table3[i].pairs))
-            return (struct paper_attack){percent * table3[i].result.mean,
-                                         percent * table3[i].result.best};
+            return (struct paper_attack){table3[i].result.mean / percent,
+                                         table3[i].result.best / percent};
     return (struct paper_attack){(double)NAN, (double)NAN};
 }

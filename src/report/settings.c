@@ -20,6 +20,7 @@ static const struct option {
     int methods;
     const char *words[2]; /* for false and true */
 } options[] = {
+    {"from", "from", FOR_ALL, {NULL}}, /* not there unless given */
     {"iterations", "iterations", FOR_ALL, {NULL}},
     {"batch", "batch", FOR_ALL, {NULL}},
     {"schedule", "schedule", FOR_ALL, {NULL}},
@@ -50,10 +51,10 @@ static const struct option {
 
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
-/* Whether the option means anything beside the others. */
-static bool has_meaning(const struct option *o, const ward_train_config *c)
+/* Whether the option is there and means anything beside the others. */
+static bool has_meaning(const struct option *o, const json_t *value, const ward_train_config *c)
 {
-    if (!(o->methods & 1 << c->method))
+    if (!value || !(o->methods & 1 << c->method))
         return false;
     if (strcmp(o->key, "rate_drop_every") == 0)
         return c->schedule == WARD_SCHEDULE_STEP;
@@ -121,7 +122,7 @@ static ward_status write_changes(struct wr *wr, const struct settings *s,
         const struct option *o = &options[i];
         const json_t *value = json_object_get(s->all, o->key);
 
-        if (!has_meaning(o, config) || json_equal(value, json_object_get(usual, o->key)) ||
+        if (!has_meaning(o, value, config) || json_equal(value, json_object_get(usual, o->key)) ||
             is_default_width(o, value, channels))
             continue;
         wr_printf(wr, " --%s ", o->name);
