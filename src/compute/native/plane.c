@@ -248,47 +248,44 @@ static void avg_pool_backward(const struct dims *in, size_t lanes, const float *
     parallel_for(in->n * in->c / lanes, avg_pool_backward_items, &job);
 }
 
-/* ---- element by element ---- */
+/* ---- element by element: whole vectors, as the compiler cannot tell in place from overlap ---- */
 
-static void rectify_range(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context;
+/* A range [begin, end): an expression of vectors v (of x) and w (of other), or of scalars in its tail. */
+#define ELEMENTS(name, vector, scalar)                                              \
+    static void name(void *context, size_t begin, size_t end, unsigned thread)     \
+    {                                                                               \
+        const struct job *j = context;                                              \
+        size_t i = begin;                                                           \
+                                                                                    \
+        (void)thread;                                                               \
+        for (; i + LANES <= end; i += LANES) {                                      \
+            vec v = vec_load(j->x + i), w = vec_load(j->other + i);                 \
+                                                                                    \
+            vec_store(j->y + i, vector);                                            \
+        }                                                                           \
+        for (; i < end; i++) {                                                      \
+            float v = j->x[i], w = j->other[i];                                     \
+                                                                                    \
+            j->y[i] = scalar;                                                       \
+        }                                                                           \
+    }
 
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        j->y[i] = j->x[i] > 0 ? j->x[i] : j->x[i] * j->slope;
-}
+ELEMENTS(rectify_range, vec_if_positive(w, v, v * j->slope), w > 0 ? v : v * j->slope)
+ELEMENTS(add_range, v + w, v + w)
+ELEMENTS(tanh_backward_range, v * (1 - w * w), v * (1 - w * w))
 
 static void rectify(size_t len, float slope, const float *x, float *y)
 {
-    struct job job = {.slope = slope, .x = x, .y = y};
+    struct job job = {.slope = slope, .x = x, .other = x, .y = y};
 
     parallel_for(len, rectify_range, &job);
-}
-
-static void rectify_backward_range(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context;
-
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        j->y[i] = j->other[i] > 0 ? j->x[i] : j->x[i] * j->slope;
 }
 
 static void rectify_backward(size_t len, float slope, const float *dy, const float *y, float *dx)
 {
     struct job job = {.slope = slope, .x = dy, .other = y, .y = dx};
 
-    parallel_for(len, rectify_backward_range, &job);
-}
-
-static void add_range(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context;
-
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        j->y[i] = j->x[i] + j->other[i];
+    parallel_for(len, rectify_range, &job);
 }
 
 static void add(size_t len, const float *a, const float *b, float *y)
@@ -325,15 +322,6 @@ static void tanh_all(size_t len, const float *x, float *y)
     struct job job = {.x = x, .y = y};
 
     parallel_for(len, tanh_range, &job);
-}
-
-static void tanh_backward_range(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct job *j = context;
-
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        j->y[i] = j->x[i] * (1 - j->other[i] * j->other[i]);
 }
 
 static void tanh_backward(size_t len, const float *dy, const float *y, float *dx)
