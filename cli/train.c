@@ -20,6 +20,7 @@ enum option_key {
     OPT_ARCH,
     OPT_METHOD,
     OPT_RECIPE,
+    OPT_FROM,
     OPT_RESUME,
     OPT_ITERATIONS,
     OPT_BATCH,
@@ -57,6 +58,9 @@ static const struct cli_option options[] = {
     {OPT_ARCH, "arch", "NAME", "simple-cnn, or resnetN with N = 6n + 2, such as resnet20"},
     {OPT_METHOD, "method", "NAME", "baseline, fixed, learned or generator"},
     {OPT_RECIPE, "recipe", "NAME", "where other settings come from: paper, fast or demo [fast]"},
+    {OPT_FROM, "from", "FILE",
+     "go on from a network that is there: an ONNX file, a\n"
+     "model.safetensors or a run; --arch may then be left out"},
     {'o', "out", "RUN", "the directory to write the run to"},
     {OPT_RESUME, "resume", NULL, "continue a stopped training, with the settings stored in RUN"},
     {CLI_FORCE, "force", NULL, "start afresh where a run is already"},
@@ -283,7 +287,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
     int code;
 
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        if (!cli_has(cli, needed[i]))
+        if (!cli_has(cli, needed[i]) && !(needed[i] == OPT_ARCH && cli_has(cli, OPT_FROM)))
             return cli_usage(cli, "--%s is missing", cli_name(cli, needed[i]));
     st = ward_method_parse(cli_text(cli, OPT_METHOD), &method);
     if (!st)
@@ -291,6 +295,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
     if (st)
         return cli_failed(cli, st);
     config->data = cli_text(cli, OPT_DATA);
+    config->from = cli_text(cli, OPT_FROM);
     code = take_settings(cli, config);
     return code == CLI_RUN ? check_settings(cli, config) : code;
 }
@@ -298,7 +303,8 @@ static int configure(const struct cli *cli, ward_train_config *config)
 /* The first option given that describes a training; NULL if none was. */
 static const char *first_setting(const struct cli *cli)
 {
-    static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_SECRET_SEED};
+    static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_FROM,
+                                 OPT_SECRET_SEED};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (cli_has(cli, others[i]))
@@ -473,7 +479,8 @@ static int check_command_line(const struct cli *cli)
         return CLI_RUN;
     if (cli_has(cli, CLI_FORCE))
         return cli_usage(cli, "--resume and --force contradict each other");
-    if (setting && !(cli_has(cli, OPT_DATA) && cli_has(cli, OPT_ARCH) && cli_has(cli, OPT_METHOD)))
+    if (setting && !(cli_has(cli, OPT_DATA) && cli_has(cli, OPT_METHOD) &&
+                     (cli_has(cli, OPT_ARCH) || cli_has(cli, OPT_FROM))))
         return cli_usage(cli,
                          "--resume takes its settings from the run: leave out --%s, or repeat "
                          "them all",

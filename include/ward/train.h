@@ -33,9 +33,14 @@ typedef enum ward_schedule {
  */
 typedef struct ward_train_config {
     const char *data;     /* a data set as ward_dataset_open() takes it */
-    const char *arch;     /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2) */
+    const char *arch;     /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2); NULL: as `from` */
     ward_method method;
     const char *recipe;   /* "paper", "fast" or "demo": where the values below came from */
+    const char *from;     /* what F starts from: an ONNX file (see ward/onnx.h), a model.safetensors
+                             or a run directory; NULL: from nothing. Batch norm that the file has
+                             folded away is calibrated on training images */
+    const char *from_digest; /* SHA-256 of that file, 64 hex digits, if it must be the same one;
+                                NULL: any. Stored, so that resuming starts from the same */
 
     uint64_t iterations;
     size_t batch;
@@ -74,7 +79,7 @@ typedef struct ward_train_config {
 } ward_train_config;
 
 /*
- * Fill in a recipe for a method and an architecture. WARD_ERR_ARG for an unknown recipe name.
+ * Fill in a recipe for a method and an architecture (which may be NULL, see there). WARD_ERR_ARG for an unknown recipe name.
  *
  *   "paper"  exactly as printed: 40,000 iterations, rate 0.1 / 10 every 10,000
  *   "fast"   a fifth of that or less, one cycle

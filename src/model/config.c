@@ -8,7 +8,7 @@ enum { MAX_CONFIG_FILE = 1 << 20, FORMAT_VERSION = 1 };
 
 static const char version_key[] = "format_version";
 
-enum kind { TEXT, METHOD, SCHEDULE, U64, SIZE, REAL, FLAG, SEED };
+enum kind { TEXT, OPTION, METHOD, SCHEDULE, U64, SIZE, REAL, FLAG, SEED };
 
 static const struct setting {
     const char *key;
@@ -23,6 +23,8 @@ static const struct setting {
     SETTING(TEXT, arch),
     SETTING(METHOD, method),
     SETTING(TEXT, recipe),
+    SETTING(OPTION, from),
+    SETTING(OPTION, from_digest),
     SETTING(U64, iterations),
     SETTING(SIZE, batch),
     SETTING(SCHEDULE, schedule),
@@ -83,12 +85,19 @@ static ward_status set_count(json_t *object, const char *key, uint64_t value)
     return json_set(object, key, json_integer((json_int_t)value));
 }
 
+/* A text that is left out if there is none. */
+static ward_status set_option(json_t *object, const char *key, const char *text)
+{
+    return text ? json_set(object, key, json_string(text)) : WARD_OK;
+}
+
 static ward_status set(json_t *object, const struct setting *s, const ward_train_config *config)
 {
     const void *field = (const char *)config + s->offset;
 
     switch (s->kind) {
     case TEXT: return json_set(object, s->key, json_string(*(const char *const *)field));
+    case OPTION: return set_option(object, s->key, *(const char *const *)field);
     case METHOD:
         return json_set(object, s->key, json_string(ward_method_name(*(const ward_method *)field)));
     case SCHEDULE:
@@ -120,9 +129,13 @@ ward_status run_config_to_json(const ward_train_config *config, char **out)
 /* The string that a pointer of values will point to. */
 static char **owner_of(struct run_config *config, const struct setting *s)
 {
-    if (s->offset == offsetof(ward_train_config, data))
-        return &config->data;
-    return s->offset == offsetof(ward_train_config, arch) ? &config->arch : &config->recipe;
+    switch (s->offset) {
+    case offsetof(ward_train_config, data): return &config->data;
+    case offsetof(ward_train_config, arch): return &config->arch;
+    case offsetof(ward_train_config, from): return &config->from;
+    case offsetof(ward_train_config, from_digest): return &config->from_digest;
+    default: return &config->recipe;
+    }
 }
 
 static ward_status get_text(const json_t *object, const struct setting *s,
@@ -137,6 +150,12 @@ static ward_status get_text(const json_t *object, const struct setting *s,
     if (!st)
         *field = *owner;
     return st;
+}
+
+static ward_status get_option(const json_t *object, const struct setting *s,
+                              struct run_config *config, const char **field)
+{
+    return json_object_get(object, s->key) ? get_text(object, s, config, field) : WARD_OK;
 }
 
 static ward_status get_method(const json_t *object, const char *key, ward_method *field)
@@ -193,6 +212,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
 
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);
+    case OPTION: return get_option(object, s, config, field);
     case METHOD: return get_method(object, s->key, field);
     case SCHEDULE: return get_schedule(object, s->key, field);
     case U64: return json_get_u64(object, s->key, INT64_MAX, field);
@@ -202,6 +222,16 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
     case SEED: return get_seed(object, s->key, config, field);
     }
     return ward_fail(WARD_ERR_FORMAT, "unknown setting '%s'", s->key);
+}
+
+/* Keys that this build knows and the object has. */
+static size_t known_count(const json_t *object)
+{
+    size_t count = 1; /* the version */
+
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        count += json_object_get(object, settings[i].key) != NULL;
+    return count;
 }
 
 static ward_status version_check(const json_t *object)
@@ -225,8 +255,8 @@ ward_status run_config_from_json(struct run_config *config, const char *text, si
     st = version_check(object);
     for (size_t i = 0; i < SETTING_COUNT && !st; i++)
         st = get(object, &settings[i], &made);
-    /* All keys were found and none occurs twice, so a larger count means an unknown one. */
-    if (!st && json_object_size(object) != SETTING_COUNT + 1)
+    /* What is needed was found and no key occurs twice, so a larger count means an unknown one. */
+    if (!st && json_object_size(object) != known_count(object))
         st = ward_fail(WARD_ERR_FORMAT, "a setting that this build does not know");
     if (!st) {
         *config = made;
@@ -244,6 +274,8 @@ void run_config_release(struct run_config *config)
     mem_free(config->data);
     mem_free(config->arch);
     mem_free(config->recipe);
+    mem_free(config->from);
+    mem_free(config->from_digest);
     mem_wipe(config, sizeof *config);
 }
 

@@ -5,8 +5,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "key/secret.h"
+#include "nn/calibrate.h"
 #include "train/settings.h"
+#include "train/origin.h"
 #include "train/trainer.h"
+
+enum { CALIBRATION_IMAGES = 512 };
 
 /* ---- settings ---- */
 
@@ -31,20 +35,50 @@ static ward_status refuse_used(const struct trainer *t)
     return WARD_OK;
 }
 
+/* Read what F goes on from, if it does; which file that was is kept with the settings. */
+static ward_status open_origin(struct trainer *t)
+{
+    ward_train_config *c = &t->config.values;
+    char digest[ORIGIN_DIGEST_LEN + 1];
+    ward_status st;
+
+    if (!c->from || t->origin.spec.classes > 0)
+        return WARD_OK;
+    st = origin_read(c->from, &t->origin, digest);
+    if (st)
+        return st;
+    if (!c->arch)
+        c->arch = t->origin.spec.arch;
+    if (c->from_digest)
+        return strcmp(c->from_digest, digest) == 0
+                   ? WARD_OK
+                   : ward_fail(WARD_ERR_ARG, "'%s' has changed: it is not the file that the "
+                               "settings name", c->from);
+    st = mem_strdup(&t->config.from_digest, digest);
+    c->from_digest = t->config.from_digest;
+    return st;
+}
+
 static ward_status take_given(struct trainer *t, const ward_train_config *config)
 {
+    ward_status st;
+
     if (!config)
         return ward_fail(WARD_ERR_IO, "'%s' holds no run to resume", t->dir.path);
     t->config.values = *config;
-    return refuse_used(t);
+    st = refuse_used(t);
+    return st ? st : open_origin(t);
 }
 
 /* Compare what the caller gives with the run that is resumed. */
 static ward_status match_given(const struct trainer *t, const ward_train_config *config)
 {
     ward_train_config given = *config;
-    ward_status st = settings_check(config);
+    ward_status st;
 
+    if (!given.arch && given.from)
+        given.arch = t->config.values.arch;
+    st = settings_check(&given);
     if (st)
         return st;
     settings_resolve(&given, ward_dataset_get_info(t->data));
@@ -105,13 +139,76 @@ static ward_status new_transform(struct trainer *t)
     return st;
 }
 
+static struct batch_source source_of(const struct trainer *t, size_t batch)
+{
+    const ward_dataset_info *info = ward_dataset_get_info(t->data);
+
+    return (struct batch_source){.split = &t->train,
+                                 .seed = t->config.values.seed,
+                                 .batch = (uint32_t)batch,
+                                 .random_crop = info->random_crop,
+                                 .random_flip = info->random_flip};
+}
+
+/* Batch norm that the file had folded away starts from statistics of training images. */
+static ward_status calibrate(struct trainer *t)
+{
+    const struct net_spec *spec = &t->saved.net.spec;
+    struct batch_source source = source_of(t, CALIBRATION_IMAGES);
+    struct epoch_order order = {.order = NULL};
+    int32_t labels[CALIBRATION_IMAGES];
+    float *images = NULL;
+    ward_status st = epoch_order_init(&order, &t->train);
+
+    if (!st)
+        st = mem_new(&images, spec->channels * spec->height * spec->width,
+                     CALIBRATION_IMAGES * sizeof *images);
+    if (!st) {
+        batch_make(&source, &order, 0, images, labels);
+        st = net_calibrate(&t->saved.net, t->device, CALIBRATION_IMAGES, images);
+    }
+    mem_free(images);
+    epoch_order_release(&order);
+    return st;
+}
+
+static bool specs_are_equal(const struct net_spec *a, const struct net_spec *b)
+{
+    return strcmp(a->arch, b->arch) == 0 && a->classes == b->classes &&
+           a->channels == b->channels && a->height == b->height && a->width == b->width;
+}
+
+static ward_status take_origin(struct trainer *t, const struct net_spec *wanted)
+{
+    const struct net_spec *found = &t->origin.spec;
+    bool is_neutral = false;
+    ward_status st = open_origin(t);
+
+    if (st)
+        return st;
+    if (!specs_are_equal(found, wanted))
+        return ward_fail(WARD_ERR_ARG,
+                         "'%s' is %s for %zu x %zu x %zu in %zu classes; needed is %s for "
+                         "%zu x %zu x %zu in %zu",
+                         t->config.values.from, found->arch, found->channels, found->height,
+                         found->width, found->classes, wanted->arch, wanted->channels,
+                         wanted->height, wanted->width, wanted->classes);
+    t->saved.net = t->origin;
+    t->origin.params = (struct tensor_list){NULL, 0};
+    st = net_is_neutral(&t->saved.net, &is_neutral);
+    return st || !is_neutral ? st : calibrate(t);
+}
+
 static ward_status new_state(struct trainer *t)
 {
     struct net_spec spec;
     ward_status st;
 
     settings_net(&t->config.values, ward_dataset_get_info(t->data), &spec);
-    st = net_init(&t->saved.net, &spec, t->config.values.seed);
+    if (t->config.values.from)
+        st = take_origin(t, &spec);
+    else
+        st = net_init(&t->saved.net, &spec, t->config.values.seed);
     if (!st)
         st = net_velocities(&t->saved.velocity, &spec);
     if (!st && trainer_has_transform(t))
@@ -135,9 +232,7 @@ static ward_status check_stored_state(const struct trainer *t)
 
     settings_net(&t->config.values, info, &f);
     settings_transform(&t->config.values, info, &g);
-    if (strcmp(f.arch, t->saved.net.spec.arch) != 0 || f.classes != t->saved.net.spec.classes ||
-        f.channels != t->saved.net.spec.channels || f.height != t->saved.net.spec.height ||
-        f.width != t->saved.net.spec.width || t->saved.step > t->config.values.iterations ||
+    if (!specs_are_equal(&f, &t->saved.net.spec) || t->saved.step > t->config.values.iterations ||
         t->saved.has_transform != trainer_has_transform(t))
         return refuse_checkpoint(t);
     if (t->saved.has_transform &&
@@ -225,12 +320,7 @@ static ward_status create_directory(struct trainer *t)
 
 static ward_status open_loader(struct trainer *t)
 {
-    const ward_dataset_info *info = ward_dataset_get_info(t->data);
-    struct batch_source source = {.split = &t->train,
-                                  .seed = t->config.values.seed,
-                                  .batch = (uint32_t)t->config.values.batch,
-                                  .random_crop = info->random_crop,
-                                  .random_flip = info->random_flip};
+    struct batch_source source = source_of(t, t->config.values.batch);
 
     return loader_open(&t->loader, &source, t->saved.step);
 }
@@ -270,6 +360,7 @@ void trainer_close(struct trainer *t)
     plan_free(t->plan);
     graph_release(&t->graph);
     checkpoint_release(&t->saved);
+    net_release(&t->origin);
     split_release(&t->train);
     split_release(&t->held_out);
     ward_dataset_free(t->data);

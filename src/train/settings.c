@@ -7,7 +7,9 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/util.h"
 #include "model/run_dir.h"
+#include "train/origin.h"
 
 enum { MAX_BATCH = 65536, GREY_WIDTH = 16, COLOUR_WIDTH = 64 };
 
@@ -51,12 +53,21 @@ static ward_status check_numbers(const ward_train_config *c)
     return st;
 }
 
+static bool is_digest(const char *text)
+{
+    uint8_t sum[SHA256_LEN];
+
+    return strlen(text) == ORIGIN_DIGEST_LEN && hex_decode(text, sum, sizeof sum);
+}
+
 ward_status settings_check(const ward_train_config *config)
 {
     if (!config->data || !config->arch || !config->recipe)
         return ward_fail(WARD_ERR_ARG, "data, arch and recipe must all be set");
     if (strlen(config->arch) >= sizeof((struct net_spec *)NULL)->arch)
         return ward_fail(WARD_ERR_ARG, "unknown architecture '%s'", config->arch);
+    if (config->from_digest && !is_digest(config->from_digest))
+        return ward_fail(WARD_ERR_ARG, "from_digest is not %d hex digits", ORIGIN_DIGEST_LEN);
     if (!ward_method_name(config->method))
         return ward_fail(WARD_ERR_ARG, "unknown method %d", (int)config->method);
     if (config->schedule != WARD_SCHEDULE_STEP && config->schedule != WARD_SCHEDULE_ONECYCLE)
@@ -72,7 +83,7 @@ void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
         config->generator_width = data->input.channels == 1 ? GREY_WIDTH : COLOUR_WIDTH;
 }
 
-/* Name the first key whose values differ; both objects have the same keys. */
+/* Name the first key of one object that the other has not, or not with the same value. */
 static ward_status match_objects(json_t *given, json_t *stored)
 {
     const char *key;
@@ -114,11 +125,16 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
         return ward_fail(WARD_ERR_ARG, "cannot resume with another secret seed than the run's");
     a.secret_seed = b.secret_seed = NULL;
     a.checkpoint_seconds = b.checkpoint_seconds;
+    if (!a.from_digest)
+        a.from_digest = b.from_digest;
     st = to_object(&a, &given_object);
     if (!st)
         st = to_object(&b, &stored_object);
+    /* Both ways, for some settings are left out where there is none. */
     if (!st)
         st = match_objects(given_object, stored_object);
+    if (!st)
+        st = match_objects(stored_object, given_object);
     json_decref(given_object);
     json_decref(stored_object);
     return st;

@@ -31,6 +31,7 @@ struct trainer {
     ward_dataset *data;
     struct split train, held_out;
     struct checkpoint saved;
+    struct net origin;                 /* what F goes on from; all zero if from nothing */
     struct graph graph;
     struct objective objective;
     struct plan *plan;

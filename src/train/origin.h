@@ -1,0 +1,21 @@
+/* The network that a training goes on from, if it does not start from nothing: ward_train_config.from. */
+#ifndef TRAIN_ORIGIN_H
+#define TRAIN_ORIGIN_H
+
+#include "base/sha256.h"
+#include "nn/net.h"
+
+enum { ORIGIN_DIGEST_LEN = 2 * SHA256_LEN };
+
+/*
+ * Read the network of an ONNX file, a model.safetensors, or the run directory that has one.
+ *
+ *   net     all zero; owned
+ *   digest  receives that of the file, in hex
+ *
+ * WARD_ERR_IO, WARD_ERR_FORMAT with the file's name, WARD_ERR_NOMEM; nothing written.
+ */
+WARD_CHECK ward_status origin_read(const char *path, struct net *net,
+                                  char digest[ORIGIN_DIGEST_LEN + 1]);
+
+#endif
