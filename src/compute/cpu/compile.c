@@ -351,6 +351,19 @@ static ward_status schedule_forward(struct compiler *c)
 
 /* ---- what steps need beside buffers ---- */
 
+/* The convolution that alone makes, and batch norm that alone reads, node's value; or NONE. Batch norm
+ * has to want the statistics of the batch. */
+static int summing_step(const struct compiler *c, int node)
+{
+    int at = c->producer[node];
+    const struct step *s = at == NONE ? NULL : &c->plan->steps[at];
+
+    if (!s || s->kernels != c->plan->kernels->winograd || s->out != node || c->uses[node] != 1 ||
+        c->options->bn == BN_RUNNING)
+        return NONE;
+    return at;
+}
+
 /* mean, inverse deviation, variance, three coefficients a channel, then the sums (doubles). */
 static void make_norm(struct compiler *c, struct step *s)
 {
@@ -362,6 +375,8 @@ static void make_norm(struct compiler *c, struct step *s)
                             .lanes = c->plan->values[s->head].lanes,
                             .epsilon = s->desc->epsilon,
                             .slope = s->has_activation ? s->slope : 1};
+    s->summed_by = summing_step(c, s->in[0]);
+    s->norm.has_sums = s->summed_by != NONE;
     c->plan->side_len += 6 * d.c + 2 * norm_partial_len(d.c, c->plan->threads) + 2;
 }
 

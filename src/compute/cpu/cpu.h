@@ -99,6 +99,7 @@ struct step {
     struct native_conv conv;
     unsigned long loads;           /* plan's loads when conv.points was written */
     struct norm norm;
+    int summed_by;                 /* batch norm: the step that sums its input up; NONE: itself */
     size_t updates;                /* batch norm: for ref_op */
     char implementation[96];
 };

@@ -159,6 +159,8 @@ static void bind_norm(struct cpu_plan *p, struct step *s, float **next)
     nm->scale = p->params[s->desc->param[0]].value;
     nm->shift = p->params[s->desc->param[1]].value;
     nm->partial = (double *)(void *)take(next, 2 * norm_partial_len(nm->c, p->threads));
+    if (nm->has_sums)
+        p->steps[s->summed_by].conv.sums = nm->partial;
     nm->mean = take(next, nm->c);
     nm->inv_std = take(next, nm->c);
     nm->var = take(next, nm->c);

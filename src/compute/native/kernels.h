@@ -30,6 +30,8 @@ struct native_conv {
     float *scratch;      /* scratch_len floats for each thread; nothing stays in it */
     size_t scratch_len;
     float *points;       /* points_len floats: the weights as the kernels want them */
+    double *sums;        /* NULL, or the norm.partial of the batch norm that reads y, to be filled in
+                            by the forward pass ("winograd" only) */
     bool has_points;     /* the forward pass finds them there, of the same weights; otherwise it,
                             and backward data, write them */
 };
@@ -46,7 +48,8 @@ struct norm {
     float *mean, *inv_std, *var; /* [c]; written by the statistics pass, or given */
     float epsilon;
     float slope;
-    double *partial;             /* norm_partial_len() doubles */
+    double *partial;             /* norm_partial_len() doubles: [thread][sums, then squares][c] */
+    bool has_sums;               /* the statistics pass finds x summed up in partial */
     float *coefficient;          /* [3 * c] */
 };
 

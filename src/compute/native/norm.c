@@ -1,7 +1,7 @@
 /*
  * Batch norm, with the activation and the sum that follow it in a residual network, in as few passes
- * over memory as there can be: statistics (one read), application (one read and one write), and two
- * passes backward.
+ * over memory as there can be: statistics (one read, or none where the convolution before has summed
+ * its results up), application (one read and one write), and two passes backward.
  *
  * Sums run in vectors over one image's plane, then in doubles over images, per thread, then over
  * threads in order.
@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "base/parallel.h"
+#include "compute/native/moments.h"
 #include "compute/native/vec.h"
 
 struct job {
@@ -40,10 +41,6 @@ static double total(const struct norm *nm, size_t i)
 
 /* ---- statistics ---- */
 
-/*
- * Sums of (x - first) and its square, where first is the channel's first value: without the shift
- * the variance of a channel whose mean is large would drown in rounding.
- */
 static void statistics_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct norm *nm = ((const struct job *)context)->norm;
@@ -51,33 +48,9 @@ static void statistics_blocked(void *context, size_t begin, size_t end, unsigned
     size_t blocks = nm->c / LANES;
 
     for (size_t item = begin; item < end; item++) {
-        size_t b = item % blocks;
-        const float *x = nm->x + item * nm->hw * LANES;
-        vec pivot = vec_load(nm->x + b * nm->hw * LANES);
-        vec s0 = vec_zero(), s1 = vec_zero(), q0 = vec_zero(), q1 = vec_zero();
-        float s[LANES], q[LANES];
-        size_t i = 0;
+        double *at = sums + item % blocks * LANES;
 
-        for (; i + 2 <= nm->hw; i += 2) {
-            vec v0 = vec_load(x + i * LANES) - pivot, v1 = vec_load(x + (i + 1) * LANES) - pivot;
-
-            s0 += v0;
-            s1 += v1;
-            q0 += v0 * v0;
-            q1 += v1 * v1;
-        }
-        for (; i < nm->hw; i++) {
-            vec v = vec_load(x + i * LANES) - pivot;
-
-            s0 += v;
-            q0 += v * v;
-        }
-        vec_store(s, s0 + s1);
-        vec_store(q, q0 + q1);
-        for (size_t l = 0; l < LANES; l++) {
-            sums[b * LANES + l] += s[l];
-            sums[nm->c + b * LANES + l] += q[l];
-        }
+        moments_add(nm->x + item * nm->hw * LANES, nm->hw, at, at + nm->c);
     }
 }
 
@@ -89,10 +62,9 @@ static void statistics_plain(void *context, size_t begin, size_t end, unsigned t
     for (size_t item = begin; item < end; item++) {
         size_t c = item % nm->c;
         const float *x = nm->x + item * nm->hw;
-        float pivot = nm->x[c * nm->hw];
 
         for (size_t i = 0; i < nm->hw; i++) {
-            double v = x[i] - pivot;
+            double v = (double)x[i];
 
             sums[c] += v;
             sums[nm->c + c] += v * v;
@@ -105,17 +77,17 @@ static void statistics(const struct norm *nm)
     struct job job = {nm, NULL, false};
     double count = (double)(nm->n * nm->hw);
 
-    clear_sums(nm);
-    if (nm->lanes == 1)
+    if (!nm->has_sums)
+        clear_sums(nm);
+    if (!nm->has_sums && nm->lanes == 1)
         parallel_for(nm->n * nm->c, statistics_plain, &job);
-    else
+    else if (!nm->has_sums)
         parallel_for(nm->n * (nm->c / LANES), statistics_blocked, &job);
     for (size_t c = 0; c < nm->c; c++) {
-        size_t pivot = c / nm->lanes * nm->hw * nm->lanes + c % nm->lanes;
         double mean = total(nm, c) / count;
         double var = total(nm, nm->c + c) / count - mean * mean;
 
-        nm->mean[c] = (float)(mean + nm->x[pivot]);
+        nm->mean[c] = (float)mean;
         nm->var[c] = (float)(var > 0 ? var : 0);
         nm->inv_std[c] = (float)(1 / sqrt((double)nm->var[c] + (double)nm->epsilon));
     }

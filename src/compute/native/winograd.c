@@ -14,6 +14,7 @@
 
 #include "base/parallel.h"
 #include "base/util.h"
+#include "compute/native/moments.h"
 #include "compute/native/vec.h"
 
 enum {
@@ -388,22 +389,30 @@ static inline void result_tile(const struct job *j, const float *m, size_t oh, s
     }
 }
 
-/* Results of `blocks` blocks from block b on. */
+/* Results of `blocks` blocks from block b on, and the sums over them that batch norm wants. */
 static void results_of_chunk(const struct job *j, const struct area *a, size_t row, size_t rows,
-                             size_t b, size_t blocks)
+                             size_t b, size_t blocks, unsigned thread)
 {
     const struct geometry *g = &j->g;
+    size_t channels = j->conv->out.c;
 
     for (size_t k = 0; k < blocks; k++) {
         vec bias = j->b ? vec_load(j->b + (b + k) * LANES) : vec_zero();
 
         for (size_t r = 0; r < rows; r++) {
             size_t plane = (row + r) / g->tiles_h * g->out_blocks + b + k;
+            size_t oh = (row + r) % g->tiles_h * SIDE;
+            float *y = j->y + plane * g->h * g->w * LANES;
 
             for (size_t t = 0; t < g->tiles_w; t++)
-                result_tile(j, a->out + (k * g->tiles + r * g->tiles_w + t) * LANES,
-                            (row + r) % g->tiles_h * SIDE, t * SIDE, bias,
-                            j->y + plane * g->h * g->w * LANES);
+                result_tile(j, a->out + (k * g->tiles + r * g->tiles_w + t) * LANES, oh, t * SIDE,
+                            bias, y);
+            if (j->conv->sums) {
+                double *sums = j->conv->sums + 2 * channels * thread + (b + k) * LANES;
+
+                moments_add(y + oh * g->w * LANES, min_size(SIDE, g->h - oh) * g->w, sums,
+                            sums + channels);
+            }
         }
     }
 }
@@ -453,7 +462,7 @@ static void forward_rows(void *context, size_t begin, size_t end, unsigned threa
                          c->points + (p * g->out_blocks + b) * c->in.c * LANES,
                          a.out + p * 2 * g->tiles * LANES, g->tiles * LANES, blocks);
             }
-            results_of_chunk(j, &a, row, rows, b, blocks);
+            results_of_chunk(j, &a, row, rows, b, blocks, thread);
         }
     }
 }
@@ -465,6 +474,9 @@ static void forward(const struct native_conv *conv, const float *x, const float 
 
     if (!conv->has_points)
         parallel_for(conv->in.c * job.g.out_blocks, weights_forward, &job);
+    if (conv->sums)
+        memset(conv->sums, 0,
+               norm_partial_len(conv->out.c, parallel_threads()) * sizeof *conv->sums);
     parallel_for(conv->in.n * job.g.tiles_h, forward_rows, &job);
 }
 
@@ -477,6 +489,7 @@ static void backward_data(const struct native_conv *conv, const float *dy, const
     turned.in = conv->out;
     turned.out = conv->in;
     turned.has_relu = false;
+    turned.sums = NULL;
     job.g = geometry_of(&turned);
     parallel_for(turned.in.c * job.g.out_blocks, weights_backward, &job);
     parallel_for(turned.in.n * job.g.tiles_h, forward_rows, &job);

@@ -17,7 +17,7 @@ struct dnn {
     char summary[64];
 };
 
-enum { PASS_MAX_ARGS = 4 };
+enum { PASS_MAX_ARGS = 5 };
 
 struct pass {
     dnnl_primitive_desc_t desc;
@@ -220,6 +220,9 @@ static ward_status pass_create(struct dnn_linear *l, enum dnn_pass which)
 
     if (!status)
         status = dnnl_primitive_attr_create(&attr);
+    /* oneDNN's own scratchpad belongs to the thread that makes a primitive; another may run it. */
+    if (!status)
+        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     if (!status && which == DNN_FORWARD && c->has_relu)
         status = relu_attribute(attr);
     if (!status)
@@ -391,6 +394,16 @@ static ward_status pass_arg(struct dnn_linear *l, struct pass *pass, int arg,
     return WARD_OK;
 }
 
+static ward_status pass_scratchpad(struct dnn_linear *l, struct pass *pass)
+{
+    const dnnl_memory_desc_t *md =
+        dnnl_primitive_desc_query_md(pass->desc, dnnl_query_scratchpad_md, 0);
+
+    if (!md || dnnl_memory_desc_get_size(md) == 0)
+        return WARD_OK;
+    return pass_arg(l, pass, DNNL_ARG_SCRATCHPAD, md, DNNL_MEMORY_ALLOCATE);
+}
+
 /* A buffer for the weights in the pass's own layout where that is not the packed one, else *use
  * stays the packed buffer. */
 static ward_status turn_new(struct dnn_linear *l, enum dnn_pass pass, float *packed, float **use)
@@ -456,6 +469,8 @@ ward_status dnn_linear_bind(struct dnn_linear *l, const struct dnn_linear_buffer
             st = pass_arg(l, pass, passes[i].y, &y, passes[i].y_data);
         if (!st && l->config.has_bias && passes[i].b)
             st = pass_arg(l, pass, passes[i].b, &bias, passes[i].b_data);
+        if (!st)
+            st = pass_scratchpad(l, pass);
     }
     return st;
 }
