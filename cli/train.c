@@ -209,6 +209,7 @@ static void print_default(FILE *out, int key)
 static const struct cli_command command = {
     .name = "train",
     .operands = "--data DATA --arch NAME --method NAME --out RUN [options]\n"
+                "       ward train --from FILE --data DATA --method NAME --out RUN [options]\n"
                 "       ward train --resume --out RUN",
     .text = "Train a network F that works only on images processed by a secret transform G,\n"
             "and write both to the directory RUN. Ctrl-C stops it with a checkpoint.\n"
