@@ -1,4 +1,4 @@
-"""ward's networks and generator in PyTorch, under the same parameter names, and ward's files read."""
+"""ward's networks and generator in PyTorch, under the same parameter names; and ward's files."""
 import json
 
 import numpy as np

@@ -16,12 +16,14 @@ setup() {
     [ "$(json b "d['repeats'] >= 3 and 0 < d['low_ms'] <= d['median_ms'] <= d['high_ms']")" = True ]
     [ "$(json b "abs(d['share'] * d['sgemm_gflops'] / d['gflops'] - 1) < 1e-6")" = True ]
     [ "$(json b "abs(d['images_per_s'] * d['median_ms'] / 2000 - 1) < 1e-6")" = True ]
-    [ "$(json b "d['peak_rss_mib'] > 1 and len(d['commit']) > 0 and len(d['summary']) > 0")" = True ]
+    [ "$(json b "d['peak_rss_mib'] > 1 and len(d['commit']) > 0")" = True ]
+    [ "$(json b "len(d['summary']) > 0")" = True ]
 }
 
 @test "a profile names each operator, its layer and its implementation" {
     "$WARD" bench infer --arch resnet8 --method generator "${SMALL[@]}" --json --profile >b
-    [ "$(json b "abs(sum(s['forward_gflop'] for s in d['profile']) / d['gflop'] - 1) < 1e-6")" = True ]
+    [ "$(json b "abs(sum(s['forward_gflop'] for s in d['profile'])
+                     / d['gflop'] - 1) < 1e-6")" = True ]
     [ "$(json b "sum(s['backward_ms'] for s in d['profile'])")" = 0 ]
     [ "$(json b "({'transform.conv1', 'conv1', 'layer3.0.conv2', 'fc'} <=
                   {s['layer'] for s in d['profile'] if s['implementation']})")" = True ]
@@ -44,7 +46,8 @@ setup() {
     [ "$(json b "len(d['rows']), d['device']")" = "(15, 'cpu')" ]
     [ "$(json b "{r['work'] for r in d['rows']} == {'train', 'infer', 'transform'}")" = True ]
     # What a small row holds does not depend on the large ones before it.
-    [ "$(json b "d['rows'][-1]['peak_rss_mib'] < min(r['peak_rss_mib'] for r in d['rows'][:4])")" = True ]
+    [ "$(json b "(d['rows'][-1]['peak_rss_mib'] <
+                  min(r['peak_rss_mib'] for r in d['rows'][:4]))")" = True ]
 }
 
 @test "wrong usage is refused before anything is measured" {
@@ -65,7 +68,8 @@ setup() {
     run --separate-stderr "$WARD" bench infer --arch vgg --method baseline
     fails_with 2 "vgg"
     for shape in '' 1x28 1x28x28x28 x28x28 1x-28x28 1,28,28 1x28x0 99999999999999999999x1x1; do
-        run --separate-stderr "$WARD" bench train --arch simple-cnn --method fixed --data-shape "$shape"
+        run --separate-stderr "$WARD" bench train --arch simple-cnn --method fixed \
+            --data-shape "$shape"
         fails_with 2
         run --separate-stderr "$WARD" bench --data-shape "$shape"
         fails_with 2

@@ -15,8 +15,8 @@ extern "C" {
 #endif
 
 typedef enum ward_bench_work {
-    WARD_BENCH_TRAIN,    /* one step of training: forward, backward, update of F and G; the objective
-                            and the optimiser are those of recipe "paper" */
+    WARD_BENCH_TRAIN,    /* one step of training: forward, backward, update of F and G; objective
+                            and optimiser are those of recipe "paper" */
     WARD_BENCH_INFER,    /* F(G(x)), up to the logits; F(x) for a baseline */
     WARD_BENCH_TRANSFORM /* G(x) */
 } ward_bench_work;
@@ -29,12 +29,12 @@ typedef struct ward_bench_config {
     size_t channels, height, width; /* of an image; there are ten classes */
     size_t batch;      /* images at a time, 1 .. 65536 */
     double raw_share;  /* training: share of the batch that is also shown raw, 0 .. 1 */
-    double seconds;    /* to measure for, after a warm-up of a fifth of that; >= 0. It is repeated at
-                          least three times, however long that takes */
+    double seconds;    /* to measure for, after a warm-up of a fifth of that; >= 0. The work is
+                          repeated at least three times, however long that takes */
 } ward_bench_config;
 
-/* Images of 1 x 28 x 28, batches of 128 for training and 256 otherwise, all of a batch shown raw, as
- * in the paper; five seconds. */
+/* Images of 1 x 28 x 28, batches of 128 for training and 256 otherwise, all of a batch shown raw,
+ * as in the paper; five seconds. */
 WARD_API void ward_bench_defaults(ward_bench_config *config, ward_bench_work work, const char *arch,
                                   ward_method method);
 
@@ -44,11 +44,11 @@ typedef struct ward_bench_result {
     double median_ms;        /* of one repeat */
     double low_ms, high_ms;  /* its quartiles */
     double images_per_s;     /* batch / median */
-    double gflop;            /* of one repeat: two operations for each multiply-add of convolutions and
-                                dense layers by their definition, however they are computed;
+    double gflop;            /* of one repeat: two operations for each multiply-add of convolutions
+                                and dense layers by their definition, however they are computed;
                                 gradients that nobody needs are not counted */
     double gflops;           /* gflop / median */
-    double sgemm_gflops;     /* of the size of matrices that is fastest here: the median of its runs */
+    double sgemm_gflops;     /* of the size of matrices that is fastest here: median of its runs */
     double share;            /* gflops / sgemm_gflops */
     double peak_rss_mib;     /* the most memory this process has held, before sgemm was measured: of
                                 this work, if the process did nothing larger. NaN if unknown */
@@ -59,7 +59,7 @@ typedef struct ward_bench_step {
     const char *name;           /* "Conv"; "SGD"; "rest": whatever is in no operator */
     const char *layer;          /* name of its parameters, "layer1.0.conv1"; "" if it has none */
     const char *implementation; /* "jit:avx512_core +relu | ...": forward, gradients */
-    double forward_ms, backward_ms;       /* mean over all repeats; "SGD" and "rest" are in forward */
+    double forward_ms, backward_ms;       /* mean over repeats; "SGD" and "rest" are in forward */
     double forward_gflop, backward_gflop; /* of one repeat, as above */
 } ward_bench_step;
 
@@ -73,8 +73,8 @@ typedef void ward_bench_visit(void *context, const ward_bench_step *step);
  *   visit   NULL, or told of each operator in the order of execution when all is measured and
  *           nothing can fail any more; reading the clock for it costs the work some microseconds
  *
- * WARD_ERR_ARG for settings out of range or that do not go together, such as a baseline's transform;
- * WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for settings out of range or that do not go together, such as a baseline's
+ * transform; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_bench(ward_device *device, const ward_bench_config *config,
                                            ward_bench_result *out, ward_bench_visit *visit,

@@ -22,7 +22,7 @@ WARD_CHECK ward_status machine_init(struct machine *m);
 void machine_release(struct machine *m);
 /* One product of each size; at most MACHINE_MAX_RUNS times. */
 WARD_CHECK ward_status machine_measure(struct machine *m);
-/* In 10^9 operations a second: the median of the runs, of the size that is fastest. Sorts the runs. */
+/* In 10^9 operations a second: the median of the runs of the fastest size. Sorts the runs. */
 double machine_gflops(struct machine *m);
 
 /* Sort, for medians and quartiles. */

@@ -1,4 +1,4 @@
-/* A piece of work to measure, with random weights and images, by the same plans that do it in earnest. */
+/* A piece of work to measure: random weights and images, but the plans that do it in earnest. */
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H
 
