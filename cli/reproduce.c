@@ -24,8 +24,10 @@ static const struct cli_option options[] = {
     {OPT_SEEDS, "seeds", "N",
      "seeds of each network, 1 .. N [Fashion-MNIST: simple-cnn 3,\n"
      "resnet20 2; otherwise 1]"},
-    {OPT_BUDGET, "budget", "TIME", "end after so long, such as 45s, 90m or 2h; a next call goes on"},
-    {OPT_STATE, "state", "DIR", "where all of it is kept [ward/reproduce in the user's data folder]"},
+    {OPT_BUDGET, "budget", "TIME",
+     "end after so long, such as 45s, 90m or 2h; a next call goes on"},
+    {OPT_STATE, "state", "DIR",
+     "where all of it is kept [ward/reproduce in the user's data folder]"},
     {OPT_PLAN, "plan", NULL, "only print what is to be done, and about how long it takes"},
     {OPT_SKIP_MISSING, "skip-missing", NULL, "leave out what needs a data set that is missing"},
     {OPT_ITERATIONS, "iterations", "N",
@@ -216,8 +218,7 @@ static void print_plan_json(const ward_reproduction *r)
         js_bool(&js, "is_missing", item.is_missing);
         js_real(&js, "share", item.share);
         js_real(&js, "seconds", item.seconds);
-        js_text(&js, "basis",
-                item.basis == WARD_REPRODUCE_FROM_STATE ? "state" : "measurement");
+        js_text(&js, "basis", item.basis == WARD_REPRODUCE_FROM_STATE ? "state" : "measurement");
         js_end(&js);
     }
     js_finish(&js);
@@ -317,7 +318,8 @@ static int refuse_missing(const struct cli *cli, const ward_reproduction *r)
         return CLI_RUN;
     for (size_t i = 0; (data = ward_reproduction_missing(r, i)); i++)
         cli_error(cli, "data set '%s' is not on this machine: ward data fetch %s%s", data, data,
-                  ward_reproduction_missing(r, i + 1) ? "" : ", or leave it out with --skip-missing");
+                  ward_reproduction_missing(r, i + 1) ? ""
+                                                      : ", or leave it out with --skip-missing");
     return CLI_FAILED;
 }
 
@@ -377,8 +379,7 @@ int cmd_reproduce(int argc, char **argv)
     if (st)
         code = cli_failed(&cli, st);
     else
-        code = cli_has(&cli, OPT_PLAN) ? plan(&cli, reproduction)
-                                       : run(&cli, reproduction, budget);
+        code = cli_has(&cli, OPT_PLAN) ? plan(&cli, reproduction) : run(&cli, reproduction, budget);
     ward_reproduction_close(reproduction);
     ward_device_close(device);
     return code;

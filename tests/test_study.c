@@ -126,8 +126,8 @@ static size_t place_of(const struct study *study, ward_reproduce_kind kind,
 {
     size_t i = 0;
 
-    while (i < study->item_count && (study->items[i].kind != kind ||
-                                     &study->runs[study->items[i].at] != run))
+    while (i < study->item_count &&
+           (study->items[i].kind != kind || &study->runs[study->items[i].at] != run))
         i++;
     return i;
 }
@@ -145,8 +145,8 @@ static void what_an_item_needs_comes_before_it(void **state)
             continue;
         assert_true(place_of(&study, WARD_REPRODUCE_TRAIN, run) < i);
         for (int j = 0; item->kind == WARD_REPRODUCE_FIGURE && j < STUDY_PROTECTED; j++)
-            assert_true(place_of(&study, WARD_REPRODUCE_TRAIN,
-                                 study.figures[item->at].runs[j]) < i);
+            assert_true(place_of(&study, WARD_REPRODUCE_TRAIN, study.figures[item->at].runs[j]) <
+                        i);
         if (item->kind == WARD_REPRODUCE_ATTACK)
             assert_true(place_of(&study, WARD_REPRODUCE_EVALUATE, run) < i);
     }
@@ -263,8 +263,8 @@ static struct study good_study(void)
 
     for (size_t i = 0; i < study.run_count; i++) {
         struct study_run *run = &study.runs[i];
-        double base = paper_accuracy(run->network->data, run->network->arch,
-                                     WARD_METHOD_BASELINE).authorised;
+        double base =
+            paper_accuracy(run->network->data, run->network->arch, WARD_METHOD_BASELINE).authorised;
 
         set(run, base, run->method == WARD_METHOD_BASELINE ? (double)NAN : 0.01);
     }
@@ -474,7 +474,8 @@ static void a_budget_ends_without_failure_and_leaves_the_rest(void **state)
 
     (void)state;
     assert_ok(work(&config, 0, 1e-9, &left));
-    assert_int_equal(left, 7); /* three trainings and evaluations, one figure; the rest is missing */
+    assert_int_equal(left,
+                     7); /* three trainings and evaluations, one figure; the rest is missing */
     assert_ok(work(&config, 0, 0, &left));
     assert_int_equal(left, 0);
     assert_int_equal(mode_of(in_folder("state/fast-figure2a-fashion-mnist-simple-cnn.png")), 0600);
@@ -530,12 +531,12 @@ static void runs_and_attacks_with_other_settings_are_refused(void **state)
     config.iterations = 3;
     assert_non_null(at);
     memcpy(at, "\"sigma\": 0.2", 12);
-    put_file(in_folder("state/fast-fashion-mnist-resnet20-fixed-1/attacks/input-only.json"),
-             attack, strlen(attack));
+    put_file(in_folder("state/fast-fashion-mnist-resnet20-fixed-1/attacks/input-only.json"), attack,
+             strlen(attack));
     assert_fails(work(&config, 0, 0, &left), WARD_ERR_ARG, "input-only.json");
     memcpy(at, "\"sigma\": 0.1", 12);
-    put_file(in_folder("state/fast-fashion-mnist-resnet20-fixed-1/attacks/input-only.json"),
-             attack, strlen(attack));
+    put_file(in_folder("state/fast-fashion-mnist-resnet20-fixed-1/attacks/input-only.json"), attack,
+             strlen(attack));
     assert_ok(work(&config, 0, 0, &left));
     mem_free(attack);
 }

@@ -36,9 +36,9 @@ enum ward_reproduce_targets {
 /* All zero but for targets and recipe is fine. Strings are borrowed for the call. */
 typedef struct ward_reproduce_config {
     unsigned targets;
-    const char *recipe;  /* "paper", "fast" or "demo" */
-    const char *state;   /* the state directory; NULL: reproduce in the user's data folder for ward */
-    uint64_t seeds;      /* of each network: 1 .. seeds, at most 100; 0: 3 for simple-cnn and 2 for
+    const char *recipe; /* "paper", "fast" or "demo" */
+    const char *state; /* the state directory; NULL: reproduce in the user's data folder for ward */
+    uint64_t seeds;    /* of each network: 1 .. seeds, at most 100; 0: 3 for simple-cnn and 2 for
                             resnet20 on Fashion-MNIST, otherwise 1 */
     uint64_t iterations; /* of a training, and of fitting in an attack, at most; 0: the recipe's.
                             Results are marked as shortened, like those of: */
@@ -59,8 +59,7 @@ typedef struct ward_reproduction ward_reproduction;
  * directory has a run with other settings than planned; WARD_ERR_FORMAT, WARD_ERR_IO if it has a
  * damaged or unreadable one; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
-WARD_API WARD_CHECK ward_status ward_reproduction_open(ward_reproduction **out,
-                                                       ward_device *device,
+WARD_API WARD_CHECK ward_status ward_reproduction_open(ward_reproduction **out, ward_device *device,
                                                        const ward_reproduce_config *config);
 /* NULL is fine. */
 WARD_API void ward_reproduction_close(ward_reproduction *reproduction);
@@ -81,19 +80,19 @@ typedef enum ward_reproduce_kind {
 WARD_API const char *ward_reproduce_kind_name(ward_reproduce_kind kind);
 
 typedef enum ward_reproduce_basis {
-    WARD_REPRODUCE_FROM_STATE,      /* from what was done here, on this device and as many threads */
+    WARD_REPRODUCE_FROM_STATE, /* from what was done here, on this device and as many threads */
     WARD_REPRODUCE_FROM_MEASUREMENT /* from a short measurement and what such work takes compared */
 } ward_reproduce_basis;
 
 /* One thing to do, after all that it needs. Strings are the reproduction's. */
 typedef struct ward_reproduce_item {
     ward_reproduce_kind kind;
-    const char *run;     /* the run's name; of a figure its own */
-    const char *attack;  /* "pair, 10 % of pairs"; NULL unless it is an attack */
+    const char *run;    /* the run's name; of a figure its own */
+    const char *attack; /* "pair, 10 % of pairs"; NULL unless it is an attack */
     bool is_done;
-    bool is_missing;     /* the data set is not on this machine */
-    double share;        /* done, 0 .. 1 */
-    double seconds;      /* left, by estimate; 0 if done */
+    bool is_missing;            /* the data set is not on this machine */
+    double share;               /* done, 0 .. 1 */
+    double seconds;             /* left, by estimate; 0 if done */
     ward_reproduce_basis basis; /* of the estimate */
 } ward_reproduce_item;
 

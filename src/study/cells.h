@@ -15,17 +15,19 @@ enum { STUDY_METHODS = WARD_METHOD_GENERATOR + 1, STUDY_PROTECTED = STUDY_METHOD
 /* A column of Table 2, trained with every method. */
 struct study_network {
     const char *data, *arch;
-    size_t channels;    /* of an image */
-    unsigned seeds;     /* by default, fixed beforehand */
-    bool is_attacked;   /* the network of Table 3, its first seed */
-    char figure;        /* the case of Figure 2 that shows it, its first seed; 0: none */
+    size_t channels;  /* of an image */
+    unsigned seeds;   /* by default, fixed beforehand */
+    bool is_attacked; /* the network of Table 3, its first seed */
+    char figure;      /* the case of Figure 2 that shows it, its first seed; 0: none */
 };
 
 /* The i-th network, NULL past the end. */
 const struct study_network *study_network(size_t i);
 
-/* An attack of Table 3; against `fixed` and `learned` also the subtraction of one pair, of which the
- * text says that it breaks them. */
+/*
+ * An attack of Table 3; against `fixed` and `learned` also the subtraction of one pair, of which
+ * the text says that it breaks them.
+ */
 struct study_attack {
     const char *attack; /* as ward_attack_defaults() takes it */
     double pairs;       /* the share of training pairs; 0: means nothing here */

@@ -11,25 +11,26 @@
 #include "ward/bench.h"
 
 /*
- * Units, from trainings and benchmarks with 1 and 2 threads on a processor with AVX-512 (docs/results):
- * of a step of resnet20; of a generator's forward and backward pass, for each 16 of its channels;
- * a forward pass; the steps that fitting to pairs takes until it ends.
+ * Units, from trainings, attacks and benchmarks with 1 and 2 threads on a processor with AVX-512:
+ * of a step of resnet20; of what a generator adds to a step, and of a step of fitting one to pairs,
+ * for each 16 of its channels; of a forward pass, relative to a step; of a figure, for each channel
+ * of an image. Fitting takes about so many steps until it ends.
  */
-static const double resnet_step = 3.2, generator_step = 0.45, forward_share = 1.0 / 3,
-                    fit_steps = 4000, figure_units = 60;
+static const double resnet_step = 3.2, generator_step = 0.45, fit_step = 0.2,
+                    forward_share = 1.0 / 3, figure_units = 60, fit_steps = 5000;
 static const double test_batches = 10000.0 / 128;
-static const size_t grey_width = 1, colour_width = 4; /* of a generator, in 16 channels */
+static const double grey_width = 1, colour_width = 4; /* of a generator, in 16 channels */
 
 static double network_step(const struct study_network *network)
 {
     return network->arch[0] == 'r' ? resnet_step : 1;
 }
 
-static double generator_units(const struct study_run *run)
+static double generator_width(const struct study_run *run)
 {
     if (run->method != WARD_METHOD_GENERATOR)
         return 0;
-    return generator_step * (double)(run->network->channels == 1 ? grey_width : colour_width);
+    return run->network->channels == 1 ? grey_width : colour_width;
 }
 
 /* ---- work, in units ---- */
@@ -38,7 +39,7 @@ static double step_units(const struct study_run *run, const ward_train_config *s
 {
     double shown = run->method == WARD_METHOD_BASELINE ? 1 : 1 + settings->raw_share;
 
-    return network_step(run->network) * shown + generator_units(run);
+    return network_step(run->network) * shown + generator_step * generator_width(run);
 }
 
 static double trial_units(const struct study *study, const struct study_trials *trials)
@@ -46,10 +47,8 @@ static double trial_units(const struct study *study, const struct study_trials *
     double steps = study->iterations ? fmin((double)study->iterations, fit_steps) : fit_steps;
     double score = network_step(trials->run->network) * test_batches * forward_share;
 
-    /* Besides its own steps, G makes the pairs. */
-    if (trials->attack->pairs > 0)
-        score += steps * (1 + forward_share) * generator_units(trials->run);
-    return score;
+    return trials->attack->pairs > 0 ? score + steps * fit_step * generator_width(trials->run)
+                                     : score;
 }
 
 /* Of the whole item, done or not. */

@@ -91,8 +91,8 @@ static ward_status name_state(const char *given, char **out)
 
 /* ---- runs, attacks, figures ---- */
 
-static ward_status add_run(struct study *s, const struct study_network *network,
-                           ward_method method, uint64_t seed)
+static ward_status add_run(struct study *s, const struct study_network *network, ward_method method,
+                           uint64_t seed)
 {
     struct study_run *run;
     char *path = NULL;
@@ -169,8 +169,8 @@ static ward_status add_attacks(struct study *s, const struct study_network *netw
 static ward_status add_figure(struct study *s, const struct study_network *network)
 {
     struct study_figure *figure;
-    ward_status st = mem_resize(&s->figures, s->figure_count, s->figure_count + 1,
-                                sizeof *s->figures);
+    ward_status st =
+        mem_resize(&s->figures, s->figure_count, s->figure_count + 1, sizeof *s->figures);
 
     if (st)
         return st;
@@ -178,8 +178,8 @@ static ward_status add_figure(struct study *s, const struct study_network *netwo
     figure->network = network;
     for (int i = 0; i < STUDY_PROTECTED; i++)
         figure->runs[i] = first_seed(s, network, (ward_method)(i + 1));
-    st = mem_printf(&figure->name, "%s-figure2%c-%s-%s", s->recipe, network->figure,
-                    network->data, network->arch);
+    st = mem_printf(&figure->name, "%s-figure2%c-%s-%s", s->recipe, network->figure, network->data,
+                    network->arch);
     if (!st)
         st = mem_printf(&figure->picture, "%s/%s.png", s->state, figure->name);
     if (!st)

@@ -26,7 +26,7 @@ struct study_run {
     const struct study_network *network;
     ward_method method;
     uint64_t seed;
-    char *name;          /* RECIPE-DATA-ARCH-METHOD-SEED; owned */
+    char *name; /* RECIPE-DATA-ARCH-METHOD-SEED; owned */
     struct run_dir dir;
     /* Of the state: */
     bool is_complete, is_evaluated;
@@ -37,19 +37,19 @@ struct study_run {
 
 /* Accuracies of an attack's first trials, as many as are wanted. */
 struct study_trials {
-    const struct study_run *run;       /* kept */
+    const struct study_run *run; /* kept */
     const struct study_attack *attack;
     uint64_t wanted;
     /* Of the state: */
-    struct attack_scores scores;       /* trial_count 0: none */
-    bool is_made;                      /* by this process: there is no gap in them */
+    struct attack_scores scores; /* trial_count 0: none */
+    bool is_made;                /* by this process: there is no gap in them */
 };
 
 /* A case of Figure 2. */
 struct study_figure {
     const struct study_network *network;
     const struct study_run *runs[STUDY_PROTECTED]; /* kept; in the order of the methods */
-    char *name, *picture, *facts;      /* the last two are paths; owned */
+    char *name, *picture, *facts;                  /* the last two are paths; owned */
     /* Of the state: */
     bool is_done;
     double rms[STUDY_PROTECTED], max[STUDY_PROTECTED]; /* of the perturbations */
@@ -58,26 +58,26 @@ struct study_figure {
 /* One thing to do. */
 struct study_item {
     ward_reproduce_kind kind;
-    size_t at;                         /* in runs, trials or figures */
+    size_t at; /* in runs, trials or figures */
     bool is_done, is_missing;
     double share, seconds;
     ward_reproduce_basis basis;
 };
 
 struct study {
-    ward_device *device;               /* kept */
+    ward_device *device; /* kept */
     unsigned targets;
-    char *recipe, *state;              /* owned */
-    uint64_t iterations, trials;       /* 0: not shortened */
+    char *recipe, *state;        /* owned */
+    uint64_t iterations, trials; /* 0: not shortened */
     bool skips_missing;
     size_t run_count, trials_count, figure_count, item_count;
-    struct study_run *runs;            /* owned, like: */
+    struct study_run *runs; /* owned, like: */
     struct study_trials *attacks;
     struct study_figure *figures;
     struct study_item *items;
     size_t missing_count;
     const char *missing[STUDY_DATA_SETS]; /* constants */
-    double measured_unit;              /* estimate.c: seconds; 0: not measured yet */
+    double measured_unit;                 /* estimate.c: seconds; 0: not measured yet */
 };
 
 /* *study is all zero; the state is not looked at. */
@@ -91,12 +91,11 @@ bool study_is_shortened(const struct study *study);
 /* The settings that a run is trained with: strings are borrowed from the study, the seed that G is
  * drawn from (not of a baseline) goes to *secret. */
 WARD_CHECK ward_status study_settings(const struct study *study, const struct study_run *run,
-                                      uint8_t secret[TRANSFORM_SEED_LEN],
-                                      ward_train_config *out);
+                                      uint8_t secret[TRANSFORM_SEED_LEN], ward_train_config *out);
 /* The settings of an attack on a run that is complete. */
 WARD_CHECK ward_status study_attack_settings(const struct study *study,
-                                             const struct study_trials *trials,
-                                             const ward_run *run, ward_attack_settings *out);
+                                             const struct study_trials *trials, const ward_run *run,
+                                             ward_attack_settings *out);
 
 /* The run that an item is about; of a figure the first. */
 const struct study_run *study_item_run(const struct study *study, const struct study_item *item);

@@ -18,8 +18,8 @@ static json_t *interval(double accuracy, ward_interval ci)
 static json_t *evaluation_object(const struct evaluation *e)
 {
     return json_pack("{s:s, s:I, s:o, s:o, s:{s:o, s:o}, s:s}", "split", "test", "count",
-                     (json_int_t)e->count, "authorised", real_or_null(e->authorised), "unauthorised",
-                     real_or_null(e->unauthorised), "ci95", "authorised",
+                     (json_int_t)e->count, "authorised", real_or_null(e->authorised),
+                     "unauthorised", real_or_null(e->unauthorised), "ci95", "authorised",
                      interval(e->authorised, e->authorised_ci), "unauthorised",
                      interval(e->unauthorised, e->unauthorised_ci), "model_id", e->model_id);
 }
@@ -36,11 +36,10 @@ static json_t *parts_array(const struct history *h)
     for (size_t i = 0; i < h->part_count; i++) {
         const struct history_part *p = &h->parts[i];
 
-        if (json_array_append_new(
-                array, json_pack("{s:I, s:s, s:s, s:o, s:I}", "iteration",
-                                 (json_int_t)p->iteration, "version", p->version, "commit",
-                                 p->commit, "device", device(p), "threads",
-                                 (json_int_t)p->threads))) {
+        if (json_array_append_new(array, json_pack("{s:I, s:s, s:s, s:o, s:I}", "iteration",
+                                                   (json_int_t)p->iteration, "version", p->version,
+                                                   "commit", p->commit, "device", device(p),
+                                                   "threads", (json_int_t)p->threads))) {
             json_decref(array);
             return NULL;
         }
@@ -57,12 +56,12 @@ static json_t *attacks_array(const struct study *study, const struct study_run *
 
         if (row.trials->run != run || row.n == 0)
             continue;
-        if (json_array_append_new(
-                array, json_pack("{s:s, s:i, s:f, s:o, s:f, s:o, s:f}", "options",
-                                 row.trials->scores.settings, "trials", (int)row.n, "mean",
-                                 row.accuracy.mean, "sd", real_or_null(row.accuracy.sd), "best",
-                                 row.best, "chosen", real_or_null(row.chosen), "seconds",
-                                 row.trials->scores.seconds))) {
+        if (json_array_append_new(array, json_pack("{s:s, s:i, s:f, s:o, s:f, s:o, s:f}", "options",
+                                                   row.trials->scores.settings, "trials",
+                                                   (int)row.n, "mean", row.accuracy.mean, "sd",
+                                                   real_or_null(row.accuracy.sd), "best", row.best,
+                                                   "chosen", real_or_null(row.chosen), "seconds",
+                                                   row.trials->scores.seconds))) {
             json_decref(array);
             return NULL;
         }
@@ -71,19 +70,19 @@ static json_t *attacks_array(const struct study *study, const struct study_run *
 }
 
 /* What makes the run again, the secret seed included. */
-static ward_status write_command(const struct study *study, const struct study_run *run,
-                                 char **out)
+static ward_status write_command(const struct study *study, const struct study_run *run, char **out)
 {
     const bool is_baseline = run->method == WARD_METHOD_BASELINE;
     char *seed = NULL, *iterations = NULL;
-    ward_status st = mem_printf(&seed, "printf ward/reproduce/v1/%s | sha256sum | cut -c-64 | ",
-                                run->name);
+    ward_status st =
+        mem_printf(&seed, "printf ward/reproduce/v1/%s | sha256sum | cut -c-64 | ", run->name);
 
     if (!st)
         st = mem_printf(&iterations, " --iterations %ju", (uintmax_t)study->iterations);
     if (!st)
-        st = mem_printf(out, "%sward train --data %s --arch %s --method %s --recipe %s%s --seed %ju%s "
-                             "--out %s",
+        st = mem_printf(out,
+                        "%sward train --data %s --arch %s --method %s --recipe %s%s --seed %ju%s "
+                        "--out %s",
                         is_baseline ? "" : seed, run->network->data, run->network->arch,
                         ward_method_name(run->method), study->recipe,
                         study->iterations ? iterations : "", (uintmax_t)run->seed,
@@ -104,9 +103,8 @@ static json_t *result_object(const struct study *study, const struct study_run *
                      study_is_shortened(study), "commit", first ? first->commit : NULL, "device",
                      first ? device(first) : json_null(), "threads",
                      first ? json_integer((json_int_t)first->threads) : json_null(),
-                     "train_seconds", h->seconds,
-                     "parts", parts_array(h), "evaluation", evaluation_object(&run->evaluation),
-                     "attacks", attacks_array(study, run));
+                     "train_seconds", h->seconds, "parts", parts_array(h), "evaluation",
+                     evaluation_object(&run->evaluation), "attacks", attacks_array(study, run));
 }
 
 static ward_status write_result(const struct study *study, const struct study_run *run,

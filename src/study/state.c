@@ -91,8 +91,8 @@ static ward_status check_option(const char *options, const char *key, json_t *va
 {
     char *number = NULL, *option = NULL;
     const char *found;
-    ward_status st = value ? json_to_text(value, 0, &number)
-                           : ward_fail(WARD_ERR_NOMEM, "out of memory");
+    ward_status st =
+        value ? json_to_text(value, 0, &number) : ward_fail(WARD_ERR_NOMEM, "out of memory");
 
     if (!st)
         st = mem_printf(&option, " --%s %s", key, number);
@@ -235,15 +235,14 @@ static ward_status look_at_figure(struct study_figure *figure)
 static json_t *facts_object(const struct study_figure *figure)
 {
     json_t *list = json_array();
-    json_t *object =
-        json_pack("{s:i, s:s, s:o}", "format_version", FACTS_VERSION, "figure", figure->name,
-                  "perturbations", list);
+    json_t *object = json_pack("{s:i, s:s, s:o}", "format_version", FACTS_VERSION, "figure",
+                               figure->name, "perturbations", list);
 
     for (size_t i = 0; object && i < STUDY_PROTECTED; i++)
-        if (json_array_append_new(
-                list, json_pack("{s:s, s:s, s:f, s:f}", "run", figure->runs[i]->name, "model_id",
-                                figure->runs[i]->model_id, "rms", figure->rms[i], "max",
-                                figure->max[i]))) {
+        if (json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:f, s:f}", "run", figure->runs[i]->name,
+                                            "model_id", figure->runs[i]->model_id, "rms",
+                                            figure->rms[i], "max", figure->max[i]))) {
             json_decref(object);
             return NULL;
         }
@@ -254,8 +253,8 @@ ward_status study_write_facts(const struct study_figure *figure)
 {
     json_t *object = facts_object(figure);
     char *text = NULL;
-    ward_status st = object ? json_to_text(object, 1, &text)
-                            : ward_fail(WARD_ERR_NOMEM, "out of memory");
+    ward_status st =
+        object ? json_to_text(object, 1, &text) : ward_fail(WARD_ERR_NOMEM, "out of memory");
 
     if (!st)
         st = study_write_text(figure->facts, text);

@@ -141,15 +141,14 @@ static void check_accuracies(const struct study *study, const struct study_netwo
         struct study_cell cell = study_cell_of(study, network, (ward_method)m);
         double below = bar_standard_errors * standard_error(&cell, &base);
 
-        bar_add(paper,
-                when_whole(&cell, study_difference(&cell.authorised) + bar_below_paper),
+        bar_add(paper, when_whole(&cell, study_difference(&cell.authorised) + bar_below_paper),
                 network, cell.method, NULL);
         if (m == WARD_METHOD_LEARNED || m == WARD_METHOD_GENERATOR)
-            bar_add(baseline,
-                    when_whole(&base, when_whole(&cell, cell.authorised.mean -
-                                                            base.authorised.mean +
-                                                            fmax(bar_below_baseline, below))),
-                    network, cell.method, NULL);
+            bar_add(
+                baseline,
+                when_whole(&base, when_whole(&cell, cell.authorised.mean - base.authorised.mean +
+                                                        fmax(bar_below_baseline, below))),
+                network, cell.method, NULL);
         if (m != WARD_METHOD_BASELINE)
             bar_add(unauthorised, when_whole(&cell, bar_unauthorised - cell.unauthorised.mean),
                     network, cell.method, NULL);
@@ -178,8 +177,7 @@ static void check_attacks(const struct study *study, struct study_bar *direct,
         struct study_row row = study_row_of(&study->attacks[i]);
         const struct study_run *run = row.trials->run;
         const struct study_attack *attack = row.trials->attack;
-        double missing = row.n < row.trials->wanted ? (double)NAN
-                                                    : (double)row.n - STUDY_TRIALS;
+        double missing = row.n < row.trials->wanted ? (double)NAN : (double)row.n - STUDY_TRIALS;
 
         if (!attack->is_repeated && attack->methods & 1u << WARD_METHOD_GENERATOR)
             bar_add(direct, bar_unauthorised - row.accuracy.mean, run->network, run->method, NULL);

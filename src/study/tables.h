@@ -10,7 +10,7 @@
 
 /* Fractions; NaN: none. */
 struct study_number {
-    double mean, sd;    /* sd is the sample's: NaN of one */
+    double mean, sd; /* sd is the sample's: NaN of one */
     double paper;
 };
 
@@ -18,7 +18,7 @@ struct study_number {
 struct study_cell {
     const struct study_network *network;
     ward_method method;
-    size_t n, wanted;   /* seeds that are evaluated; that are planned */
+    size_t n, wanted; /* seeds that are evaluated; that are planned */
     struct study_number authorised, unauthorised;
 };
 
@@ -28,11 +28,11 @@ struct study_cell study_cell_of(const struct study *study, const struct study_ne
 /* Of Table 3. */
 struct study_row {
     const struct study_trials *trials;
-    size_t n;           /* trials that are finished, at most as many as wanted */
+    size_t n; /* trials that are finished, at most as many as wanted */
     struct study_number accuracy;
     double best, paper_best;
-    double chosen;      /* by what the adversary sees while fitting; only of all trials */
-    bool is_far;        /* from the paper's mean: to be explained */
+    double chosen; /* by what the adversary sees while fitting; only of all trials */
+    bool is_far;   /* from the paper's mean: to be explained */
 };
 
 struct study_row study_row_of(const struct study_trials *trials);

@@ -101,12 +101,12 @@ static json_t *figure2(const struct study *study)
         const struct study_figure *f = &study->figures[i];
 
         for (int j = 0; j < STUDY_PROTECTED; j++)
-            array = append(array,
-                           json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "figure", f->name, "data",
-                                     f->network->data, "arch", f->network->arch, "method",
-                                     ward_method_name(f->runs[j]->method), "rms",
-                                     real_or_null(f->is_done ? f->rms[j] : (double)NAN), "max",
-                                     real_or_null(f->is_done ? f->max[j] : (double)NAN)));
+            array =
+                append(array, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "figure", f->name, "data",
+                                        f->network->data, "arch", f->network->arch, "method",
+                                        ward_method_name(f->runs[j]->method), "rms",
+                                        real_or_null(f->is_done ? f->rms[j] : (double)NAN), "max",
+                                        real_or_null(f->is_done ? f->max[j] : (double)NAN)));
     }
     return array;
 }
@@ -121,13 +121,13 @@ static json_t *bars(const struct study *study)
         enum study_verdict verdict = study_bar_verdict(&all[i]);
 
         array = append(
-            array, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "bar", all[i].text, "holds",
-                             verdict == STUDY_UNKNOWN ? json_null()
-                                                      : json_boolean(verdict == STUDY_HOLDS),
-                             "numbers", count(all[i].count), "measured", count(all[i].known),
-                             "held", count(all[i].held), "nearest",
-                             all[i].known ? json_string(all[i].where) : json_null(), "slack",
-                             real_or_null(all[i].slack)));
+            array,
+            json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "bar", all[i].text, "holds",
+                      verdict == STUDY_UNKNOWN ? json_null() : json_boolean(verdict == STUDY_HOLDS),
+                      "numbers", count(all[i].count), "measured", count(all[i].known), "held",
+                      count(all[i].held), "nearest",
+                      all[i].known ? json_string(all[i].where) : json_null(), "slack",
+                      real_or_null(all[i].slack)));
     }
     return array;
 }

@@ -125,8 +125,8 @@ static void put_bars(struct wr *wr, const struct study *study)
                 "|---|---|---|---|---|\n");
     for (int i = 0; i < STUDY_BARS; i++)
         wr_printf(wr, "| %s | %s | %zu of %zu | %zu | %s |\n", bars[i].text,
-                  verdicts[study_bar_verdict(&bars[i])], bars[i].known, bars[i].count,
-                  bars[i].held, bars[i].known ? bars[i].where : "-");
+                  verdicts[study_bar_verdict(&bars[i])], bars[i].known, bars[i].count, bars[i].held,
+                  bars[i].known ? bars[i].where : "-");
 }
 
 ward_status tables_markdown(const struct study *study, char **out)

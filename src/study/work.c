@@ -14,46 +14,66 @@ struct work {
     struct study *study;
     const ward_reproduce_options *options;
     double begin;
-    size_t item;            /* which is under way */
-    double rest;            /* seconds of all after it, by estimate */
+    size_t item; /* which is under way */
+    double rest; /* seconds of all after it, by estimate */
     bool is_spent, is_stopped;
-    const char *data_name;  /* of what is open */
-    ward_dataset *data;     /* owned */
+    uint64_t done_when_spent; /* steps or trials of the item; UINT64_MAX: the budget is not spent */
+    const char *data_name;    /* of what is open */
+    ward_dataset *data;       /* owned */
 };
 
 /* ---- talking, and stopping ---- */
 
-/* share and seconds_left are of this item. False if it is to end. */
-static bool go_on(struct work *w, double share, double seconds_left, const char *event)
+static bool is_over_budget(const struct work *w)
+{
+    double budget = w->options->budget;
+
+    return budget > 0 && clock_seconds() - w->begin >= budget;
+}
+
+/* share and seconds_left are of this item. False if it is to be stopped. */
+static bool tell(struct work *w, double share, double seconds_left, const char *event)
 {
     const struct study_item *item = &w->study->items[w->item];
     ward_reproduce_progress progress = {.item = w->item, .share = share, .event = event};
-    double budget = w->options->budget;
 
     if (!isfinite(seconds_left)) /* as estimated, less what is done since */
         seconds_left = item->share < 1 ? item->seconds * (1 - share) / (1 - item->share) : 0;
     progress.seconds_left = w->rest + seconds_left;
-    if (budget > 0 && clock_seconds() - w->begin >= budget)
-        w->is_spent = true;
     if (w->options->progress && !w->options->progress(w->options->context, &progress))
         w->is_stopped = true;
-    return !w->is_spent && !w->is_stopped;
+    return !w->is_stopped;
+}
+
+/* Whether an item is to end because the budget is spent. One more step or trial is waited for, so
+ * that even a budget shorter than that gets on. */
+static bool is_enough(struct work *w, uint64_t done)
+{
+    if (!is_over_budget(w))
+        return false;
+    if (w->done_when_spent == UINT64_MAX)
+        w->done_when_spent = done;
+    w->is_spent = w->is_spent || done > w->done_when_spent;
+    return w->is_spent;
 }
 
 static bool on_training(void *context, const ward_train_progress *p)
 {
-    return go_on(context, (double)p->iteration / (double)p->iterations,
-                 p->images_per_second > 0 ? p->seconds_left : (double)NAN, p->event);
-}
-
-static bool on_images(void *context, size_t done, size_t count)
-{
-    return go_on(context, (double)done / (double)count, (double)NAN, NULL);
+    return tell(context, (double)p->iteration / (double)p->iterations,
+                p->images_per_second > 0 ? p->seconds_left : (double)NAN, p->event) &&
+           !is_enough(context, p->iteration);
 }
 
 static bool on_attack(void *context, const ward_attack_progress *p)
 {
-    return go_on(context, (double)p->done / (double)p->trials, p->seconds_left, p->event);
+    return tell(context, (double)p->done / (double)p->trials, p->seconds_left, p->event) &&
+           (p->event || !is_enough(context, p->done));
+}
+
+/* Nothing of an evaluation is kept before its end, which is near: the budget can wait. */
+static bool on_images(void *context, size_t done, size_t count)
+{
+    return tell(context, (double)done / (double)count, (double)NAN, NULL);
 }
 
 static bool on_report(void *context, const char *run, size_t done, size_t count)
@@ -61,7 +81,7 @@ static bool on_report(void *context, const char *run, size_t done, size_t count)
     (void)run;
     (void)done;
     (void)count;
-    return go_on(context, 1, 0, NULL);
+    return tell(context, 1, 0, NULL);
 }
 
 /* ---- data ---- */
@@ -89,8 +109,8 @@ static ward_status verify_data(struct work *w)
     ward_status st = WARD_OK;
 
     for (size_t i = 0; (network = study_network(i)) && !st; i++) {
-        bool is_needed = false, is_repeated = i > 0 && strcmp(study_network(i - 1)->data,
-                                                               network->data) == 0;
+        bool is_needed = false,
+             is_repeated = i > 0 && strcmp(study_network(i - 1)->data, network->data) == 0;
 
         for (size_t j = 0; j < w->study->item_count; j++) {
             const struct study_item *item = &w->study->items[j];
@@ -133,8 +153,8 @@ static ward_status evaluate(struct work *w, const struct study_run *run)
     if (!st)
         st = ward_run_open(&opened, run->dir.path);
     if (!st)
-        st = ward_evaluate(opened, w->study->device, w->data, WARD_SPLIT_TEST, false, &e,
-                           on_images, w);
+        st = ward_evaluate(opened, w->study->device, w->data, WARD_SPLIT_TEST, false, &e, on_images,
+                           w);
     if (!st) {
         kept = (struct evaluation){.count = (double)e.count,
                                    .authorised = e.authorised,
@@ -157,9 +177,8 @@ static ward_status attack(struct work *w, struct study_trials *trials)
     const struct study_run *run = trials->run;
     const ward_attack_result reference = {.authorised = run->evaluation.authorised,
                                           .unauthorised = run->evaluation.unauthorised};
-    ward_attack_options options = {.reference = run->is_evaluated ? &reference : NULL,
-                                   .progress = on_attack,
-                                   .context = w};
+    ward_attack_options options = {
+        .reference = run->is_evaluated ? &reference : NULL, .progress = on_attack, .context = w};
     ward_attack_result result = {.count = 0};
     ward_attack_settings settings;
     ward_run *opened = NULL;
@@ -233,7 +252,7 @@ static ward_status measure(struct work *w, const ward_run *run, size_t len, doub
             sum += difference * difference;
             most = fmax(most, fabs(difference));
         }
-        if (!st && !go_on(w, 0, (double)NAN, NULL))
+        if (!st && !tell(w, 0, (double)NAN, NULL))
             st = ward_fail(WARD_ERR_STOPPED, "the figure was stopped");
     }
     if (!st) {
@@ -254,8 +273,7 @@ static ward_status draw(struct work *w, const ward_run *const *runs, size_t len,
     ward_image sheet = {.pixels = NULL};
     float *x = NULL;
     size_t n = 0;
-    ward_status st =
-        mem_new(&x, (size_t)ward_dataset_get_info(w->data)->classes * len, sizeof *x);
+    ward_status st = mem_new(&x, (size_t)ward_dataset_get_info(w->data)->classes * len, sizeof *x);
 
     if (!st)
         st = first_images(w->data, len, x, &n);
@@ -334,25 +352,18 @@ static ward_status write_report(struct work *w, ward_report_format format, const
     return st;
 }
 
-/* Of complete runs, if there is one; a budget does not count any more. */
+/* Of complete runs, if there is one. */
 static ward_status write_reports(struct work *w)
 {
-    ward_reproduce_options options = *w->options;
-    bool is_one = false, was_spent = w->is_spent;
+    bool is_one = false;
     ward_status st;
 
     for (size_t i = 0; i < w->study->run_count; i++)
         is_one = is_one || w->study->runs[i].is_evaluated;
     if (!is_one)
         return WARD_OK;
-    options.budget = 0;
-    w->options = &options;
-    w->is_spent = false;
     st = write_report(w, WARD_REPORT_HTML, "report.html");
-    if (!st)
-        st = write_report(w, WARD_REPORT_MARKDOWN, "report.md");
-    w->is_spent = was_spent;
-    return st;
+    return st ? st : write_report(w, WARD_REPORT_MARKDOWN, "report.md");
 }
 
 /* ---- the plan ---- */
@@ -384,7 +395,9 @@ static ward_status do_next(struct work *w)
     ward_status st;
 
     w->rest = seconds_after(study, w->item);
-    if (!go_on(w, study->items[w->item].share, (double)NAN, NULL))
+    w->done_when_spent = UINT64_MAX;
+    w->is_spent = is_over_budget(w);
+    if (w->is_spent || !tell(w, study->items[w->item].share, (double)NAN, NULL))
         return ward_fail(WARD_ERR_STOPPED, "the reproduction was stopped");
     st = do_item(w, &study->items[w->item]);
     if (!st)
@@ -416,7 +429,7 @@ ward_status study_work(struct study *study, const ward_reproduce_options *option
             st = do_next(&w);
     if (w.item == study->item_count && w.item > 0)
         w.item--; /* what follows is no item of its own */
-    if (st == WARD_ERR_STOPPED && w.is_spent && !w.is_stopped)
+    if (st == WARD_ERR_STOPPED && !w.is_stopped)
         st = take_stock(study);
     if (!st)
         st = write_reports(&w);
