@@ -23,8 +23,8 @@ BATCH, TESTS, RATE, SEED = 128, 16, 0.1, 1
 RNG_SHUFFLE, RNG_DROPOUT = 2, 4
 LOSS_TOLERANCE = 1e-4  # relative
 # Relative to the distance gone, by step: of all weights together, and of the worst parameter. Some
-# gradients of batch norm are sums that cancel: PyTorch's own in float are 0.6 % from those in double;
-# the second step starts from the first one's difference. A wrong formula shows as about 1.
+# gradients of batch norm are sums that cancel: PyTorch's own in float are 0.6 % from those in
+# double; the second step starts from the first one's difference. A wrong formula shows as about 1.
 STEP_TOLERANCES = (0.001, 0.005)
 WORST_TOLERANCES = (0.05, 0.2)
 LOGIT_TOLERANCE = 1e-4
