@@ -572,6 +572,47 @@ static void assert_says(const char *file, const char *text)
     mem_free(contents);
 }
 
+static void bad_facts_of_a_figure_are_refused_and_change_nothing(void **state)
+{
+    static char name[] = "run";
+    const struct study_run run = {.name = name, .model_id = "0f"};
+    const struct study_figure before = {.runs = {&run, &run, &run}};
+#define ONE "{\"run\": \"run\", \"model_id\": \"0f\", \"rms\": 0.01, \"max\": 0.1}"
+#define FACTS(version, list) "{\"format_version\": " version ", \"perturbations\": " list "}"
+    static const char *const bad[] = {
+        "",
+        "{}",
+        "[]",
+        FACTS("2", "[" ONE "," ONE "," ONE "]"),
+        FACTS("1", ONE),
+        FACTS("1", "[" ONE "," ONE "]"),
+        FACTS("1", "[" ONE "," ONE "," ONE "," ONE "]"),
+        FACTS("1", "[" ONE "," ONE ", {}]"),
+        FACTS("1", "[" ONE "," ONE ", 1]"),
+        FACTS("1", "[" ONE "," ONE
+                   ", {\"run\": \"run\", \"model_id\": \"0e\", \"rms\": 0.01, \"max\": 0.1}]"),
+        FACTS("1", "[" ONE "," ONE
+                   ", {\"run\": \"ran\", \"model_id\": \"0f\", \"rms\": 0.01, \"max\": 0.1}]"),
+        FACTS("1", "[" ONE "," ONE
+                   ", {\"run\": \"run\", \"model_id\": \"0f\", \"rms\": 0.2, \"max\": 0.1}]"),
+        FACTS("1", "[" ONE "," ONE
+                   ", {\"run\": \"run\", \"model_id\": \"0f\", \"rms\": -1, \"max\": 0.1}]"),
+    };
+    static const char good[] = FACTS("1", "[" ONE "," ONE "," ONE "]");
+    struct study_figure figure = before;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (study_parse_facts(&figure, bad[i], strlen(bad[i])) != WARD_ERR_FORMAT)
+            fail_msg("accepted: %s", bad[i]);
+        assert_memory_equal(&figure, &before, sizeof figure);
+    }
+    assert_ok(study_parse_facts(&figure, good, strlen(good)));
+    assert_true(figure.max[2] > 0.09 && figure.max[2] < 0.11);
+#undef ONE
+#undef FACTS
+}
+
 static void more_trials_are_added_to_those_that_are_there(void **state)
 {
     static const char *const wanted[] = {"\"trials_wanted\": 2", "\"trials_wanted\": 3"};
@@ -608,6 +649,7 @@ int main(void)
         cmocka_unit_test(one_process_at_a_time_works_in_a_state_directory),
         cmocka_unit_test(runs_and_attacks_with_other_settings_are_refused),
         cmocka_unit_test(what_can_be_made_again_is_when_it_is_damaged),
+        cmocka_unit_test(bad_facts_of_a_figure_are_refused_and_change_nothing),
         cmocka_unit_test(more_trials_are_added_to_those_that_are_there),
     };
 

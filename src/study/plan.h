@@ -110,7 +110,12 @@ WARD_CHECK ward_status study_look_at(struct study *study, const struct study_ite
 WARD_CHECK ward_status study_mark(struct study *study);
 /* The name of a run's file: RUN/attacks/NAME.json, owned. */
 WARD_CHECK ward_status study_attack_file(const struct study_trials *trials, char **out);
-/* Write a figure's facts; what they say is in *figure. */
+/*
+ * Take the size of a figure's perturbations from untrusted text. WARD_ERR_FORMAT if it is not about
+ * the networks that are there now; *figure is then as it was.
+ */
+WARD_CHECK ward_status study_parse_facts(struct study_figure *figure, const char *text, size_t len);
+/* Write them. */
 WARD_CHECK ward_status study_write_facts(const struct study_figure *figure);
 /* A text into a file that everyone may read, in place of what is there; the same is left alone. */
 WARD_CHECK ward_status study_write_text(const char *path, const char *text);

@@ -182,8 +182,9 @@ static bool is_whole(const struct study_trials *trials)
 
 static ward_status take_perturbation(struct study_figure *figure, size_t i, const json_t *object)
 {
-    const char *run, *id;
-    ward_status st = json_get_string(object, "run", &run);
+    const struct study_run *run = figure->runs[i];
+    const char *name, *id;
+    ward_status st = json_get_string(object, "run", &name);
 
     if (!st)
         st = json_get_string(object, "model_id", &id);
@@ -191,43 +192,59 @@ static ward_status take_perturbation(struct study_figure *figure, size_t i, cons
         st = json_get_real(object, "rms", &figure->rms[i]);
     if (!st)
         st = json_get_real(object, "max", &figure->max[i]);
-    if (!st && (strcmp(run, figure->runs[i]->name) != 0 ||
-                strcmp(id, figure->runs[i]->model_id) != 0 || !figure->runs[i]->is_complete))
-        st = ward_fail(WARD_ERR_FORMAT, "another network than in '%s'", figure->runs[i]->name);
+    if (!st && (strcmp(name, run->name) != 0 || strcmp(id, run->model_id) != 0))
+        st = ward_fail(WARD_ERR_FORMAT, "another network than in '%s'", run->name);
+    if (!st && !(figure->rms[i] >= 0 && figure->max[i] >= figure->rms[i]))
+        st = ward_fail(WARD_ERR_FORMAT, "'rms' or 'max' is not what it should be");
     return st;
 }
 
 static ward_status take_facts(struct study_figure *figure, const json_t *object)
 {
+    const json_t *list = json_object_get(object, "perturbations");
     uint64_t version = 0;
     ward_status st = json_get_u64(object, "format_version", INT64_MAX, &version);
 
     if (!st && version != FACTS_VERSION)
         st = ward_fail(WARD_ERR_FORMAT, "a version that this build cannot read");
+    if (!st && json_array_size(list) != STUDY_PROTECTED)
+        st = ward_fail(WARD_ERR_FORMAT, "'perturbations' is not one of each method");
     for (size_t i = 0; i < STUDY_PROTECTED && !st; i++)
-        st = take_perturbation(figure, i,
-                               json_array_get(json_object_get(object, "perturbations"), i));
+        st = take_perturbation(figure, i, json_array_get(list, i));
+    return st;
+}
+
+ward_status study_parse_facts(struct study_figure *figure, const char *text, size_t len)
+{
+    struct study_figure made = *figure;
+    json_t *object = NULL;
+    ward_status st = json_parse_object(&object, text, len);
+
+    if (!st)
+        st = take_facts(&made, object);
+    json_decref(object);
+    if (!st)
+        *figure = made;
     return st;
 }
 
 /* What cannot be used, or belongs to other networks, is drawn again. */
 static ward_status look_at_figure(struct study_figure *figure)
 {
-    json_t *object = NULL;
     uint8_t *text = NULL;
     size_t len = 0;
     ward_status st;
 
     figure->is_done = false;
+    for (size_t i = 0; i < STUDY_PROTECTED; i++)
+        if (!figure->runs[i]->is_complete)
+            return WARD_OK;
     if (!file_exists(figure->picture) || !file_exists(figure->facts))
         return WARD_OK;
     st = file_read(figure->facts, MAX_FACTS_FILE, &text, &len);
     if (!st)
-        st = json_parse_object(&object, (const char *)text, len);
-    if (!st)
-        st = take_facts(figure, object);
+        st = study_parse_facts(figure, (const char *)text, len);
     figure->is_done = !st;
-    json_decref(object);
     mem_free(text);
     return st == WARD_ERR_FORMAT ? WARD_OK : st;
 }
