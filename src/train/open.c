@@ -52,7 +52,7 @@ static ward_status open_origin(struct trainer *t)
     if (c->from_digest)
         return strcmp(c->from_digest, digest) == 0
                    ? WARD_OK
-                   : ward_fail(WARD_ERR_ARG, "'%s' has changed: it is not the file that the "
+                   : ward_fail(WARD_ERR_FORMAT, "'%s' has changed: it is not the file that the "
                                "settings name", c->from);
     st = mem_strdup(&t->config.from_digest, digest);
     c->from_digest = t->config.from_digest;
