@@ -570,7 +570,7 @@ static void a_training_killed_at_any_moment_makes_the_same_bytes(void **state)
     }
     if (kills == 100)
         fail_msg("not complete after 100 kills");
-    print_message("killed %u times\n", kills);
+    print_message("# killed %u times\n", kills);
     assert_true(kills > 0);
     check_same_file(whole, run, "model.safetensors");
     check_same_file(whole, run, "transform.ward");
