@@ -241,7 +241,7 @@ static void take_data(struct onnx_tensor *t, const struct proto_field *field)
     t->is_packed = field->number == TENSOR_INT64_DATA;
 }
 
-/* Its values stay where they are; whether they are as many as the shape says is for who reads them. */
+/* Its values stay where they are; whether they fill the shape is checked by who reads them. */
 static ward_status tensor_parse(const struct proto_field *message, struct onnx_tensor *t)
 {
     struct proto_field field;

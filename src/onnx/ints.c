@@ -17,7 +17,8 @@ struct eval {
     size_t steps;
 };
 
-static ward_status eval(struct eval *e, struct onnx_text value, size_t limit, struct onnx_ints *out);
+static ward_status eval(struct eval *e, struct onnx_text value, size_t limit,
+                        struct onnx_ints *out);
 
 static ward_status refuse(const struct onnx_node *node, const char *why)
 {

@@ -42,8 +42,8 @@ struct onnx_file;
 /*
  * Read a model that computes one of our networks (nn/net.h), whoever wrote it.
  *
- *   net  all zero; receives what it is, with parameters in the order of its graph; owned. Batch norm
- *        that the file has folded away is neutral: see nn/calibrate.h
+ *   net  all zero; receives what it is, with parameters in the order of its graph; owned. Batch
+ *        norm that the file has folded away is neutral: see nn/calibrate.h
  *
  * WARD_ERR_FORMAT with the fault (the caller adds the file's name), nothing written: damage, an
  * operator of another kind, a network of another make, values that are not finite float32.

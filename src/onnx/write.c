@@ -1,6 +1,7 @@
 /*
  * A graph as an ONNX model. Parameters keep their names; so do the nodes that have some. What ONNX
- * has no operator for is written as two: a shortcut is Slice and Pad, a dense layer Flatten and Gemm.
+ * has no operator for is written as two: a shortcut as Slice and Pad, a dense layer as Flatten and
+ * Gemm.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -216,7 +217,8 @@ static ward_status put_folded(struct writer *w, const struct op_desc *conv,
 
         for (size_t i = c * len; i < (c + 1) * len; i++)
             values[i] = (float)((double)weight->data[i] * factor);
-        values[len * channels + c] = (float)((before - (double)mean[c]) * factor + (double)shift[c]);
+        values[len * channels + c] =
+            (float)((before - (double)mean[c]) * factor + (double)shift[c]);
     }
     snprintf(bias_name, NAME_LEN, "%s.bias", w->node_name);
     put_floats(w, weight->name, weight->shape, values);
@@ -334,7 +336,8 @@ static void put_scale_shift(struct writer *w, const struct op_desc *d, const cha
                                     shift->shape.dim[2]);
     char scaled[NAME_LEN], scale[NAME_LEN];
     const char *const mul[] = {x, scale, NULL};
-    const char *const inputs[] = {x, shift->name, NULL}, *const after[] = {scaled, shift->name, NULL};
+    const char *const inputs[] = {x, shift->name, NULL};
+    const char *const after[] = {scaled, shift->name, NULL};
     bool has_scale = d->scale < 1 || d->scale > 1;
 
     put_floats(w, shift->name, shape, shift->data);
