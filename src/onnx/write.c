@@ -220,7 +220,7 @@ static ward_status put_folded(struct writer *w, const struct op_desc *conv,
         values[len * channels + c] =
             (float)((before - (double)mean[c]) * factor + (double)shift[c]);
     }
-    snprintf(bias_name, NAME_LEN, "%s.bias", w->node_name);
+    snprintf(bias_name, NAME_LEN, "%.60s.bias", w->node_name);
     put_floats(w, weight->name, weight->shape, values);
     put_floats(w, bias_name, shape_make(1, channels, 1, 1, 1), values + len * channels);
     mem_wipe(values, (len + 1) * channels * sizeof *values);
