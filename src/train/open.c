@@ -4,13 +4,15 @@
  */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/util.h"
 #include "key/secret.h"
 #include "nn/calibrate.h"
 #include "train/settings.h"
 #include "train/origin.h"
 #include "train/trainer.h"
 
-enum { CALIBRATION_IMAGES = 512 };
+/* Of large images fewer: together they give each channel as many values. */
+enum { CALIBRATION_IMAGES = 512, CALIBRATION_PIXELS = 1 << 22 };
 
 /* ---- settings ---- */
 
@@ -154,18 +156,19 @@ static struct batch_source source_of(const struct trainer *t, size_t batch)
 static ward_status calibrate(struct trainer *t)
 {
     const struct net_spec *spec = &t->saved.net.spec;
-    struct batch_source source = source_of(t, CALIBRATION_IMAGES);
+    size_t pixels = spec->height * spec->width;
+    size_t count = min_size(CALIBRATION_IMAGES, max_size(CALIBRATION_PIXELS / pixels, 1));
+    struct batch_source source = source_of(t, count);
     struct epoch_order order = {.order = NULL};
     int32_t labels[CALIBRATION_IMAGES];
     float *images = NULL;
     ward_status st = epoch_order_init(&order, &t->train);
 
     if (!st)
-        st = mem_new(&images, spec->channels * spec->height * spec->width,
-                     CALIBRATION_IMAGES * sizeof *images);
+        st = mem_new(&images, spec->channels * pixels, count * sizeof *images);
     if (!st) {
         batch_make(&source, &order, 0, images, labels);
-        st = net_calibrate(&t->saved.net, t->device, CALIBRATION_IMAGES, images);
+        st = net_calibrate(&t->saved.net, t->device, count, images);
     }
     mem_free(images);
     epoch_order_release(&order);
