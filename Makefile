@@ -26,7 +26,8 @@ demo: build
 	@tools/demo $(BUILD)
 
 check: build
-	@tools/setup chromium || echo 'check: without chromium nobody looks at the pages of reports'
+	@tools/setup chromium python3-opencv || \
+		echo 'check: without them nobody looks at the pages of reports, nor reads ONNX files with OpenCV'
 	@tools/check $(BUILD)
 
 sanitize: setup
