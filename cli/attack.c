@@ -1,13 +1,13 @@
 /* ward attack: what somebody without the transform reaches. */
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "images.h"
 #include "progress.h"
+#include "stop.h"
 
 enum option_key {
     OPT_SUITE = CLI_LONG,
@@ -113,24 +113,6 @@ static int check_command_line(const struct cli *cli)
 
 /* ---- while it runs ---- */
 
-static volatile sig_atomic_t stop_asked;
-
-static void ask_to_stop(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
-
-/* A second signal ends the process at once, as it would have without us. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 /* "pair, 10 % of pairs" */
 static void format_name(char *text, size_t len, const ward_attack_settings *s)
 {
@@ -158,7 +140,7 @@ static bool on_progress(void *context, const ward_attack_progress *p)
             progress_draw(progress, "%s: %" PRIu64 " of %" PRIu64 " trials", name, p->done,
                           p->trials);
     }
-    return !stop_asked;
+    return !stop_is_asked();
 }
 
 /* ---- results ---- */
@@ -340,7 +322,7 @@ static int run_attacks(struct session *s)
         code = cli_open_device(s->cli, &s->device);
     if (code == CLI_RUN) {
         progress_init(&s->progress, s->cli);
-        catch_signals();
+        stop_catch_signals();
         code = cli_has(s->cli, OPT_SUITE) ? attack_suite(s) : attack_one(s);
     }
     ward_attack_result_release(&s->last);

@@ -1,12 +1,12 @@
 /* ward reproduce: the paper's tables and figure, planned, made and put beside its numbers. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "json.h"
 #include "progress.h"
+#include "stop.h"
 
 enum option_key {
     OPT_RECIPE = CLI_LONG,
@@ -226,24 +226,6 @@ static void print_plan_json(const ward_reproduction *r)
 
 /* ---- while it runs ---- */
 
-static volatile sig_atomic_t stop_asked;
-
-static void ask_to_stop(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
-
-/* A second signal ends the process at once, as it would have without us. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 struct watch {
     const ward_reproduction *reproduction;
     struct progress progress;
@@ -270,7 +252,7 @@ static bool on_progress(void *context, const ward_reproduce_progress *p)
         progress_time(left, sizeof(left), p->seconds_left);
         progress_draw(&watch->progress, "%s: %.1f %%  %s left in all", name, 100 * p->share, left);
     }
-    return !stop_asked;
+    return !stop_is_asked();
 }
 
 /* ---- results ---- */
@@ -338,7 +320,7 @@ static int run(const struct cli *cli, ward_reproduction *r, double budget)
     format_left(text, sizeof(text), &left);
     cli_talk(cli, "%s: %s", ward_reproduction_state(r), text);
     progress_init(&watch.progress, cli);
-    catch_signals();
+    stop_catch_signals();
     st = ward_reproduction_run(r, &how);
     progress_finish(&watch.progress);
     if (st == WARD_ERR_STOPPED)

@@ -6,7 +6,6 @@
  */
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +13,7 @@
 #include "json.h"
 #include "progress.h"
 #include "secret_seed.h"
+#include "stop.h"
 
 enum option_key {
     OPT_DATA = CLI_LONG,
@@ -318,24 +318,6 @@ static const char *first_setting(const struct cli *cli)
 
 /* ---- while it runs ---- */
 
-static volatile sig_atomic_t stop_asked;
-
-static void ask_to_stop(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
-
-/* A second signal ends the process at once, as it would have without us. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 struct watch {
     struct progress progress;
     ward_train_progress last;
@@ -398,7 +380,7 @@ static bool on_progress(void *context, const ward_train_progress *p)
         progress_note(&watch->progress, p->event);
     else if (p->iteration && progress_is_due(&watch->progress))
         draw(watch, p);
-    return !stop_asked;
+    return !stop_is_asked();
 }
 
 /* ---- afterwards ---- */
@@ -452,7 +434,7 @@ static int run(const struct cli *cli, ward_device *device, const ward_train_conf
     ward_status st;
 
     progress_init(&watch.progress, cli);
-    catch_signals();
+    stop_catch_signals();
     st = ward_train(device, config, &train);
     progress_finish(&watch.progress);
     if (st == WARD_ERR_STOPPED)
