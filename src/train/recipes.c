@@ -41,14 +41,15 @@ static void set_paper(ward_train_config *config)
     config->schedule = WARD_SCHEDULE_STEP;
 }
 
-static void set_onecycle(ward_train_config *config, uint64_t iterations, double raw_warmup)
+static void set_onecycle(ward_train_config *config, uint64_t iterations, double raw_share,
+                         double raw_warmup)
 {
     config->iterations = iterations;
     config->schedule = WARD_SCHEDULE_ONECYCLE;
     config->nesterov = true;
     /* Without it E_r makes networks without batch norm diverge at this rate. */
     config->clip_norm = 1;
-    config->raw_share = 0.25;
+    config->raw_share = raw_share;
     config->raw_warmup = raw_warmup;
 }
 
@@ -62,10 +63,10 @@ ward_status ward_train_defaults(ward_train_config *config, const char *recipe, c
         set_paper(&made);
     } else if (strcmp(recipe, "fast") == 0) {
         made.recipe = "fast";
-        set_onecycle(&made, 8000, 0.1);
+        set_onecycle(&made, 8000, 0.125, 0.1);
     } else if (strcmp(recipe, "demo") == 0) {
         made.recipe = "demo";
-        set_onecycle(&made, 1400, 0.3);
+        set_onecycle(&made, 1400, 0.25, 0.3);
     } else {
         return ward_fail(WARD_ERR_ARG, "unknown recipe '%s': paper, fast or demo", recipe);
     }
