@@ -46,6 +46,7 @@ enum option_key {
     OPT_GENERATOR_WIDTH,
     OPT_START,
     OPT_CLAMP,
+    OPT_SPLITS,
     OPT_VALIDATION,
     OPT_VALIDATE_EVERY,
     OPT_SEED,
@@ -95,6 +96,9 @@ static const struct cli_option options[] = {
      "learned: standard deviation of the first pattern;\n"
      "generator: factor on its last layer's first weights"},
     {OPT_CLAMP, "clamp", "YES|NO", "clamp processed images to the range of the input"},
+    {OPT_SPLITS, "splits", "NAME",
+     "redteam: train on 65 % of the training images, and leave\n"
+     "the rest to the adversaries of ward attack"},
     {OPT_VALIDATION, "validation", "N", "training images held out for validation"},
     {OPT_VALIDATE_EVERY, "validate-every", "N", "steps between validations; 0: at the end only"},
     {OPT_SEED, "seed", "N", "public seed of weights, order, augmentation and dropout"},
@@ -274,6 +278,10 @@ static int check_settings(const struct cli *cli, const ward_train_config *config
         return cli_usage(cli, "--warmup means nothing with schedule step");
     if (!config->validation && cli_has(cli, OPT_VALIDATE_EVERY))
         return cli_usage(cli, "--validate-every means nothing without --validation");
+    if (config->splits && strcmp(config->splits, "redteam") != 0)
+        return cli_usage(cli, "--splits is redteam, or left out");
+    if (config->splits && config->validation)
+        return cli_usage(cli, "--validation does not go with --splits");
     if (config->method == WARD_METHOD_BASELINE && cli_has(cli, OPT_SECRET_SEED))
         return cli_usage(cli, "--secret-seed means nothing with method baseline");
     return CLI_RUN;
@@ -297,6 +305,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
         return cli_failed(cli, st);
     config->data = cli_text(cli, OPT_DATA);
     config->from = cli_text(cli, OPT_FROM);
+    config->splits = cli_text(cli, OPT_SPLITS);
     code = take_settings(cli, config);
     return code == CLI_RUN ? check_settings(cli, config) : code;
 }
@@ -305,7 +314,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
 static const char *first_setting(const struct cli *cli)
 {
     static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_FROM,
-                                 OPT_SECRET_SEED};
+                                 OPT_SPLITS, OPT_SECRET_SEED};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (cli_has(cli, others[i]))

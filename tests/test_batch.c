@@ -96,6 +96,37 @@ static void held_out_images_and_the_rest_make_up_the_training_set(void **state)
     }
 }
 
+static void shares_are_disjoint_and_make_up_the_training_set(void **state)
+{
+    static const uint32_t counts[] = {
+        [SHARE_OWNER] = COUNT - COUNT / 4 - COUNT / 10,
+        [SHARE_POOL] = COUNT / 4,
+        [SHARE_CHOICE] = COUNT / 10,
+    };
+    unsigned seen[COUNT] = {0};
+
+    (void)state;
+    for (int share = SHARE_OWNER; share <= SHARE_CHOICE; share++) {
+        struct split split, again, other;
+
+        check_ok(split_share(&split, &data, (enum share)share, 3));
+        check_ok(split_share(&again, &data, (enum share)share, 3));
+        check_ok(split_share(&other, &data, (enum share)share, 4));
+        assert_int_equal(split.count, counts[share]);
+        assert_memory_equal(split.index, again.index, split.count * sizeof *split.index);
+        assert_memory_not_equal(split.index, other.index, split.count * sizeof *split.index);
+        for (size_t i = 0; i < split.count; i++) {
+            assert_true(i == 0 || split.index[i - 1] < split.index[i]);
+            seen[split.index[i]]++;
+        }
+        split_release(&split);
+        split_release(&again);
+        split_release(&other);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(seen[i], 1);
+}
+
 static void another_seed_holds_out_other_images(void **state)
 {
     struct split a, b;
@@ -345,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held_out_images_and_the_rest_make_up_the_training_set),
+        cmocka_unit_test(shares_are_disjoint_and_make_up_the_training_set),
         cmocka_unit_test(another_seed_holds_out_other_images),
         cmocka_unit_test(splits_that_cannot_be_made_are_refused),
         cmocka_unit_test(reading_takes_the_centre_in_order),

@@ -70,6 +70,9 @@ typedef struct ward_train_config {
     double start;                 /* learned: sd of the starting pattern; generator: factor on W2 */
     bool is_clamped;              /* x_p is clamped to the input's range */
 
+    const char *splits;           /* "redteam": train on 65 % of the training images and leave the rest
+                                     to ward_redteam(), so that an adversary can be given images that
+                                     F has never seen; NULL: train on all. Not with validation */
     size_t validation;            /* training images held out for validation; 0: none */
     uint64_t validate_every;      /* iterations; 0: at the end only */
     uint64_t seed;                /* public: initial weights, order, augmentation, dropout */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/util.h"
 #include "data/dataset.h"
 
 static const struct part *split_part(const struct split *split)
@@ -69,6 +70,51 @@ ward_status split_init(struct split *out, const ward_dataset *data, ward_split k
     if (!st)
         *out = split;
     return st;
+}
+
+/* ---- shares ---- */
+
+enum { MAX_CHOICE = 4000 };
+
+/* Draws of their own: step 0 says which images are held out for validation. */
+enum { SHARE_STEP = 1 };
+
+/* Where a share lies in a permutation of n images: the adversary's choices, his pool, the rest. */
+static void share_range(enum share share, uint32_t n, uint32_t *first, uint32_t *count)
+{
+    uint32_t choice = (uint32_t)min_size(n / 10, MAX_CHOICE), pool = n / 4;
+
+    *first = share == SHARE_CHOICE ? 0 : share == SHARE_POOL ? choice : choice + pool;
+    *count = share == SHARE_CHOICE ? choice : share == SHARE_POOL ? pool : n - choice - pool;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+ward_status split_share(struct split *out, const ward_dataset *data, enum share share,
+                        uint64_t seed)
+{
+    struct split split = {data, WARD_SPLIT_TRAIN, NULL, 0};
+    uint32_t n = (uint32_t)split_part(&split)->count, first;
+    struct rng rng;
+    ward_status st;
+
+    share_range(share, n, &first, &split.count);
+    if (split.count == 0)
+        return ward_fail(WARD_ERR_ARG, "%u training images are too few to be divided", n);
+    st = mem_new(&split.index, n, sizeof *split.index);
+    if (st)
+        return st;
+    rng_init(&rng, seed, RNG_SPLIT, SHARE_STEP, 0);
+    rng_permutation(&rng, n, split.index);
+    memmove(split.index, split.index + first, split.count * sizeof *split.index);
+    qsort(split.index, split.count, sizeof *split.index, compare_places);
+    *out = split;
+    return WARD_OK;
 }
 
 void split_release(struct split *split)

@@ -36,6 +36,26 @@ WARD_CHECK ward_status split_init(struct split *out, const ward_dataset *data, w
                                   uint64_t seed, size_t held_out);
 void split_release(struct split *split);
 
+/* The name of the division below, as settings have it. */
+#define SPLITS_REDTEAM "redteam"
+
+/*
+ * Training images divided between an owner and those who attack him: a tenth, 4,000 at most, for an
+ * adversary to make his choices on, a quarter for him to take what he holds from, and the rest for
+ * the owner to train on.
+ */
+enum share { SHARE_OWNER, SHARE_POOL, SHARE_CHOICE };
+
+/*
+ *   out   split_release(); in ascending order; written only on success
+ *   data  kept
+ *   seed  which ones: the same always gives the same
+ *
+ * WARD_ERR_ARG if a share would be empty; WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status split_share(struct split *out, const ward_dataset *data, enum share share,
+                                   uint64_t seed);
+
 /*
  * Read split images [first, first + count) as in testing: centre crop, no flip.
  *

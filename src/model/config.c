@@ -49,6 +49,7 @@ static const struct setting {
     SETTING(SIZE, generator_width),
     SETTING(REAL, start),
     SETTING(FLAG, is_clamped),
+    SETTING(OPTION, splits),
     SETTING(SIZE, validation),
     SETTING(U64, validate_every),
     SETTING(U64, seed),
@@ -134,6 +135,7 @@ static char **owner_of(struct run_config *config, const struct setting *s)
     case offsetof(ward_train_config, arch): return &config->arch;
     case offsetof(ward_train_config, from): return &config->from;
     case offsetof(ward_train_config, from_digest): return &config->from_digest;
+    case offsetof(ward_train_config, splits): return &config->splits;
     default: return &config->recipe;
     }
 }
@@ -276,6 +278,7 @@ void run_config_release(struct run_config *config)
     mem_free(config->recipe);
     mem_free(config->from);
     mem_free(config->from_digest);
+    mem_free(config->splits);
     mem_wipe(config, sizeof *config);
 }
 

@@ -28,6 +28,24 @@ static ward_status open_transform(struct ward_run *run, const char *path)
     return WARD_OK;
 }
 
+static ward_status open_training(struct ward_run *run, const struct run_dir *dir)
+{
+    struct run_config config = {.data = NULL};
+    const ward_train_config *c = &config.values;
+    ward_status st = run_config_read(dir, &config);
+
+    if (!st)
+        run->training = (struct run_training){
+            .is_known = true,
+            .has_shares = c->splits != NULL,
+            .seed = c->seed,
+            .images = (uint64_t)((double)c->iterations * (double)c->batch *
+                                 (c->method == WARD_METHOD_BASELINE ? 1 : 1 + c->raw_share)),
+        };
+    run_config_release(&config);
+    return st;
+}
+
 static ward_status open_directory(struct ward_run *run, const char *path)
 {
     struct run_dir dir = {.path = NULL};
@@ -42,6 +60,8 @@ static ward_status open_directory(struct ward_run *run, const char *path)
         st = model_read(dir.model, &run->model);
     if (!st && run->model.method != WARD_METHOD_BASELINE && file_exists(dir.transform))
         st = open_transform(run, dir.transform);
+    if (!st && file_exists(dir.config))
+        st = open_training(run, &dir);
     run_dir_release(&dir);
     return st;
 }

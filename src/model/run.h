@@ -5,8 +5,17 @@
 #include "model/model.h"
 #include "ward/run.h"
 
+/* What config.json tells those who measure a run; it may be missing. */
+struct run_training {
+    bool is_known;
+    bool has_shares;      /* trained on SHARE_OWNER of the training images (data/batch.h), by seed */
+    uint64_t seed;
+    uint64_t images;      /* shown in all, raw ones included */
+};
+
 struct ward_run {
     struct model model;
+    struct run_training training;
     bool has_transform;
     struct transform transform; /* all zero without */
     struct transform_owner owner;

@@ -45,6 +45,7 @@ static const struct option {
     {"generator_width", "generator-width", FOR_GENERATOR, {NULL}},
     {"start", "start", FOR_TRAINED, {NULL}},
     {"is_clamped", "clamp", FOR_PROTECTED, {"no", "yes"}},
+    {"splits", "splits", FOR_ALL, {NULL}}, /* not there unless given */
     {"validation", "validation", FOR_ALL, {NULL}},
     {"validate_every", "validate-every", FOR_ALL, {NULL}},
 };

@@ -111,6 +111,8 @@ static ward_status open_data(struct trainer *t)
     if (st)
         return st;
     settings_resolve(c, ward_dataset_get_info(t->data));
+    if (c->splits)
+        return split_share(&t->train, t->data, SHARE_OWNER, c->seed);
     st = split_init(&t->train, t->data, WARD_SPLIT_TRAIN, c->seed, c->validation);
     if (!st && c->validation > 0)
         st = split_init(&t->held_out, t->data, WARD_SPLIT_VALIDATION, c->seed, c->validation);

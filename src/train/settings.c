@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "data/batch.h"
 #include "model/run_dir.h"
 #include "train/origin.h"
 
@@ -68,6 +69,10 @@ ward_status settings_check(const ward_train_config *config)
         return ward_fail(WARD_ERR_ARG, "unknown architecture '%s'", config->arch);
     if (config->from_digest && !is_digest(config->from_digest))
         return ward_fail(WARD_ERR_ARG, "from_digest is not %d hex digits", ORIGIN_DIGEST_LEN);
+    if (config->splits && strcmp(config->splits, SPLITS_REDTEAM) != 0)
+        return ward_fail(WARD_ERR_ARG, "unknown splits '%s'", config->splits);
+    if (config->splits && config->validation > 0)
+        return ward_fail(WARD_ERR_ARG, "validation of the owner's does not go with splits");
     if (!ward_method_name(config->method))
         return ward_fail(WARD_ERR_ARG, "unknown method %d", (int)config->method);
     if (config->schedule != WARD_SCHEDULE_STEP && config->schedule != WARD_SCHEDULE_ONECYCLE)
