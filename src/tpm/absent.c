@@ -1,4 +1,4 @@
-/* Takes the place of tss.c and sealed.c in a build without tpm2-tss. */
+/* Takes the place of chip.c, seal.c and sealed.c in a build without tpm2-tss. */
 #include "tpm/tpm.h"
 
 static ward_status absent(void)

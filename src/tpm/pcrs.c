@@ -44,8 +44,9 @@ ward_status tpm_pcrs_parse(const char *text, uint32_t *pcrs)
     *pcrs = set;
     return WARD_OK;
 fault:
-    return ward_fail(WARD_ERR_ARG, "'%s' is no list of PCRs: \"sha256:\" and numbers from 0 to %d "
-                                   "in ascending order, as in \"sha256:0,7\"",
+    return ward_fail(WARD_ERR_ARG,
+                     "'%s' is no list of PCRs: \"sha256:\" and numbers from 0 to %d "
+                     "in ascending order, as in \"sha256:0,7\"",
                      text, TPM_PCR_COUNT - 1);
 }
 
