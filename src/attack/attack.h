@@ -61,7 +61,7 @@ struct attempt {
     ward_attack_trial *trial;                /* number and seed are set */
     /* The room's own: */
     const ward_dataset *data;
-    atomic_bool *is_stopping;
+    const atomic_bool *is_stopping;
     bool is_scored;
 };
 
@@ -75,38 +75,49 @@ WARD_CHECK ward_status attempt_go_on(const struct attempt *attempt);
 /* Append a point to the trial's curve. */
 WARD_CHECK ward_status attempt_note(struct attempt *attempt, uint64_t step, double error);
 
-/* What an attempt ends with: a function from raw images to logits. */
+/*
+ * A function from raw images to logits: a network, with something in front of it or behind it, or
+ * both. A plain value; its parameters are kept beside it.
+ */
 struct classifier {
-    /* Append it to g behind node x and return the logits' node. */
-    int (*build)(const struct classifier *classifier, struct graph *g, int x);
-    const struct net_spec *net;            /* for build: the network, and */
-    const struct transform_spec *transform; /* what is put in front of it; NULL: nothing */
-    const struct tensor_list *params[2];   /* of all that is built; NULL: none */
+    /* Append it to g behind node x and return the logits' node; *front receives what goes into the
+     * network. All parameters take gradients. */
+    int (*build)(const struct classifier *classifier, struct graph *g, int x, int *front);
+    struct net_spec net;
+    struct transform_spec transform; /* in front of it; method baseline: nothing */
+    bool has_readout;                /* behind it a dense layer "readout", classes to classes */
+    size_t block;                    /* for a build of an attack's own */
 };
 
 /* A network behind a transform (or, NULL, behind nothing). */
-struct classifier classifier_of(const struct net *net, const struct transform *transform);
+struct classifier classifier_of(const struct net_spec *net, const struct transform_spec *transform);
 
-/* Set the trial's accuracy: that of the classifier on the test images. Once an attempt. */
-WARD_CHECK ward_status attempt_score(struct attempt *attempt, const struct classifier *classifier);
+/*
+ * Set the trial's accuracy: that of the classifier on the test images. Once an attempt. Each
+ * parameter is in one of two lists (NULL: none).
+ */
+WARD_CHECK ward_status attempt_score(struct attempt *attempt, const struct classifier *classifier,
+                                     const struct tensor_list *params,
+                                     const struct tensor_list *more);
 
 /* ---- pairs ---- */
 
-/*
- * The pairs that an adversary holds: which ones, his trial's seed says. Processed images are made
- * when they are asked for. One thread.
- */
+/* The pairs that an adversary holds. Processed images are made when they are asked for. One
+ * thread. */
 struct pairs;
 
 /* How many of so many training images a share comes to: at least 2. */
 size_t pairs_count(double share, size_t images);
 
 /*
- *   run, device, data  kept
- *   count              of pairs, at least 1, at most the training images
+ * Which training images they are of, a trial's seed says: the first count of a permutation of all.
+ * split_release(). WARD_ERR_ARG if there are not so many.
  */
+WARD_CHECK ward_status pairs_choose(struct split *out, const ward_dataset *data, size_t count,
+                                    uint64_t seed);
+/* run, device and raw, the raw images, are kept. */
 WARD_CHECK ward_status pairs_open(struct pairs **out, const ward_run *run, ward_device *device,
-                                  const ward_dataset *data, size_t count, uint64_t seed);
+                                  const struct split *raw);
 void pairs_close(struct pairs *pairs);
 /* The raw images of all pairs, in random order. */
 const struct split *pairs_raw(const struct pairs *pairs);

@@ -20,8 +20,8 @@ static ward_status attempt(struct attempt *a)
     ward_status st = attempt_transform(a, &spec, &pattern);
 
     if (!st) {
-        guess = classifier_of(a->network, &pattern);
-        st = attempt_score(a, &guess);
+        guess = classifier_of(&a->network->spec, &pattern.spec);
+        st = attempt_score(a, &guess, &a->network->params, &pattern.params);
     }
     transform_release(&pattern);
     return st;

@@ -248,8 +248,8 @@ static ward_status attempt_fit(struct attempt *a)
     if (!st)
         st = fit_run(&f);
     if (!st) {
-        forged = classifier_of(a->network, &f.copy);
-        st = attempt_score(a, &forged);
+        forged = classifier_of(&a->network->spec, &f.copy.spec);
+        st = attempt_score(a, &forged, &a->network->params, &f.copy.params);
     }
     fit_close(&f);
     return st;
@@ -296,8 +296,8 @@ static ward_status attempt_subtract(struct attempt *a)
     if (!st)
         st = subtract(a, &pattern);
     if (!st) {
-        forged = classifier_of(a->network, &pattern);
-        st = attempt_score(a, &forged);
+        forged = classifier_of(&a->network->spec, &pattern.spec);
+        st = attempt_score(a, &forged, &a->network->params, &pattern.params);
     }
     transform_release(&pattern);
     return st;

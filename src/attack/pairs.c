@@ -9,7 +9,7 @@
 enum { BATCH = 128 };
 
 struct pairs {
-    struct split raw;      /* its index is owned */
+    const struct split *raw;
     ward_session *session; /* G */
 };
 
@@ -20,39 +20,35 @@ size_t pairs_count(double share, size_t images)
     return max_size(2, min_size(count, images));
 }
 
-/* The first count of a permutation of all training images. */
-static ward_status choose(struct pairs *pairs, const ward_dataset *data, size_t count,
-                          uint64_t seed)
+ward_status pairs_choose(struct split *out, const ward_dataset *data, size_t count, uint64_t seed)
 {
+    struct split split = {data, WARD_SPLIT_TRAIN, NULL, (uint32_t)count};
     uint32_t all = (uint32_t)ward_dataset_get_info(data)->train_count;
     struct rng rng;
-    ward_status st = mem_new(&pairs->raw.index, all, sizeof *pairs->raw.index);
+    ward_status st;
 
+    if (count < 1 || count > all)
+        return ward_fail(WARD_ERR_ARG, "'%s' has %u training images, too few for %zu pairs",
+                         ward_dataset_get_info(data)->name, all, count);
+    st = mem_new(&split.index, all, sizeof *split.index);
     if (st)
         return st;
     rng_init(&rng, seed, RNG_SPLIT, 0, 0);
-    rng_permutation(&rng, all, pairs->raw.index);
-    pairs->raw.data = data;
-    pairs->raw.kind = WARD_SPLIT_TRAIN;
-    pairs->raw.count = (uint32_t)count;
+    rng_permutation(&rng, all, split.index);
+    *out = split;
     return WARD_OK;
 }
 
 ward_status pairs_open(struct pairs **out, const ward_run *run, ward_device *device,
-                       const ward_dataset *data, size_t count, uint64_t seed)
+                       const struct split *raw)
 {
     struct pairs *pairs = NULL;
-    ward_status st;
+    ward_status st = mem_new(&pairs, 1, sizeof *pairs);
 
-    if (count < 1 || count > ward_dataset_get_info(data)->train_count)
-        return ward_fail(WARD_ERR_ARG, "'%s' has %zu training images, too few for %zu pairs",
-                         ward_dataset_get_info(data)->name,
-                         ward_dataset_get_info(data)->train_count, count);
-    st = mem_new(&pairs, 1, sizeof *pairs);
-    if (!st)
-        st = choose(pairs, data, count, seed);
-    if (!st)
-        st = ward_session_new(&pairs->session, run, device, min_size(count, BATCH));
+    if (st)
+        return st;
+    pairs->raw = raw;
+    st = ward_session_new(&pairs->session, run, device, min_size(raw->count, BATCH));
     if (st)
         pairs_close(pairs);
     else
@@ -65,13 +61,12 @@ void pairs_close(struct pairs *pairs)
     if (!pairs)
         return;
     ward_session_free(pairs->session);
-    split_release(&pairs->raw);
     mem_free(pairs);
 }
 
 const struct split *pairs_raw(const struct pairs *pairs)
 {
-    return &pairs->raw;
+    return pairs->raw;
 }
 
 ward_status pairs_process(struct pairs *pairs, size_t n, const float *x, float *y)
