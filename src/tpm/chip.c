@@ -152,6 +152,8 @@ ward_status chip_open(struct chip *chip, const char *tcti)
         goto done;
     }
     st = make_storage_key(&opened);
+    if (!st)
+        st = chip_start_session(&opened, TPM2_SE_HMAC, &opened.session);
     if (st)
         goto done;
     *chip = opened;
@@ -194,7 +196,7 @@ ward_status chip_start_session(struct chip *chip, TPM2_SE type, ESYS_TR *session
     return rc ? chip_fail(rc, "encrypting a session") : WARD_OK;
 }
 
-void chip_overwrite_buffers(struct chip *chip)
+void chip_overwrite_buffer(struct chip *chip)
 {
     TPM2B_DIGEST *random = NULL;
 

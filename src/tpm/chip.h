@@ -1,5 +1,5 @@
 /*
- * A connection to a TPM, its storage key, and what its answers mean. Whatever is put into the chip
+ * A connection to a TPM with what each use needs, and what the answers mean. Whatever is put into the chip
  * through a connection is taken out again when that closes: many have room for three objects.
  */
 #ifndef TPM_CHIP_H
@@ -16,6 +16,8 @@ struct chip {
     TSS2_TCTI_CONTEXT *tcti;
     ESYS_CONTEXT *esys;
     ESYS_TR storage_key;
+    ESYS_TR session;        /* for the storage key's own use */
+    ESYS_TR policy_session; /* one that has followed a policy; there once somebody starts it */
     ESYS_TR handles[CHIP_HANDLES]; /* to be flushed */
     unsigned handle_count;
 };
@@ -35,8 +37,8 @@ void chip_keep(struct chip *chip, ESYS_TR handle);
  */
 WARD_CHECK ward_status chip_start_session(struct chip *chip, TPM2_SE type, ESYS_TR *session);
 
-/* Let other answers take the place of the last ones in the buffers of the connection. */
-void chip_overwrite_buffers(struct chip *chip);
+/* Let another answer take the place of the last one in the library's buffer. */
+void chip_overwrite_buffer(struct chip *chip);
 
 /* The status and text for a code other than 0 that came back while doing something. */
 WARD_CHECK ward_status chip_fail(TSS2_RC rc, const char *doing);

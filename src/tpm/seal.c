@@ -59,17 +59,23 @@ static ward_status check_bank(struct chip *chip, uint32_t pcrs)
     return WARD_OK;
 }
 
-/* Take a session through the policy of sealed keys, with the PCRs as they are now. */
-static ward_status follow_policy(struct chip *chip, ESYS_TR session, uint32_t pcrs, bool has_pin,
+/* Start the policy session and take it through the policy, with the PCRs as they are now. */
+static ward_status follow_policy(struct chip *chip, TPM2_SE type, const struct tpm_access *access,
                                  TPM2B_DIGEST *digest)
 {
     static const TPM2B_DIGEST as_they_are;
-    TPML_PCR_SELECTION selection = selection_of(pcrs);
+    TPML_PCR_SELECTION selection = selection_of(access->pcrs);
     TPM2B_DIGEST *reached = NULL;
-    TSS2_RC rc = Esys_PolicyPCR(chip->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                &as_they_are, &selection);
+    ESYS_TR session;
+    TSS2_RC rc;
+    ward_status st = chip_start_session(chip, type, &chip->policy_session);
 
-    if (!rc && has_pin)
+    if (st)
+        return st;
+    session = chip->policy_session;
+    rc = Esys_PolicyPCR(chip->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &as_they_are,
+                        &selection);
+    if (!rc && access->pin)
         rc = Esys_PolicyAuthValue(chip->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
     if (!rc)
         rc = Esys_PolicyGetDigest(chip->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
@@ -92,6 +98,21 @@ static TPM2B_AUTH auth_of(const struct tpm_access *access)
     return auth;
 }
 
+/*
+ * The library keeps what it was last told to create until it is told the next. That comes to
+ * nothing here: two sessions cannot both encrypt.
+ */
+static void forget_sensitive(struct chip *chip)
+{
+    static const TPM2B_SENSITIVE_CREATE nothing;
+    static const TPM2B_PUBLIC no_public;
+    static const TPM2B_DATA no_data;
+    static const TPML_PCR_SELECTION no_pcrs;
+
+    (void)Esys_Create_Async(chip->esys, chip->storage_key, chip->session, chip->policy_session,
+                            ESYS_TR_NONE, &nothing, &no_public, &no_data, &no_pcrs);
+}
+
 static ward_status create(struct chip *chip, const struct tpm_access *access,
                           const uint8_t key[TPM_KEY_LEN], const TPM2B_DIGEST *policy,
                           struct tpm_sealed *out)
@@ -101,19 +122,16 @@ static ward_status create(struct chip *chip, const struct tpm_access *access,
     TPM2B_PUBLIC template = sealed_template(access->pin != NULL, policy), *public = NULL;
     TPM2B_SENSITIVE_CREATE sensitive = {.sensitive = {.userAuth = auth_of(access)}};
     TPM2B_PRIVATE *private = NULL;
-    ESYS_TR session;
     TSS2_RC rc;
     ward_status st;
 
     memcpy(sensitive.sensitive.data.buffer, key, TPM_KEY_LEN);
     sensitive.sensitive.data.size = TPM_KEY_LEN;
-    st = chip_start_session(chip, TPM2_SE_HMAC, &session);
-    if (st)
-        goto done;
-    rc = Esys_Create(chip->esys, chip->storage_key, session, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive,
-                     &template, &no_data, &no_pcrs, &private, &public, NULL, NULL, NULL);
+    rc =
+        Esys_Create(chip->esys, chip->storage_key, chip->session, ESYS_TR_NONE, ESYS_TR_NONE,
+                    &sensitive, &template, &no_data, &no_pcrs, &private, &public, NULL, NULL, NULL);
     st = rc ? chip_fail(rc, "sealing a key") : sealed_write(public, private, out);
-done:
+    forget_sensitive(chip);
     mem_wipe(&sensitive, sizeof(sensitive));
     Esys_Free(private);
     Esys_Free(public);
@@ -125,7 +143,6 @@ ward_status tpm_seal(const struct tpm_access *access, const uint8_t key[TPM_KEY_
 {
     struct chip chip = {.handle_count = 0};
     TPM2B_DIGEST policy;
-    ESYS_TR trial;
     ward_status st = check_access(access);
 
     if (!st)
@@ -133,13 +150,9 @@ ward_status tpm_seal(const struct tpm_access *access, const uint8_t key[TPM_KEY_
     if (!st)
         st = check_bank(&chip, access->pcrs);
     if (!st)
-        st = chip_start_session(&chip, TPM2_SE_TRIAL, &trial);
+        st = follow_policy(&chip, TPM2_SE_TRIAL, access, &policy);
     if (!st)
-        st = follow_policy(&chip, trial, access->pcrs, access->pin != NULL, &policy);
-    if (!st) {
         st = create(&chip, access, key, &policy, out);
-        chip_overwrite_buffers(&chip);
-    }
     chip_close(&chip);
     return st;
 }
@@ -151,14 +164,9 @@ ward_status tpm_seal(const struct tpm_access *access, const uint8_t key[TPM_KEY_
 static ward_status load(struct chip *chip, const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
                         ESYS_TR *object)
 {
-    ESYS_TR session;
-    TSS2_RC rc;
-    ward_status st = chip_start_session(chip, TPM2_SE_HMAC, &session);
+    TSS2_RC rc = Esys_Load(chip->esys, chip->storage_key, chip->session, ESYS_TR_NONE, ESYS_TR_NONE,
+                           private, public, object);
 
-    if (st)
-        return st;
-    rc = Esys_Load(chip->esys, chip->storage_key, session, ESYS_TR_NONE, ESYS_TR_NONE, private,
-                   public, object);
     if (chip_error(rc) & TPM2_RC_FMT1 && rc & TPM2_RC_P)
         return ward_fail(WARD_ERR_AUTH, "sealed by another TPM, or before this one was cleared, "
                                         "or altered since");
@@ -168,17 +176,50 @@ static ward_status load(struct chip *chip, const TPM2B_PUBLIC *public, const TPM
     return WARD_OK;
 }
 
-static ward_status unseal(struct chip *chip, const struct tpm_access *access, ESYS_TR object,
-                          ESYS_TR session, uint8_t key[TPM_KEY_LEN])
+/* Known to be the chip's own by now: load() has shown that nobody altered public. */
+static ward_status check_pin_is_wanted(const struct tpm_access *access, const TPM2B_PUBLIC *public)
 {
-    static const TPM2B_AUTH zeros = {.size = sizeof(zeros.buffer)};
+    if (sealed_has_pin(public) && !access->pin)
+        return ward_fail(WARD_ERR_AUTH, "the sealed key has a PIN, and none was given");
+    if (!sealed_has_pin(public) && access->pin)
+        return ward_fail(WARD_ERR_ARG, "a PIN was given, but the sealed key has none");
+    return WARD_OK;
+}
+
+/* Found before the chip is asked for the key, so that the question need not be put. */
+static ward_status check_policy(const TPM2B_DIGEST *reached, const TPM2B_DIGEST *wanted)
+{
+    if (reached->size != wanted->size || memcmp(reached->buffer, wanted->buffer, wanted->size) != 0)
+        return chip_fail(TPM2_RC_POLICY_FAIL, "unsealing a key");
+    return WARD_OK;
+}
+
+/*
+ * The library keeps the PIN with the object and with the session that it was last used in, and the
+ * key in its buffer of answers. The second call puts another PIN there and comes to nothing, as in
+ * forget_sensitive(); the chip does not see it.
+ */
+static void forget_secrets(struct chip *chip, ESYS_TR object)
+{
+    TPM2B_AUTH filler = {.size = TPM_PIN_MAX};
+
+    memset(filler.buffer, 0xff, sizeof(filler.buffer));
+    (void)Esys_TR_SetAuth(chip->esys, object, &filler);
+    (void)Esys_Unseal_Async(chip->esys, object, chip->policy_session, chip->session, ESYS_TR_NONE);
+    chip_overwrite_buffer(chip);
+}
+
+static ward_status unseal(struct chip *chip, const struct tpm_access *access, ESYS_TR object,
+                          uint8_t key[TPM_KEY_LEN])
+{
     TPM2B_AUTH auth = auth_of(access);
     TPM2B_SENSITIVE_DATA *data = NULL;
     ward_status st = WARD_OK;
     TSS2_RC rc = Esys_TR_SetAuth(chip->esys, object, &auth);
 
     if (!rc)
-        rc = Esys_Unseal(chip->esys, object, session, ESYS_TR_NONE, ESYS_TR_NONE, &data);
+        rc = Esys_Unseal(chip->esys, object, chip->policy_session, ESYS_TR_NONE, ESYS_TR_NONE,
+                         &data);
     if (rc)
         st = chip_fail(rc, "unsealing a key");
     else if (data->size != TPM_KEY_LEN)
@@ -186,23 +227,12 @@ static ward_status unseal(struct chip *chip, const struct tpm_access *access, ES
                        TPM_KEY_LEN);
     else
         memcpy(key, data->buffer, TPM_KEY_LEN);
-    /* The library keeps a copy of the PIN with the object. */
-    (void)Esys_TR_SetAuth(chip->esys, object, &zeros);
+    forget_secrets(chip, object);
     if (data)
         mem_wipe(data, sizeof(*data));
     Esys_Free(data);
     mem_wipe(&auth, sizeof(auth));
     return st;
-}
-
-/* Known to be the chip's own by now: load() has checked what is believed of public here. */
-static ward_status check_needs(const struct tpm_access *access, const TPM2B_PUBLIC *public)
-{
-    if (sealed_has_pin(public) && !access->pin)
-        return ward_fail(WARD_ERR_AUTH, "the sealed key has a PIN, and none was given");
-    if (!sealed_has_pin(public) && access->pin)
-        return ward_fail(WARD_ERR_ARG, "a PIN was given, but the sealed key has none");
-    return WARD_OK;
 }
 
 ward_status tpm_unseal(const struct tpm_access *access, const uint8_t *sealed, size_t len,
@@ -212,7 +242,7 @@ ward_status tpm_unseal(const struct tpm_access *access, const uint8_t *sealed, s
     TPM2B_PUBLIC public;
     TPM2B_PRIVATE private;
     TPM2B_DIGEST policy;
-    ESYS_TR object, session;
+    ESYS_TR object;
     ward_status st = check_access(access);
 
     if (!st)
@@ -222,19 +252,13 @@ ward_status tpm_unseal(const struct tpm_access *access, const uint8_t *sealed, s
     if (!st)
         st = load(&chip, &public, &private, &object);
     if (!st)
-        st = check_needs(access, &public);
+        st = check_pin_is_wanted(access, &public);
     if (!st)
-        st = chip_start_session(&chip, TPM2_SE_POLICY, &session);
+        st = follow_policy(&chip, TPM2_SE_POLICY, access, &policy);
     if (!st)
-        st = follow_policy(&chip, session, access->pcrs, access->pin != NULL, &policy);
-    /* Known before the chip is asked, so that it does not count as a wrong PIN. */
-    if (!st && (policy.size != public.publicArea.authPolicy.size ||
-                memcmp(policy.buffer, public.publicArea.authPolicy.buffer, policy.size) != 0))
-        st = chip_fail(TPM2_RC_POLICY_FAIL, "unsealing a key");
-    if (!st) {
-        st = unseal(&chip, access, object, session, key);
-        chip_overwrite_buffers(&chip);
-    }
+        st = check_policy(&policy, &public.publicArea.authPolicy);
+    if (!st)
+        st = unseal(&chip, access, object, key);
     chip_close(&chip);
     return st;
 }
