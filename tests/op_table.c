@@ -265,6 +265,33 @@ static void build_scale_shift(struct op_case *c, const struct op_row *row)
     probe(c, graph_scale_shift(g, graph_input(g, row->in), "shift", 0.7f, false));
 }
 
+static void build_scale(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_scale(&c->graph, graph_input(&c->graph, row->in), 0.25f));
+}
+
+/* stride: the block */
+static void build_space_to_depth(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_space_to_depth(&c->graph, graph_input(&c->graph, row->in), row->stride));
+}
+
+static void build_depth_to_space(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_depth_to_space(&c->graph, graph_input(&c->graph, row->in), row->stride));
+}
+
+/* The same linear map of every block, in front of a convolution. */
+static void build_block_map(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+    int x = graph_space_to_depth(g, graph_input(g, row->in), row->stride);
+
+    x = graph_depth_to_space(g, conv(g, x, "map", graph_dims(g, x).c, 1), row->stride);
+    keep(c, x);
+    probe(c, graph_relu(g, conv(g, x, "conv", row->channels, 3)));
+}
+
 static void build_concat(struct op_case *c, const struct op_row *row)
 {
     struct graph *g = &c->graph;
@@ -295,6 +322,19 @@ static void build_kl_uniform(struct op_case *c, const struct op_row *row)
     graph_kl_uniform(&c->graph, graph_input(&c->graph, row->in), 0, row->in.n, 1.5f);
 }
 
+static void build_infomax(struct op_case *c, const struct op_row *row)
+{
+    graph_infomax(&c->graph, graph_input(&c->graph, row->in), 0, row->in.n, 1.5f);
+}
+
+static void build_soft_cross_entropy(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+    int x = graph_input(g, row->in);
+
+    graph_soft_cross_entropy(g, x, graph_input(g, row->in), 0, row->in.n, 1.5f);
+}
+
 static void build_squared_distance(struct op_case *c, const struct op_row *row)
 {
     struct graph *g = &c->graph;
@@ -313,9 +353,11 @@ static void build_large_logits(struct op_case *c, const struct op_row *row)
     graph_cross_entropy(g, x, labels, 0, row->in.n, 1);
     graph_true_probability(g, x, labels, 0, row->in.n, 1);
     graph_kl_uniform(g, x, 0, row->in.n, 0.1f);
+    graph_infomax(g, x, 0, row->in.n, 1);
+    graph_soft_cross_entropy(g, x, graph_input(g, row->in), 0, row->in.n, 0.1f);
 }
 
-/* Three losses on overlapping rows of the same logits, one row in none of them. */
+/* Losses on overlapping rows of the same logits, one row in none of them. */
 static void build_row_ranges(struct op_case *c, const struct op_row *row)
 {
     struct graph *g = &c->graph;
@@ -325,6 +367,8 @@ static void build_row_ranges(struct op_case *c, const struct op_row *row)
     graph_cross_entropy(g, x, graph_labels(g, 2), 0, 2, 1);
     graph_true_probability(g, x, graph_labels(g, 3), 1, 3, 2);
     graph_kl_uniform(g, x, 3, 1, 0.5f);
+    graph_infomax(g, x, 1, 3, 2);
+    graph_soft_cross_entropy(g, x, graph_input(g, (struct dims){2, 7, 1, 1}), 2, 2, 1);
 }
 
 /* The end of the small network: pool, dense, ReLU, dropout, dense. */
@@ -489,12 +533,30 @@ const struct op_row op_rows[] = {
     {"shortcut 32-64 odd", build_shortcut, BLOCK(1, 32, 7, 64, 2), .tolerance = TOL_ELEMENT},
     {"shortcut 3-5 stride 1", build_shortcut, BLOCK(2, 3, 7, 5, 1), .tolerance = TOL_ELEMENT},
     {"scale shift", build_scale_shift, DIMS(5, 3, 7), .tolerance = TOL_ELEMENT},
+    {"scale", build_scale, DIMS(5, 17, 7), .tolerance = TOL_ELEMENT},
+    {"space to depth 1-16", build_space_to_depth, DIMS(2, 1, 28), .stride = 4,
+     .tolerance = TOL_ELEMENT},
+    {"space to depth 16-64", build_space_to_depth, DIMS(5, 16, 6), .stride = 2,
+     .tolerance = TOL_ELEMENT},
+    {"space to depth 5-45 long", build_space_to_depth, .in = {2, 5, 6, 9}, .stride = 3,
+     .tolerance = TOL_ELEMENT},
+    {"depth to space 16-1", build_depth_to_space, DIMS(2, 16, 7), .stride = 4,
+     .tolerance = TOL_ELEMENT},
+    {"depth to space 64-16", build_depth_to_space, DIMS(5, 64, 3), .stride = 2,
+     .tolerance = TOL_ELEMENT},
+    {"depth to space 45-5 long", build_depth_to_space, .in = {2, 45, 2, 3}, .stride = 3,
+     .tolerance = TOL_ELEMENT},
+    {"block map grey", build_block_map, BLOCK(2, 1, 28, 32, 4), .tolerance = TOL_DEEP},
+    {"block map", build_block_map, BLOCK(5, 3, 16, 16, 4), .tolerance = TOL_DEEP},
     {"concat", build_concat, DIMS(2, 3, 7), .tolerance = TOL_ELEMENT},
 
     {"cross entropy", build_cross_entropy, DIMS(5, 10, 1), .tolerance = TOL_ELEMENT},
     {"cross entropy 17", build_cross_entropy, DIMS(1, 17, 1), .tolerance = TOL_ELEMENT},
     {"true probability", build_true_probability, DIMS(5, 10, 1), .tolerance = TOL_ELEMENT},
     {"kl uniform", build_kl_uniform, DIMS(2, 10, 1), .tolerance = TOL_ELEMENT},
+    {"infomax", build_infomax, DIMS(5, 10, 1), .tolerance = TOL_ELEMENT},
+    {"infomax 17", build_infomax, DIMS(2, 17, 1), .tolerance = TOL_ELEMENT},
+    {"soft cross entropy", build_soft_cross_entropy, DIMS(5, 10, 1), .tolerance = TOL_ELEMENT},
     {"squared distance", build_squared_distance, DIMS(5, 3, 7), .tolerance = TOL_SUM},
     /* logits near 200 have an ulp of 1.5e-5, which is the relative error of their exponentials */
     {"large logits", build_large_logits, DIMS(5, 10, 1), .tolerance = TOL_DEEP},

@@ -48,7 +48,17 @@ static void test_every_operator_has_the_shape_of_its_definition(void **state)
     assert_dims(graph_dims(&g, graph_dropout(&g, x, 0)), 2, 16, 15, 14);
     assert_dims(graph_dims(&g, graph_shortcut(&g, x, 32, 2)), 2, 32, 8, 7);
     assert_dims(graph_dims(&g, graph_concat(&g, x, x)), 4, 16, 15, 14);
+    assert_dims(graph_dims(&g, graph_relu_bpda(&g, x, 0.1f)), 2, 16, 15, 14);
+    assert_dims(graph_dims(&g, graph_scale(&g, x, 0.5f)), 2, 16, 15, 14);
+    assert_dims(graph_dims(&g, graph_space_to_depth(&g, x, 1)), 2, 16, 15, 14);
+    assert_dims(graph_dims(&g, graph_space_to_depth(&g, graph_depth_to_space(&g, x, 2), 2)), 2, 16,
+                15, 14);
+    assert_dims(graph_dims(&g, graph_space_to_depth(&g, graph_max_pool(&g, x, 5), 1)), 2, 16, 3, 2);
+    assert_dims(graph_dims(&g, graph_depth_to_space(&g, x, 4)), 2, 1, 60, 56);
     assert_dims(graph_dims(&g, graph_squared_distance(&g, x, x, 1)), 1, 1, 1, 1);
+    x = graph_dense(&g, x, "logits", 10, false);
+    assert_dims(graph_dims(&g, graph_infomax(&g, x, 1, 1, 1)), 1, 1, 1, 1);
+    assert_dims(graph_dims(&g, graph_soft_cross_entropy(&g, x, x, 0, 2, 1)), 1, 1, 1, 1);
     assert_dims(graph_dims(&g, -1), 0, 0, 0, 0);
     assert_int_equal(graph_finish(&g), WARD_OK);
     graph_release(&g);
@@ -188,6 +198,35 @@ static void bad_labels(struct graph *g, int x)
     x = graph_dense(g, x, "fc", 10, false);
     graph_cross_entropy(g, x, graph_labels(g, 1), 0, 2, 1);
 }
+static void bad_targets(struct graph *g, int x)
+{
+    graph_soft_cross_entropy(g, graph_dense(g, x, "fc", 10, false), x, 0, 2, 1);
+}
+static void bad_target_rows(struct graph *g, int x)
+{
+    x = graph_dense(g, x, "fc", 10, false);
+    graph_soft_cross_entropy(g, x, x, 0, 1, 1);
+}
+static void bad_infomax(struct graph *g, int x)
+{
+    graph_infomax(g, x, 0, 2, 1);
+}
+static void bad_blocks(struct graph *g, int x)
+{
+    graph_space_to_depth(g, x, 3);
+}
+static void bad_no_blocks(struct graph *g, int x)
+{
+    graph_space_to_depth(g, x, 0);
+}
+static void bad_depth(struct graph *g, int x)
+{
+    graph_depth_to_space(g, x, 2);
+}
+static void bad_huge_blocks(struct graph *g, int x)
+{
+    graph_depth_to_space(g, x, (size_t)1 << (sizeof(size_t) * 4));
+}
 static void bad_reuse(struct graph *g, int x)
 {
     conv(g, conv(g, x, "c", 4, 3, 1, 1), "c", 4, 3, 1, 1);
@@ -222,6 +261,13 @@ static void test_what_does_not_fit_is_refused_with_a_message(void **state)
         {bad_logits, "CrossEntropy over rows 0 to 2 does not fit logits 2 x 3 x 8 x 8"},
         {bad_rows, "CrossEntropy over rows 1 to 3 does not fit logits 2 x 10 x 1 x 1"},
         {bad_labels, "CrossEntropy over 2 rows needs that many labels"},
+        {bad_targets, "SoftCrossEntropy needs targets of 2 x 10 x 1 x 1, not 2 x 3 x 8 x 8"},
+        {bad_target_rows, "SoftCrossEntropy needs targets of 1 x 10 x 1 x 1, not 2 x 10 x 1 x 1"},
+        {bad_infomax, "InfoMax over rows 0 to 2 does not fit logits 2 x 3 x 8 x 8"},
+        {bad_blocks, "SpaceToDepth by blocks of 3 x 3 does not fit 2 x 3 x 8 x 8"},
+        {bad_no_blocks, "SpaceToDepth by blocks of 0 x 0"},
+        {bad_depth, "DepthToSpace by blocks of 2 x 2 does not fit 2 x 3 x 8 x 8"},
+        {bad_huge_blocks, "DepthToSpace by blocks of"},
         {bad_reuse, "parameter 'c.weight' is used twice, differently"},
         {bad_freeze, "parameter 's' is used twice, differently"},
     };
@@ -257,9 +303,13 @@ static void test_the_first_failure_sticks(void **state)
     x = graph_add(&g, graph_max_pool(&g, x, 2), graph_tanh(&g, graph_leaky_relu(&g, x, 0.1f)));
     x = graph_dense(&g, graph_concat(&g, x, graph_shortcut(&g, x, 8, 2)), "fc", 10, false);
     x = graph_scale_shift(&g, graph_global_avg_pool(&g, x), "s", 1, false);
+    x = graph_depth_to_space(&g, graph_space_to_depth(&g, graph_scale(&g, x, 2), 2), 2);
+    x = graph_relu_bpda(&g, x, 0.1f);
     assert_int_equal(graph_cross_entropy(&g, x, graph_labels(&g, 1), 0, 1, 1), -1);
     assert_int_equal(graph_true_probability(&g, x, -1, 0, 1, 1), -1);
     assert_int_equal(graph_kl_uniform(&g, x, 0, 1, 1), -1);
+    assert_int_equal(graph_infomax(&g, x, 0, 1, 1), -1);
+    assert_int_equal(graph_soft_cross_entropy(&g, x, x, 0, 1, 1), -1);
     assert_int_equal(graph_squared_distance(&g, x, x, 1), -1);
     assert_int_equal(graph_param(&g, "p", PARAM_BIAS, true, shape_make(1, 1, 1, 1, 1)), -1);
     assert_int_equal(g.node_count, count);

@@ -226,6 +226,127 @@ static void two_uses_of_a_network_share_their_parameters(void **state)
     graph_release(&g);
 }
 
+/* ---- through a network that is given ---- */
+
+enum { IMAGES = 2, PIXELS = 8 * 8, GIVEN_CLASSES = 3 };
+
+/* A pattern added to the images in front of a network whose parameters are constants. */
+struct probe {
+    ward_device *device;
+    struct graph graph;
+    struct plan *plan;
+    struct tensor_list pattern;
+    int logits;
+};
+
+static void probe_init(struct probe *p, const char *device, const struct net *net, float slope)
+{
+    struct plan_options options = {.gradients = PLAN_GRAD_PARAMS, .output_count = 1};
+    struct net_use use = {.is_frozen = true, .relu_slope = slope};
+    const struct tensor_list *const lists[] = {&net->params, &p->pattern};
+    struct shape shape = shape_make(3, 1, 8, 8, 1);
+    int x, labels;
+
+    *p = (struct probe){0};
+    assert_int_equal(ward_device_open(&p->device, device), WARD_OK);
+    assert_int_equal(tensor_list_add(&p->pattern, "pattern", &shape, NULL), WARD_OK);
+    graph_init(&p->graph);
+    x = graph_input(&p->graph, (struct dims){IMAGES, 1, 8, 8});
+    p->logits = net_build(&net->spec, &p->graph,
+                          graph_scale_shift(&p->graph, x, "pattern", 1, false), use);
+    labels = graph_labels(&p->graph, IMAGES);
+    graph_cross_entropy(&p->graph, p->logits, labels, 0, IMAGES, 1);
+    options.outputs[0] = p->logits;
+    assert_int_equal(plan_compile(&p->plan, p->device, &p->graph, &options), WARD_OK);
+    assert_int_equal(params_load(p->plan, lists, 2), WARD_OK);
+    for (size_t i = 0; i < IMAGES * PIXELS; i++)
+        plan_input(p->plan, x)[i] = cosf((float)(i * i));
+    plan_labels(p->plan, labels)[1] = 1;
+    assert_int_equal(plan_forward(p->plan), WARD_OK);
+    assert_int_equal(plan_backward(p->plan), WARD_OK);
+}
+
+static void probe_release(struct probe *p)
+{
+    plan_free(p->plan);
+    graph_release(&p->graph);
+    tensor_list_release(&p->pattern);
+    ward_device_close(p->device);
+}
+
+static double gradient_norm(const struct probe *p)
+{
+    float gradient[PIXELS];
+    double sum = 0;
+
+    for (size_t i = 0; i < p->graph.param_count; i++)
+        if (p->graph.params[i].is_trainable) {
+            assert_string_equal(p->graph.params[i].name, "pattern");
+            assert_int_equal(plan_store(p->plan, i, PLAN_GRADIENT, gradient), WARD_OK);
+        }
+    for (size_t i = 0; i < PIXELS; i++)
+        sum += (double)gradient[i] * (double)gradient[i];
+    return sqrt(sum);
+}
+
+static const char *const given_archs[] = {"simple-cnn", "resnet8"};
+
+static void a_pattern_in_front_of_a_frozen_network_is_trained_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct net net = net_of(given_archs[i / 2], 1, 8, 8, GIVEN_CLASSES, 5);
+        struct tensor_list after = {0};
+        struct adam adam = {0};
+        struct probe p;
+        double sum = 0;
+
+        probe_init(&p, ward_device_list(i % 2), &net, 0);
+        assert_true(gradient_norm(&p) > 0);
+        assert_int_equal(adam_init(&adam, p.plan), WARD_OK);
+        assert_int_equal(adam.count, PIXELS);
+        adam_step(&adam, 0.01f, NULL);
+        assert_int_equal(tensor_list_copy(&after, &net.params), WARD_OK);
+        assert_int_equal(params_store(p.plan, PLAN_VALUE, &after), WARD_OK);
+        assert_int_equal(params_store(p.plan, PLAN_VALUE, &p.pattern), WARD_OK);
+        for (size_t j = 0; j < after.count; j++)
+            assert_memory_equal(after.items[j].data, net.params.items[j].data,
+                                shape_count(&after.items[j].shape) * sizeof(float));
+        for (size_t j = 0; j < PIXELS; j++)
+            sum += fabs((double)p.pattern.items[0].data[j]);
+        assert_true(sum > 0);
+        adam_release(&adam);
+        tensor_list_release(&after);
+        probe_release(&p);
+        net_release(&net);
+    }
+}
+
+/* The first ReLUs are off for every image, so nothing behind them depends on it. */
+static void a_slope_of_relus_changes_gradients_and_no_value(void **state)
+{
+    static const char *const first_bias[] = {"conv1.bias", "bn1.bias"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct net net = net_of(given_archs[i / 2], 1, 8, 8, GIVEN_CLASSES, 5);
+        struct tensor *bias = tensor_list_find(&net.params, first_bias[i / 2]);
+        struct probe plain, leaky;
+
+        for (size_t j = 0; j < shape_count(&bias->shape); j++)
+            bias->data[j] = -1000;
+        probe_init(&plain, ward_device_list(i % 2), &net, 0);
+        probe_init(&leaky, ward_device_list(i % 2), &net, 0.1f);
+        assert_memory_equal(plan_output(plain.plan, plain.logits),
+                            plan_output(leaky.plan, leaky.logits),
+                            IMAGES * GIVEN_CLASSES * sizeof(float));
+        assert_true(gradient_norm(&plain) <= 0 && gradient_norm(&leaky) > 0);
+        probe_release(&plain);
+        probe_release(&leaky);
+        net_release(&net);
+    }
+}
+
 /* ---- a small graph to optimise: two convolutions with a batch norm, and a dense layer ---- */
 
 enum { ROWS = 3, CLASSES = 4 };
@@ -586,6 +707,8 @@ int main(void)
         cmocka_unit_test(equal_seeds_give_equal_values_and_others_do_not),
         cmocka_unit_test(initial_values_have_the_spread_that_the_header_states),
         cmocka_unit_test(two_uses_of_a_network_share_their_parameters),
+        cmocka_unit_test(a_pattern_in_front_of_a_frozen_network_is_trained_alone),
+        cmocka_unit_test(a_slope_of_relus_changes_gradients_and_no_value),
         cmocka_unit_test(sgd_follows_its_rule),
         cmocka_unit_test(sgd_treats_the_transform_as_its_group_says),
         cmocka_unit_test(sgd_clips_each_group_to_its_norm),

@@ -110,10 +110,28 @@ static bool has_kind(const struct graph *g, enum op_kind kind)
     return false;
 }
 
-/* The i-th way that makes a difference for this graph; false past the end. */
-static bool variant_get(const struct op_case *c, size_t i, struct plan_options *o)
+/* Another backward pass of the activations, or their own. */
+static void set_backward_slopes(const struct graph *g, bool is_bpda)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        struct op_desc *d = &g->nodes[i];
+
+        if (d->kind == OP_RELU || d->kind == OP_LEAKY_RELU)
+            d->backward_slope = is_bpda ? 0.1f : d->slope;
+    }
+}
+
+struct variant {
+    struct plan_options options;
+    bool is_bpda;
+};
+
+/* The i-th way that makes a difference for this graph, to be compiled before the next; false past
+ * the end. */
+static bool variant_get(const struct op_case *c, size_t i, struct variant *v)
 {
     const struct graph *g = &c->graph;
+    struct plan_options *o = &v->options;
     size_t bn_modes = has_kind(g, OP_BATCH_NORM) ? 3 : 1;
     size_t act_modes = has_kind(g, OP_RELU) || has_kind(g, OP_LEAKY_RELU) ? 2 : 1;
     size_t dropout_modes = has_kind(g, OP_DROPOUT) ? 2 : 1;
@@ -124,20 +142,22 @@ static bool variant_get(const struct op_case *c, size_t i, struct plan_options *
     i /= 4;
     o->bn = (enum bn_mode)((BN_BATCH + i) % bn_modes);
     i /= bn_modes;
-    o->act_grad = (enum act_grad)(i % act_modes);
+    v->is_bpda = i % act_modes == 1;
     i /= act_modes;
     o->has_dropout = i % dropout_modes == 1;
+    set_backward_slopes(g, v->is_bpda);
     return i / dropout_modes == 0;
 }
 
-static void variant_print(const struct plan_options *o)
+static void variant_print(const struct variant *v)
 {
     static const char *const bn[] = {"running", "batch", "recalibrate"};
+    const struct plan_options *o = &v->options;
 
-    printf("[gradients%s%s%s, batch norm %s, %s slope%s]", o->gradients ? "" : " none",
+    printf("[gradients%s%s%s, batch norm %s%s%s]", o->gradients ? "" : " none",
            o->gradients & PLAN_GRAD_PARAMS ? " params" : "",
            o->gradients & PLAN_GRAD_INPUTS ? " inputs" : "", bn[o->bn],
-           o->act_grad ? "leaky" : "true", o->has_dropout ? ", dropout" : "");
+           v->is_bpda ? ", another slope" : "", o->has_dropout ? ", dropout" : "");
 }
 
 /* ---- a device against ref ---- */
@@ -253,21 +273,21 @@ done:
 
 static bool compare_row(ward_device *devices[2], const struct op_case *c, const struct op_row *row)
 {
-    struct plan_options options;
+    struct variant v;
     double largest = 0;
     bool passed = true;
     size_t i;
 
-    for (i = 0; variant_get(c, i, &options); i++) {
+    for (i = 0; variant_get(c, i, &v); i++) {
         struct worst worst = {0, ""};
-        ward_status st = compare_variant(&worst, devices, c, row, &options);
+        ward_status st = compare_variant(&worst, devices, c, row, &v.options);
 
         largest = fmax(largest, worst.error);
         if (!st && worst.error <= row->tolerance)
             continue;
         passed = false;
         printf("FAIL %s ", row->name);
-        variant_print(&options);
+        variant_print(&v);
         if (st)
             printf(": %s\n", ward_error_message());
         else
@@ -313,6 +333,36 @@ static double logits_loss(const struct op_desc *d, const float *logits, size_t k
     return sum / (double)d->rows;
 }
 
+static double soft_cross_entropy(const struct op_desc *d, const float *logits, size_t k,
+                                 const float *targets)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < d->rows; i++)
+        for (size_t j = 0; j < k; j++)
+            sum -= (double)targets[i * k + j] * log_softmax(logits + (d->row0 + i) * k, k, j);
+    return sum / (double)d->rows;
+}
+
+/* As defined: the mean entropy of the rows, less the entropy of the mean. */
+static double infomax(const struct op_desc *d, const float *logits, size_t k)
+{
+    double rows = (double)d->rows, sum = 0;
+
+    for (size_t j = 0; j < k; j++) {
+        double mean = 0;
+
+        for (size_t i = 0; i < d->rows; i++) {
+            double log_q = log_softmax(logits + (d->row0 + i) * k, k, j);
+
+            mean += exp(log_q) / rows;
+            sum -= exp(log_q) * log_q / rows;
+        }
+        sum += mean > 0 ? mean * log(mean) : 0;
+    }
+    return sum;
+}
+
 static double squared_distance(const float *a, const float *b, struct dims d)
 {
     double sum = 0;
@@ -336,6 +386,10 @@ static double loss_value(struct plan *plan, const struct op_desc *d)
 
     if (d->kind == OP_SQUARED_DISTANCE)
         return squared_distance(x, value_of(plan, d->input[1]), in);
+    if (d->kind == OP_SOFT_CROSS_ENTROPY)
+        return soft_cross_entropy(d, x, in.c, value_of(plan, d->input[1]));
+    if (d->kind == OP_INFOMAX)
+        return infomax(d, x, in.c);
     return logits_loss(d, x, in.c, d->input[1] < 0 ? NULL : plan_labels(plan, d->input[1]));
 }
 
@@ -479,17 +533,17 @@ static bool gradients_of_row(ward_device *devices[2], const struct op_case *c,
                              const struct op_row *row)
 {
     struct probes probes = {0, 0, 0, 0};
-    struct plan_options options;
+    struct variant v;
     bool passed;
 
-    for (size_t i = 0; variant_get(c, i, &options) && !row->is_stepped; i++) {
+    for (size_t i = 0; variant_get(c, i, &v) && !row->is_stepped; i++) {
         struct plan *plan = NULL;
 
-        if (options.gradients != (PLAN_GRAD_PARAMS | PLAN_GRAD_INPUTS) ||
-            options.act_grad != ACT_GRAD_TRUE || options.bn == BN_RECALIBRATE)
+        if (v.options.gradients != (PLAN_GRAD_PARAMS | PLAN_GRAD_INPUTS) || v.is_bpda ||
+            v.options.bn == BN_RECALIBRATE)
             continue;
-        keep_operands(&c->graph, &options);
-        must(plan_compile(&plan, devices[1], &c->graph, &options));
+        keep_operands(&c->graph, &v.options);
+        must(plan_compile(&plan, devices[1], &c->graph, &v.options));
         load_params(plan);
         fill_inputs(plan, row, 0);
         plan_set_step(plan, SEED, 0);
@@ -523,9 +577,9 @@ static bool time_row(ward_device *devices[2], const struct op_case *c, const str
 {
     double macs = graph_macs(&c->graph), forward, backward;
     struct plan *plan = NULL;
-    struct plan_options options;
+    struct variant v;
 
-    if (!variant_get(c, 2, &options) || plan_compile(&plan, devices[0], &c->graph, &options)) {
+    if (!variant_get(c, 2, &v) || plan_compile(&plan, devices[0], &c->graph, &v.options)) {
         printf("     %-34s refused: %s\n", row->name, ward_error_message());
         return true;
     }

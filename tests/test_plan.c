@@ -329,47 +329,125 @@ static void test_dropout_masks_depend_on_seed_step_and_row_only(void **state)
 
 /* ---- gradients ---- */
 
+/* The value stays; below zero the gradient is -1 behind the ReLU, and a tenth of it before. */
 static void passes_a_tenth_below_zero(const char *device)
 {
-    static const float x[] = {-2, 0, 1, 3}, leaky[] = {0, 0, 2, 6}, slope[] = {-0.04f, 0, 2, 6};
+    static const float x[] = {-2, 0, 1, 3}, y[] = {0, 0, 1, 3}, gradient[] = {-0.1f, -0.1f, 0, 2};
     struct fixture f;
-    int zero, relu;
+    int one, relu;
 
-    for (int slopes = 0; slopes < 2; slopes++) {
-        setup(&f, device, (struct dims){1, 4, 1, 1});
-        zero = graph_input(&f.graph, (struct dims){1, 4, 1, 1});
-        relu = slopes ? graph_leaky_relu(&f.graph, f.x, 0.1f) : graph_relu(&f.graph, f.x);
-        graph_squared_distance(&f.graph, relu, zero, 1);
-        f.options.gradients = PLAN_GRAD_INPUTS;
-        f.options.act_grad = ACT_GRAD_LEAKY;
-        compile(&f);
-        fill(&f, x);
-        assert_int_equal(plan_forward(f.plan), WARD_OK);
-        assert_int_equal(plan_backward(f.plan), WARD_OK);
-        assert_near("gradient", plan_input_gradient(f.plan, f.x), slopes ? slope : leaky, 4);
-        teardown(&f);
-    }
-    /* the gradient of what is below zero is not zero behind the activation: -1 there, 0.1 before */
     setup(&f, device, (struct dims){1, 4, 1, 1});
-    zero = graph_input(&f.graph, (struct dims){1, 4, 1, 1});
-    graph_squared_distance(&f.graph, graph_relu(&f.graph, f.x), zero, 0.5f);
+    one = graph_input(&f.graph, (struct dims){1, 4, 1, 1});
+    relu = graph_relu_bpda(&f.graph, f.x, 0.1f);
+    keep(&f, relu);
+    graph_squared_distance(&f.graph, relu, one, 0.5f);
     f.options.gradients = PLAN_GRAD_INPUTS;
-    f.options.act_grad = ACT_GRAD_LEAKY;
     compile(&f);
     fill(&f, x);
     for (int i = 0; i < 4; i++)
-        plan_input(f.plan, zero)[i] = 1;
+        plan_input(f.plan, one)[i] = 1;
     assert_int_equal(plan_forward(f.plan), WARD_OK);
     assert_int_equal(plan_backward(f.plan), WARD_OK);
-    assert_near("gradient", plan_input_gradient(f.plan, f.x),
-                (const float[]){-0.1f, -0.1f, 0, 2}, 4);
+    assert_near("value", plan_output(f.plan, relu), y, 4);
+    assert_near("gradient", plan_input_gradient(f.plan, f.x), gradient, 4);
     teardown(&f);
 }
 
-static void test_leaky_gradients_pass_a_tenth_where_the_activation_is_flat(void **state)
+static void test_a_relu_may_have_another_backward_pass(void **state)
 {
     (void)state;
     on_every_device(passes_a_tenth_below_zero);
+}
+
+/* Two rows sure of a class each are all that the loss wants; two rows sure of one class tell
+ * nothing, and the third class, which none has, has no part in it. */
+static void is_finite_for_certain_rows(const char *device)
+{
+    static const float apart[] = {4000, 0, -4000, 0, 4000, -4000};
+    static const float alike[] = {4000, 0, -4000, 4000, 0, -4000}, zero[6] = {0};
+    struct fixture f;
+    int loss;
+
+    setup(&f, device, (struct dims){2, 3, 1, 1});
+    loss = graph_infomax(&f.graph, f.x, 0, 2, 1);
+    f.options.gradients = PLAN_GRAD_INPUTS;
+    compile(&f);
+    for (int i = 0; i < 2; i++) {
+        fill(&f, i ? alike : apart);
+        assert_int_equal(plan_forward(f.plan), WARD_OK);
+        assert_int_equal(plan_backward(f.plan), WARD_OK);
+        assert_near("infomax", plan_output(f.plan, loss), &(const float){i ? 0 : -logf(2)}, 1);
+        assert_near("gradient", plan_input_gradient(f.plan, f.x), zero, 6);
+    }
+    teardown(&f);
+}
+
+static void test_infomax_of_certain_rows_is_finite(void **state)
+{
+    (void)state;
+    on_every_device(is_finite_for_certain_rows);
+}
+
+/* Targets that are one class each. */
+static void equals_cross_entropy(const char *device)
+{
+    static const float x[] = {0.5f, -1, 2, 0, 3, -2, 1, 1, 1}, hard[] = {0, 0, 1, 1, 0, 0};
+    float gradient[9];
+    struct fixture f;
+    int targets, labels, soft, loss;
+
+    setup(&f, device, (struct dims){3, 3, 1, 1});
+    targets = graph_input(&f.graph, (struct dims){2, 3, 1, 1});
+    labels = graph_labels(&f.graph, 2);
+    soft = graph_soft_cross_entropy(&f.graph, f.x, targets, 1, 2, 1);
+    loss = graph_cross_entropy(&f.graph, f.x, labels, 1, 2, 0);
+    f.options.gradients = PLAN_GRAD_INPUTS;
+    compile(&f);
+    fill(&f, x);
+    memcpy(plan_input(f.plan, targets), hard, sizeof hard);
+    plan_labels(f.plan, labels)[0] = 2;
+    plan_labels(f.plan, labels)[1] = 0;
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_near("loss", plan_output(f.plan, soft), plan_output(f.plan, loss), 1);
+    assert_int_equal(plan_backward(f.plan), WARD_OK);
+    memcpy(gradient, plan_input_gradient(f.plan, f.x), sizeof gradient);
+    plan_set_weight(f.plan, soft, 0);
+    plan_set_weight(f.plan, loss, 1);
+    assert_int_equal(plan_backward(f.plan), WARD_OK);
+    assert_near("gradient", gradient, plan_input_gradient(f.plan, f.x), 9);
+    teardown(&f);
+}
+
+static void test_soft_cross_entropy_with_one_class_a_row_is_cross_entropy(void **state)
+{
+    (void)state;
+    on_every_device(equals_cross_entropy);
+}
+
+static void moves_blocks_as_onnx(const char *device)
+{
+    static const float x[] = {0, 1, 2,  3,  4,  5,  6,  7,  /* channel 0: 2 x 4 */
+                              8, 9, 10, 11, 12, 13, 14, 15};
+    static const float deep[] = {0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15};
+    struct fixture f;
+    int depth;
+
+    setup(&f, device, (struct dims){1, 2, 2, 4});
+    depth = graph_space_to_depth(&f.graph, f.x, 2);
+    keep(&f, depth);
+    keep(&f, graph_depth_to_space(&f.graph, depth, 2));
+    compile(&f);
+    fill(&f, x);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_near("depth", plan_output(f.plan, depth), deep, 16);
+    assert_near("space again", plan_output(f.plan, f.options.outputs[1]), x, 16);
+    teardown(&f);
+}
+
+static void test_pixels_of_blocks_become_channels_in_onnx_order(void **state)
+{
+    (void)state;
+    on_every_device(moves_blocks_as_onnx);
 }
 
 static void follows_loss_weights(const char *device)
@@ -473,6 +551,7 @@ static void survives_failing_allocations(const char *device)
     x = graph_relu(&f.graph, graph_batch_norm(&f.graph, x, "bn", true, false));
     x = graph_dropout(&f.graph, graph_dense(&f.graph, x, "fc", 10, false), 0.5f);
     graph_cross_entropy(&f.graph, x, graph_labels(&f.graph, 2), 0, 2, 1);
+    graph_infomax(&f.graph, x, 0, 2, 1);
     f.options.gradients = PLAN_GRAD_PARAMS | PLAN_GRAD_INPUTS;
     f.options.bn = BN_BATCH;
     f.options.has_dropout = f.options.is_secret = true;
@@ -628,7 +707,10 @@ int main(void)
         cmocka_unit_test(test_running_statistics_stay_where_the_node_or_the_mode_says_so),
         cmocka_unit_test(test_recalibration_is_the_plain_average_over_runs),
         cmocka_unit_test(test_dropout_masks_depend_on_seed_step_and_row_only),
-        cmocka_unit_test(test_leaky_gradients_pass_a_tenth_where_the_activation_is_flat),
+        cmocka_unit_test(test_a_relu_may_have_another_backward_pass),
+        cmocka_unit_test(test_infomax_of_certain_rows_is_finite),
+        cmocka_unit_test(test_soft_cross_entropy_with_one_class_a_row_is_cross_entropy),
+        cmocka_unit_test(test_pixels_of_blocks_become_channels_in_onnx_order),
         cmocka_unit_test(test_gradients_follow_the_weights_of_the_losses),
         cmocka_unit_test(test_parameters_come_back_as_they_went_in),
         cmocka_unit_test(test_running_out_of_memory_is_reported),

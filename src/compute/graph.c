@@ -25,11 +25,16 @@ static const char *const kind_names[OP_KIND_COUNT] = {
     [OP_DROPOUT] = "Dropout",
     [OP_ADD] = "Add",
     [OP_SHORTCUT] = "Shortcut",
+    [OP_SCALE] = "Scale",
     [OP_SCALE_SHIFT] = "ScaleShift",
     [OP_CONCAT] = "Concat",
+    [OP_SPACE_TO_DEPTH] = "SpaceToDepth",
+    [OP_DEPTH_TO_SPACE] = "DepthToSpace",
     [OP_CROSS_ENTROPY] = "CrossEntropy",
     [OP_TRUE_PROBABILITY] = "TrueProbability",
     [OP_KL_UNIFORM] = "KLUniform",
+    [OP_INFOMAX] = "InfoMax",
+    [OP_SOFT_CROSS_ENTROPY] = "SoftCrossEntropy",
     [OP_SQUARED_DISTANCE] = "SquaredDistance",
 };
 
@@ -42,6 +47,11 @@ const char *op_kind_name(enum op_kind kind)
 bool op_is_loss(enum op_kind kind)
 {
     return kind >= OP_CROSS_ENTROPY && kind <= OP_SQUARED_DISTANCE;
+}
+
+bool op_has_labels(enum op_kind kind)
+{
+    return kind == OP_CROSS_ENTROPY || kind == OP_TRUE_PROBABILITY;
 }
 
 bool param_role_is_buffer(enum param_role role)
@@ -325,14 +335,23 @@ static int append_like(struct graph *g, struct op_desc desc)
 
 int graph_relu(struct graph *g, int x)
 {
-    return append_like(g, desc_make(OP_RELU, x, -1));
+    return graph_relu_bpda(g, x, 0);
+}
+
+int graph_relu_bpda(struct graph *g, int x, float backward_slope)
+{
+    struct op_desc desc = desc_make(OP_RELU, x, -1);
+
+    assert(isfinite(backward_slope));
+    desc.backward_slope = backward_slope;
+    return append_like(g, desc);
 }
 
 int graph_leaky_relu(struct graph *g, int x, float slope)
 {
     struct op_desc desc = desc_make(OP_LEAKY_RELU, x, -1);
 
-    desc.slope = slope;
+    desc.slope = desc.backward_slope = slope;
     return append_like(g, desc);
 }
 
@@ -425,6 +444,15 @@ int graph_shortcut(struct graph *g, int x, size_t channels, size_t stride)
     return append(g, &desc);
 }
 
+int graph_scale(struct graph *g, int x, float scale)
+{
+    struct op_desc desc = desc_make(OP_SCALE, x, -1);
+
+    assert(isfinite(scale));
+    desc.scale = scale;
+    return append_like(g, desc);
+}
+
 int graph_scale_shift(struct graph *g, int x, const char *name, float scale, bool is_frozen)
 {
     struct op_desc desc = desc_make(OP_SCALE_SHIFT, x, -1);
@@ -460,14 +488,48 @@ int graph_concat(struct graph *g, int a, int b)
     return append(g, &desc);
 }
 
+/* Pixels of blocks to channels, or back; out is set if they come out even. */
+static int append_blocks(struct graph *g, struct op_desc desc, size_t block)
+{
+    char text[DIMS_TEXT];
+
+    if (!has_value(g, desc.kind, desc.input[0]))
+        return -1;
+    desc.stride = block;
+    if (desc.out.n > 0)
+        return append(g, &desc);
+    g->status = ward_fail(WARD_ERR_ARG, "%s by blocks of %zu x %zu does not fit %s",
+                          op_kind_name(desc.kind), block, block,
+                          dims_text(graph_dims(g, desc.input[0]), text));
+    return -1;
+}
+
+int graph_space_to_depth(struct graph *g, int x, size_t block)
+{
+    struct op_desc desc = desc_make(OP_SPACE_TO_DEPTH, x, -1);
+    struct dims in = graph_dims(g, x);
+
+    if (block > 0 && in.h % block == 0 && in.w % block == 0)
+        desc.out = (struct dims){in.n, block * block * in.c, in.h / block, in.w / block};
+    return append_blocks(g, desc, block);
+}
+
+int graph_depth_to_space(struct graph *g, int x, size_t block)
+{
+    struct op_desc desc = desc_make(OP_DEPTH_TO_SPACE, x, -1);
+    struct dims in = graph_dims(g, x);
+
+    if (block > 0 && in.c % block == 0 && in.c / block % block == 0)
+        desc.out = (struct dims){in.n, in.c / block / block, in.h * block, in.w * block};
+    return append_blocks(g, desc, block);
+}
+
 /* ---- losses ---- */
 
 static bool labels_fit(struct graph *g, const struct op_desc *d)
 {
     const struct op_desc *labels;
 
-    if (g->status || d->kind == OP_KL_UNIFORM)
-        return !g->status;
     assert(d->input[1] >= 0 && (size_t)d->input[1] < g->node_count);
     labels = &g->nodes[d->input[1]];
     if (labels->kind == OP_LABELS && labels->out.n == d->rows)
@@ -477,24 +539,18 @@ static bool labels_fit(struct graph *g, const struct op_desc *d)
     return false;
 }
 
-/* A loss on rows of logits; kind, inputs, rows and weight of desc are set. */
-static int append_logits_loss(struct graph *g, struct op_desc desc)
+static bool targets_fit(struct graph *g, const struct op_desc *d)
 {
-    char text[DIMS_TEXT];
-    struct dims in;
+    struct dims wanted = {d->rows, graph_dims(g, d->input[0]).c, 1, 1};
+    char is[DIMS_TEXT], should[DIMS_TEXT];
 
-    if (!has_value(g, desc.kind, desc.input[0]) || !labels_fit(g, &desc))
-        return -1;
-    in = g->nodes[desc.input[0]].out;
-    if (in.h != 1 || in.w != 1 || desc.rows == 0 || desc.rows > in.n ||
-        desc.row0 > in.n - desc.rows) {
-        g->status = ward_fail(WARD_ERR_ARG, "%s over rows %zu to %zu does not fit logits %s",
-                              op_kind_name(desc.kind), desc.row0, desc.row0 + desc.rows,
-                              dims_text(in, text));
-        return -1;
-    }
-    desc.out = (struct dims){1, 1, 1, 1};
-    return append(g, &desc);
+    if (!has_value(g, d->kind, d->input[1]))
+        return false;
+    if (dims_equal(graph_dims(g, d->input[1]), wanted))
+        return true;
+    g->status = ward_fail(WARD_ERR_ARG, "%s needs targets of %s, not %s", op_kind_name(d->kind),
+                          dims_text(wanted, should), dims_text(graph_dims(g, d->input[1]), is));
+    return false;
 }
 
 static struct op_desc loss_make(enum op_kind kind, int a, int b, float weight)
@@ -503,46 +559,66 @@ static struct op_desc loss_make(enum op_kind kind, int a, int b, float weight)
 
     assert(isfinite(weight));
     desc.weight = weight;
+    desc.out = (struct dims){1, 1, 1, 1};
     return desc;
+}
+
+static int append_logits_loss(struct graph *g, struct op_desc desc, size_t row0, size_t rows)
+{
+    char text[DIMS_TEXT];
+    struct dims in;
+
+    desc.row0 = row0;
+    desc.rows = rows;
+    if (!has_value(g, desc.kind, desc.input[0]))
+        return -1;
+    if (op_has_labels(desc.kind) && !labels_fit(g, &desc))
+        return -1;
+    if (desc.kind == OP_SOFT_CROSS_ENTROPY && !targets_fit(g, &desc))
+        return -1;
+    in = g->nodes[desc.input[0]].out;
+    if (in.h == 1 && in.w == 1 && rows > 0 && rows <= in.n && row0 <= in.n - rows)
+        return append(g, &desc);
+    g->status = ward_fail(WARD_ERR_ARG, "%s over rows %zu to %zu does not fit logits %s",
+                          op_kind_name(desc.kind), row0, row0 + rows, dims_text(in, text));
+    return -1;
 }
 
 int graph_cross_entropy(struct graph *g, int logits, int labels, size_t row0, size_t rows,
                         float weight)
 {
-    struct op_desc desc = loss_make(OP_CROSS_ENTROPY, logits, labels, weight);
-
-    desc.row0 = row0;
-    desc.rows = rows;
-    return append_logits_loss(g, desc);
+    return append_logits_loss(g, loss_make(OP_CROSS_ENTROPY, logits, labels, weight), row0, rows);
 }
 
 int graph_true_probability(struct graph *g, int logits, int labels, size_t row0, size_t rows,
                            float weight)
 {
-    struct op_desc desc = loss_make(OP_TRUE_PROBABILITY, logits, labels, weight);
-
-    desc.row0 = row0;
-    desc.rows = rows;
-    return append_logits_loss(g, desc);
+    return append_logits_loss(g, loss_make(OP_TRUE_PROBABILITY, logits, labels, weight), row0,
+                              rows);
 }
 
 int graph_kl_uniform(struct graph *g, int logits, size_t row0, size_t rows, float weight)
 {
-    struct op_desc desc = loss_make(OP_KL_UNIFORM, logits, -1, weight);
+    return append_logits_loss(g, loss_make(OP_KL_UNIFORM, logits, -1, weight), row0, rows);
+}
 
-    desc.row0 = row0;
-    desc.rows = rows;
-    return append_logits_loss(g, desc);
+int graph_infomax(struct graph *g, int logits, size_t row0, size_t rows, float weight)
+{
+    return append_logits_loss(g, loss_make(OP_INFOMAX, logits, -1, weight), row0, rows);
+}
+
+int graph_soft_cross_entropy(struct graph *g, int logits, int targets, size_t row0, size_t rows,
+                             float weight)
+{
+    return append_logits_loss(g, loss_make(OP_SOFT_CROSS_ENTROPY, logits, targets, weight), row0,
+                              rows);
 }
 
 int graph_squared_distance(struct graph *g, int a, int b, float weight)
 {
     struct op_desc desc = loss_make(OP_SQUARED_DISTANCE, a, b, weight);
 
-    if (!has_same_dims(g, OP_SQUARED_DISTANCE, a, b))
-        return -1;
-    desc.out = (struct dims){1, 1, 1, 1};
-    return append(g, &desc);
+    return has_same_dims(g, OP_SQUARED_DISTANCE, a, b) ? append(g, &desc) : -1;
 }
 
 double graph_node_macs(const struct graph *g, size_t node)

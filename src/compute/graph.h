@@ -39,8 +39,12 @@ enum op_kind {
     OP_ADD,             /* y = a + b, same shape */
     OP_SHORTCUT,        /* every stride-th row and column; new channels are zero, half below and
                            half above (He et al. 2016, option A) */
+    OP_SCALE,           /* y = scale x, scale a number */
     OP_SCALE_SHIFT,     /* y = scale x + shift, scale a number, shift [c, h, w] same for all n */
     OP_CONCAT,          /* rows of a, then rows of b, along n */
+    OP_SPACE_TO_DEPTH,  /* [n, c, h, w] -> [n, b b c, h / b, w / b]: pixel (i, j) of each b x b
+                           block becomes channels (i b + j) c and following, as ONNX */
+    OP_DEPTH_TO_SPACE,  /* its inverse (ONNX: mode DCR) */
     /*
      * Losses: a scalar [1, 1, 1, 1] each, the mean over rows [row0, row0 + rows) of the logits,
      * with q = softmax(logits). The backward pass starts at all losses of a graph at once, each
@@ -49,6 +53,9 @@ enum op_kind {
     OP_CROSS_ENTROPY,    /* -log q_y                          (Chen & Wu, equation 1) */
     OP_TRUE_PROBABILITY, /* q_y                              (equation 2, sign as its text means) */
     OP_KL_UNIFORM,       /* KL(U || q) = -log k - 1/k sum_j log q_j */
+    OP_INFOMAX,          /* H(q) - H(mean of q over the rows): confident, but not of one class */
+    OP_SOFT_CROSS_ENTROPY, /* -sum_j t_j log q_j for targets t [rows, k, 1, 1]; their row i is that
+                              of row row0 + i */
     OP_SQUARED_DISTANCE, /* sum over c, h, w of (a - b)^2, mean over n   (equation 3, third term) */
     OP_KIND_COUNT
 };
@@ -56,6 +63,8 @@ enum op_kind {
 /* Names as in ONNX where it has one: "Conv", "BatchNormalization", ... */
 const char *op_kind_name(enum op_kind kind);
 bool op_is_loss(enum op_kind kind);
+/* A loss whose second operand is labels. */
+bool op_has_labels(enum op_kind kind);
 
 /* What a parameter is to the optimiser and to the initialiser. */
 enum param_role {
@@ -82,20 +91,21 @@ enum { OP_MAX_INPUTS = 2, OP_MAX_PARAMS = 4 };
 /* One operator. Only the fields of its kind are read; the others are zero. */
 struct op_desc {
     enum op_kind kind;
-    int input[OP_MAX_INPUTS]; /* node numbers; -1: none. Losses: logits, labels (KL: logits only) */
+    int input[OP_MAX_INPUTS]; /* node numbers; -1: none. Losses: logits; labels or targets */
     int param[OP_MAX_PARAMS]; /* parameter numbers; -1: none. Conv, dense: W, b. Batch norm: scale,
                                  shift, running mean, running variance. Scale-shift: shift */
     struct dims out;
     size_t kernel;   /* conv (square), max pool */
-    size_t stride;   /* conv, shortcut; max pool: = kernel */
+    size_t stride;   /* conv, shortcut; max pool: = kernel; space to depth and back: the block */
     size_t padding;  /* conv: zeros on each side */
     float slope;     /* leaky ReLU */
+    float backward_slope; /* ReLU, leaky ReLU: the derivative that backward takes where x <= 0 */
     float low, high; /* clamp */
     float rate;      /* dropout: share of zeros, 0 <= rate < 1 */
     float epsilon;   /* batch norm */
     float momentum;  /* batch norm: running += momentum (batch - running), as PyTorch */
     bool keeps_running; /* batch norm: whether a training pass updates the running statistics */
-    float scale;     /* scale-shift */
+    float scale;     /* scale, scale-shift */
     size_t row0;     /* losses on logits: first row and number of rows */
     size_t rows;
     float weight;    /* losses: factor in the total; plan_set_weight() changes it later */
@@ -136,6 +146,9 @@ int graph_conv(struct graph *g, int x, const struct conv_config *config);
  * and momentum 0.1 as PyTorch. */
 int graph_batch_norm(struct graph *g, int x, const char *name, bool keeps_running, bool is_frozen);
 int graph_relu(struct graph *g, int x);
+/* A ReLU with another backward pass (BPDA, Athalye et al. 2018): it multiplies by backward_slope,
+ * not by 0, where x <= 0. */
+int graph_relu_bpda(struct graph *g, int x, float backward_slope);
 int graph_leaky_relu(struct graph *g, int x, float slope);
 int graph_tanh(struct graph *g, int x);
 int graph_clamp(struct graph *g, int x, float low, float high);
@@ -146,14 +159,21 @@ int graph_dense(struct graph *g, int x, const char *name, size_t k, bool is_froz
 int graph_dropout(struct graph *g, int x, float rate);
 int graph_add(struct graph *g, int a, int b);
 int graph_shortcut(struct graph *g, int x, size_t channels, size_t stride);
+int graph_scale(struct graph *g, int x, float scale);
 /* NAME [c, h, w]. */
 int graph_scale_shift(struct graph *g, int x, const char *name, float scale, bool is_frozen);
 int graph_concat(struct graph *g, int a, int b);
+/* block divides height and width, or its square the channels. */
+int graph_space_to_depth(struct graph *g, int x, size_t block);
+int graph_depth_to_space(struct graph *g, int x, size_t block);
 int graph_cross_entropy(struct graph *g, int logits, int labels, size_t row0, size_t rows,
                         float weight);
 int graph_true_probability(struct graph *g, int logits, int labels, size_t row0, size_t rows,
                            float weight);
 int graph_kl_uniform(struct graph *g, int logits, size_t row0, size_t rows, float weight);
+int graph_infomax(struct graph *g, int logits, size_t row0, size_t rows, float weight);
+int graph_soft_cross_entropy(struct graph *g, int logits, int targets, size_t row0, size_t rows,
+                             float weight);
 int graph_squared_distance(struct graph *g, int a, int b, float weight);
 
 /* Shape of a node's value; all zero for -1. */

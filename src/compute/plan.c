@@ -210,7 +210,7 @@ static ward_status check_labels(struct plan *plan)
         size_t k;
         const int32_t *labels;
 
-        if (d->kind != OP_CROSS_ENTROPY && d->kind != OP_TRUE_PROBABILITY)
+        if (!op_has_labels(d->kind))
             continue;
         k = graph_dims(plan->graph, d->input[0]).c;
         labels = plan_labels(plan, d->input[1]);

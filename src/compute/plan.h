@@ -29,11 +29,6 @@ enum bn_mode {
     BN_RECALIBRATE  /* by this batch; running := plain average over all runs since compilation */
 };
 
-enum act_grad {
-    ACT_GRAD_TRUE,  /* the activation's own derivative */
-    ACT_GRAD_LEAKY  /* ReLU and leaky ReLU pass 0.1 of the gradient where x <= 0 (BPDA) */
-};
-
 enum plan_gradient {
     PLAN_GRAD_NONE = 0,
     PLAN_GRAD_PARAMS = 1, /* of all trainable parameters */
@@ -46,7 +41,6 @@ struct plan_options {
     enum bn_mode bn;
     bool has_dropout;        /* dropout draws masks; otherwise it is the identity */
     unsigned gradients;      /* enum plan_gradient */
-    enum act_grad act_grad;
     bool is_secret;          /* wipe all memory of the plan when it is freed */
     int outputs[PLAN_MAX_OUTPUTS]; /* nodes whose values will be read; losses always can be */
     size_t output_count;

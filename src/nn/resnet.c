@@ -56,10 +56,10 @@ static int basic_block(struct graph *g, int x, const struct block *b, struct net
     bool changes = graph_dims(g, x).c != b->channels || b->stride != 1;
     /* Before the second batch norm, so that a device can fuse the sum into that. */
     int shortcut = changes ? graph_shortcut(g, x, b->channels, b->stride) : x;
-    int y = graph_relu(g, conv_norm(g, x, b, 1, b->stride, use));
+    int y = graph_relu_bpda(g, conv_norm(g, x, b, 1, b->stride, use), use.relu_slope);
 
     y = conv_norm(g, y, b, 2, 1, use);
-    return graph_relu(g, graph_add(g, y, shortcut));
+    return graph_relu_bpda(g, graph_add(g, y, shortcut), use.relu_slope);
 }
 
 static int build(const struct net_spec *spec, struct graph *g, int x, struct net_use use)
@@ -69,7 +69,8 @@ static int build(const struct net_spec *spec, struct graph *g, int x, struct net
                                .padding = 1, .is_frozen = use.is_frozen};
 
     x = graph_conv(g, x, &stem);
-    x = graph_relu(g, graph_batch_norm(g, x, "bn1", use.keeps_running, use.is_frozen));
+    x = graph_batch_norm(g, x, "bn1", use.keeps_running, use.is_frozen);
+    x = graph_relu_bpda(g, x, use.relu_slope);
     for (size_t stage = 0; stage < STAGES; stage++)
         for (size_t i = 0; i < blocks; i++) {
             struct block b = {stage + 1, i, (size_t)16 << stage, stage > 0 && i == 0 ? 2 : 1};

@@ -113,11 +113,6 @@ static float activation_slope(const struct op_desc *d)
     return d->kind == OP_LEAKY_RELU ? d->slope : 0;
 }
 
-static float backward_slope(const struct compiler *c, const struct op_desc *d)
-{
-    return c->options->act_grad == ACT_GRAD_LEAKY ? 0.1f : activation_slope(d);
-}
-
 /* Let the step write the value of node `next` instead. */
 static void absorb(struct compiler *c, struct step *s, int next)
 {
@@ -135,7 +130,7 @@ static void fuse_activation(struct compiler *c, struct step *s, bool relu_only)
     absorb(c, s, next);
     s->has_activation = true;
     s->slope = activation_slope(d);
-    s->backward_slope = backward_slope(c, d);
+    s->backward_slope = d->backward_slope;
 }
 
 /* A sum is taken in if its other operand is there by then. */
@@ -179,7 +174,7 @@ static void step_init(struct compiler *c, struct step *s, int node)
     s->mask = NONE;
     if (is_activation(d)) {
         s->slope = activation_slope(d);
-        s->backward_slope = backward_slope(c, d);
+        s->backward_slope = d->backward_slope;
     }
     if (d->kind == OP_CONV || d->kind == OP_DENSE)
         fuse_activation(c, s, true);
@@ -391,6 +386,8 @@ static ward_status make_state(struct compiler *c)
             make_norm(c, s);
         else if (s->desc->kind == OP_CONV || s->desc->kind == OP_DENSE)
             st = linear_make(c->plan, s);
+        else if (s->desc->kind == OP_INFOMAX)
+            c->plan->side_len += 2 * c->plan->values[s->in[0]].dims.c;
     }
     return st;
 }

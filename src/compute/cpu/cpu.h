@@ -5,6 +5,7 @@
  *              buffer and each buffer its lifetime
  *   arena.c    places buffers whose lifetimes overlap side by side
  *   linear.c   convolutions and dense layers: who computes them, their buffers, their steps
+ *   strided.c  what takes every stride-th pixel: shortcuts, space to depth and back
  *   steps.c    what each other kind of step does when it runs
  *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes
  *   plan.c     parameters, inputs and outputs; what the rest of the library sees
@@ -94,6 +95,7 @@ struct step {
     float *extra[OP_MAX_PARAMS];   /* a second use of the parameter: dparam is here, then added */
 
     int mask;                      /* dropout: the factors, a buffer that lives until backward */
+    double *log_mean;              /* infomax: for ref_op */
     struct dnn_linear *linear;     /* owned */
     const struct conv_kernels *kernels; /* of a convolution of ours; NULL otherwise */
     struct native_conv conv;
@@ -144,6 +146,12 @@ WARD_CHECK ward_status linear_make(struct cpu_plan *plan, struct step *s);
 WARD_CHECK ward_status linear_bind(struct cpu_plan *plan, struct step *s, float **side);
 ward_status linear_step_forward(struct cpu_plan *plan, struct step *s);
 ward_status linear_step_backward(struct cpu_plan *plan, struct step *s);
+
+/* strided.c */
+ward_status shortcut_step_forward(struct cpu_plan *plan, struct step *s);
+ward_status shortcut_step_backward(struct cpu_plan *plan, struct step *s);
+ward_status blocks_step_forward(struct cpu_plan *plan, struct step *s); /* both ways */
+ward_status blocks_step_backward(struct cpu_plan *plan, struct step *s);
 
 /* steps.c */
 const struct step_kind *step_kind_of(enum op_kind kind);

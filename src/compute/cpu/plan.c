@@ -185,6 +185,8 @@ static ward_status bind_steps(struct cpu_plan *p)
             bind_norm(p, s, &next);
         else if (s->desc->kind == OP_CONV || s->desc->kind == OP_DENSE)
             st = linear_bind(p, s, &next);
+        else if (s->desc->kind == OP_INFOMAX)
+            s->log_mean = (double *)(void *)take(&next, 2 * p->values[s->in[0]].dims.c);
     }
     return st;
 }

@@ -15,7 +15,7 @@ static void ref_op_init(struct cpu_plan *p, struct step *s, struct ref_op *op)
                           .y = value_of(p, s->out),
                           .dy = op_is_loss(s->desc->kind) ? &p->base.weights[s->head] : dy_of(p, s),
                           .bn = p->base.options.bn,
-                          .act_grad = p->base.options.act_grad,
+                          .log_mean = s->log_mean,
                           .node = s->head};
     for (int k = 0; k < OP_MAX_INPUTS; k++) {
         if (s->in[k] < 0)
@@ -57,11 +57,14 @@ static ward_status ref_run(struct cpu_plan *p, struct step *s, ref_function *fun
     }
 
 REF_STEP(clamp)
+REF_STEP(scale)
 REF_STEP(scale_shift)
 REF_STEP(concat)
 REF_STEP(cross_entropy)
 REF_STEP(true_probability)
 REF_STEP(kl_uniform)
+REF_STEP(infomax)
+REF_STEP(soft_cross_entropy)
 REF_STEP(squared_distance)
 
 /* ---- inputs in a blocked layout ---- */
@@ -286,84 +289,6 @@ static ward_status dropout_backward(struct cpu_plan *p, struct step *s)
     return WARD_OK;
 }
 
-/* ---- the parameter-free shortcut ---- */
-
-struct shortcut {
-    const struct value *small, *large; /* the input and the (wider, coarser) output */
-    size_t stride;
-    const float *from;
-    float *to;
-    bool is_backward;
-};
-
-static size_t value_at(const struct value *v, size_t n, size_t c, size_t pixel)
-{
-    size_t hw = v->dims.h * v->dims.w;
-
-    return ((n * (v->dims.c / v->lanes) + c / v->lanes) * hw + pixel) * v->lanes + c % v->lanes;
-}
-
-/* So many channels, from c on, of one image. */
-static void shortcut_channels(const struct shortcut *j, size_t n, size_t c, size_t run)
-{
-    const struct dims *in = &j->small->dims, *out = &j->large->dims;
-    size_t small = value_at(j->small, n, c, 0);
-    size_t large = value_at(j->large, n, c + (out->c - in->c) / 2, 0);
-
-    for (size_t oh = 0; oh < out->h; oh++)
-        for (size_t ow = 0; ow < out->w; ow++) {
-            size_t s = small + (oh * in->w + ow) * j->stride * j->small->lanes;
-            size_t l = large + (oh * out->w + ow) * j->large->lanes;
-            float *to = j->to + (j->is_backward ? s : l);
-            const float *from = j->from + (j->is_backward ? l : s);
-
-            if (run == 8) /* the usual case: a constant size spares a call */
-                memcpy(to, from, 8 * sizeof *to);
-            else
-                memcpy(to, from, run * sizeof *to);
-        }
-}
-
-/* Channels that lie side by side in both layouts are copied as one run. */
-static void shortcut_rows(void *context, size_t begin, size_t end, unsigned thread)
-{
-    const struct shortcut *j = context;
-    const struct dims *in = &j->small->dims, *out = &j->large->dims;
-    size_t below = (out->c - in->c) / 2;
-    size_t image = (j->is_backward ? j->small : j->large)->len / in->n;
-
-    (void)thread;
-    for (size_t n = begin; n < end; n++) {
-        memset(j->to + n * image, 0, image * sizeof *j->to);
-        for (size_t c = 0, run; c < in->c; c += run) {
-            run = min_size(j->small->lanes - c % j->small->lanes,
-                           j->large->lanes - (c + below) % j->large->lanes);
-            run = min_size(run, in->c - c);
-            shortcut_channels(j, n, c, run);
-        }
-    }
-}
-
-static ward_status shortcut_run(struct cpu_plan *p, struct step *s, const float *from, float *to,
-                                bool is_backward)
-{
-    struct shortcut job = {&p->values[s->in[0]], &p->values[s->out], s->desc->stride, from, to,
-                           is_backward};
-
-    parallel_for(job.small->dims.n, shortcut_rows, &job);
-    return WARD_OK;
-}
-
-static ward_status shortcut_forward(struct cpu_plan *p, struct step *s)
-{
-    return shortcut_run(p, s, value_of(p, s->in[0]), value_of(p, s->out), false);
-}
-
-static ward_status shortcut_backward(struct cpu_plan *p, struct step *s)
-{
-    return shortcut_run(p, s, dy_of(p, s), dx_of(p, s, 0), true);
-}
-
 /* ---- the table ---- */
 
 #define PAIR(name) name##_forward, name##_backward
@@ -381,12 +306,17 @@ static const struct step_kind kinds[OP_KIND_COUNT] = {
     [OP_DENSE] = {"dense", PAIR(linear_step), false, false},
     [OP_DROPOUT] = {"dropout", PAIR(dropout), false, false},
     [OP_ADD] = {"add", PAIR(add), true, false},
-    [OP_SHORTCUT] = {"shortcut", PAIR(shortcut), false, false},
+    [OP_SHORTCUT] = {"shortcut", PAIR(shortcut_step), false, false},
+    [OP_SCALE] = {"scale", PAIR(scale), true, false},
     [OP_SCALE_SHIFT] = {"scale and shift", PAIR(scale_shift), true, false},
     [OP_CONCAT] = {"concat", PAIR(concat), true, false},
+    [OP_SPACE_TO_DEPTH] = {"space to depth", PAIR(blocks_step), false, false},
+    [OP_DEPTH_TO_SPACE] = {"depth to space", PAIR(blocks_step), false, false},
     [OP_CROSS_ENTROPY] = {"cross entropy", PAIR(cross_entropy), true, false},
     [OP_TRUE_PROBABILITY] = {"true probability", PAIR(true_probability), true, false},
     [OP_KL_UNIFORM] = {"KL to uniform", PAIR(kl_uniform), true, false},
+    [OP_INFOMAX] = {"infomax", PAIR(infomax), true, false},
+    [OP_SOFT_CROSS_ENTROPY] = {"soft cross entropy", PAIR(soft_cross_entropy), true, false},
     [OP_SQUARED_DISTANCE] = {"squared distance", PAIR(squared_distance), true, false},
 };
 

@@ -3,21 +3,10 @@
 
 #include <math.h>
 
-/* What ACT_GRAD_LEAKY passes where the true derivative is that of the flat side. */
-static const float leaky_gradient = 0.1f;
-
 void ref_leaky_relu_forward(const struct ref_op *op)
 {
     for (size_t i = 0; i < dims_count(op->in[0]); i++)
         op->y[i] = op->x[0][i] > 0 ? op->x[0][i] : op->desc->slope * op->x[0][i];
-}
-
-void ref_leaky_relu_backward(const struct ref_op *op)
-{
-    float below = op->act_grad == ACT_GRAD_LEAKY ? leaky_gradient : op->desc->slope;
-
-    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
-        op->dx[0][i] += op->x[0][i] > 0 ? op->dy[i] : below * op->dy[i];
 }
 
 void ref_relu_forward(const struct ref_op *op)
@@ -28,10 +17,8 @@ void ref_relu_forward(const struct ref_op *op)
 
 void ref_relu_backward(const struct ref_op *op)
 {
-    float below = op->act_grad == ACT_GRAD_LEAKY ? leaky_gradient : 0;
-
     for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
-        op->dx[0][i] += op->x[0][i] > 0 ? op->dy[i] : below * op->dy[i];
+        op->dx[0][i] += op->x[0][i] > 0 ? op->dy[i] : op->desc->backward_slope * op->dy[i];
 }
 
 void ref_tanh_forward(const struct ref_op *op)

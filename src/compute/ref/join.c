@@ -1,4 +1,4 @@
-/* What joins or moves values: add, shortcut, scale and shift, concatenation of rows. */
+/* What joins or moves values: add, shortcut, scale and shift, rows together, blocks of pixels. */
 #include "compute/ref/ref.h"
 
 void ref_add_forward(const struct ref_op *op)
@@ -51,6 +51,18 @@ void ref_shortcut_backward(const struct ref_op *op)
                         op->dx[0][at] += op->dy[ref_at(out, n, c, h, w)];
 }
 
+void ref_scale_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->in[0]); i++)
+        op->y[i] = op->desc->scale * op->x[0][i];
+}
+
+void ref_scale_backward(const struct ref_op *op)
+{
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        op->dx[0][i] += op->desc->scale * op->dy[i];
+}
+
 void ref_scale_shift_forward(const struct ref_op *op)
 {
     size_t len = op->in[0].c * op->in[0].h * op->in[0].w;
@@ -90,4 +102,38 @@ void ref_concat_backward(const struct ref_op *op)
     for (int side = 0; side < 2; dy += dims_count(op->in[side]), side++)
         for (size_t i = 0; op->dx[side] && i < dims_count(op->in[side]); i++)
             op->dx[side][i] += dy[i];
+}
+
+/* Where the i-th element of a value goes when the pixels of its blocks become channels. */
+static size_t in_depth(struct dims d, size_t block, size_t i)
+{
+    size_t w = i % d.w, h = i / d.w % d.h, c = i / (d.w * d.h) % d.c, n = i / (d.w * d.h * d.c);
+    size_t pixel = h % block * block + w % block;
+    struct dims deep = {d.n, block * block * d.c, d.h / block, d.w / block};
+
+    return ref_at(deep, n, pixel * d.c + c, h / block, w / block);
+}
+
+void ref_space_to_depth_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->in[0]); i++)
+        op->y[in_depth(op->in[0], op->desc->stride, i)] = op->x[0][i];
+}
+
+void ref_space_to_depth_backward(const struct ref_op *op)
+{
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        op->dx[0][i] += op->dy[in_depth(op->in[0], op->desc->stride, i)];
+}
+
+void ref_depth_to_space_forward(const struct ref_op *op)
+{
+    for (size_t i = 0; i < dims_count(op->desc->out); i++)
+        op->y[i] = op->x[0][in_depth(op->desc->out, op->desc->stride, i)];
+}
+
+void ref_depth_to_space_backward(const struct ref_op *op)
+{
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->desc->out); i++)
+        op->dx[0][in_depth(op->desc->out, op->desc->stride, i)] += op->dy[i];
 }

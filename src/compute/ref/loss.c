@@ -4,10 +4,16 @@
  *   cross entropy     -log q_y               d/dz_j = q_j - [j = y]
  *   true probability  q_y                    d/dz_j = q_y ([j = y] - q_j)
  *   KL to uniform     -log k - mean log q_j  d/dz_j = q_j - 1/k
+ *   soft cross ent.   -sum_l t_l log q_l     d/dz_j = q_j sum_l t_l - t_j;  d/dt_j = -log q_j
+ *   infomax           sum_l q_l r_l          d/dz_j = q_j (r_j - sum_l q_l r_l)
+ *
+ * where r = log m - log q and m is the mean of q over the rows: the mean of sum_l q_l r_l over the
+ * rows is that of H(q), less H(m).
  */
 #include "compute/ref/ref.h"
 
 #include <math.h>
+#include <string.h>
 
 /* log sum exp(z), from which log q_j = z_j - that; the maximum is taken out, so none overflows. */
 static double log_sum_exp(const float *z, size_t k)
@@ -104,6 +110,104 @@ void ref_kl_uniform_backward(const struct ref_op *op)
 {
     for (size_t i = 0; op->dx[0] && i < op->desc->rows; i++)
         add_difference(op, i, share(op), -1);
+}
+
+void ref_soft_cross_entropy_forward(const struct ref_op *op)
+{
+    size_t k = op->in[0].c;
+    double sum = 0;
+
+    for (size_t i = 0; i < op->desc->rows; i++) {
+        const float *z = row_of(op, i), *t = op->x[1] + i * k;
+        double log_sum = log_sum_exp(z, k);
+
+        for (size_t j = 0; j < k; j++)
+            sum -= (double)t[j] * ((double)z[j] - log_sum);
+    }
+    *op->y = (float)(sum / (double)op->desc->rows);
+}
+
+void ref_soft_cross_entropy_backward(const struct ref_op *op)
+{
+    size_t k = op->in[0].c;
+
+    for (size_t i = 0; i < op->desc->rows; i++) {
+        const float *z = row_of(op, i), *t = op->x[1] + i * k;
+        double log_sum = log_sum_exp(z, k), mass = 0;
+
+        for (size_t j = 0; j < k; j++)
+            mass += (double)t[j];
+        for (size_t j = 0; op->dx[0] && j < k; j++)
+            op->dx[0][(op->desc->row0 + i) * k + j] +=
+                (float)(share(op) * (mass * exp((double)z[j] - log_sum) - (double)t[j]));
+        for (size_t j = 0; op->dx[1] && j < k; j++)
+            op->dx[1][i * k + j] -= (float)(share(op) * ((double)z[j] - log_sum));
+    }
+}
+
+static void find_log_mean(const struct ref_op *op)
+{
+    size_t k = op->in[0].c;
+
+    memset(op->log_mean, 0, k * sizeof *op->log_mean);
+    for (size_t i = 0; i < op->desc->rows; i++) {
+        const float *z = row_of(op, i);
+        double log_sum = log_sum_exp(z, k);
+
+        for (size_t j = 0; j < k; j++)
+            op->log_mean[j] += exp((double)z[j] - log_sum);
+    }
+    for (size_t j = 0; j < k; j++)
+        op->log_mean[j] = log(op->log_mean[j]) - log((double)op->desc->rows);
+}
+
+/* q_j r_j; 0 where q_j is, and r_j may be infinite. */
+static double infomax_term(double log_q, double log_mean)
+{
+    double q = exp(log_q);
+
+    return q <= 0 ? 0 : q * (log_mean - log_q);
+}
+
+/* sum_j q_j r_j of a row. */
+static double infomax_of(const struct ref_op *op, const float *z, double log_sum)
+{
+    double sum = 0;
+
+    for (size_t j = 0; j < op->in[0].c; j++)
+        sum += infomax_term((double)z[j] - log_sum, op->log_mean[j]);
+    return sum;
+}
+
+void ref_infomax_forward(const struct ref_op *op)
+{
+    double sum = 0;
+
+    find_log_mean(op);
+    for (size_t i = 0; i < op->desc->rows; i++) {
+        const float *z = row_of(op, i);
+
+        sum += infomax_of(op, z, log_sum_exp(z, op->in[0].c));
+    }
+    *op->y = (float)(sum / (double)op->desc->rows);
+}
+
+void ref_infomax_backward(const struct ref_op *op)
+{
+    size_t k = op->in[0].c;
+
+    for (size_t i = 0; op->dx[0] && i < op->desc->rows; i++) {
+        const float *z = row_of(op, i);
+        float *dz = op->dx[0] + (op->desc->row0 + i) * k;
+        double log_sum = log_sum_exp(z, k), sum = infomax_of(op, z, log_sum);
+
+        for (size_t j = 0; j < k; j++) {
+            double log_q = (double)z[j] - log_sum;
+
+            dz[j] += (float)(share(op) *
+                             (infomax_term(log_q, op->log_mean[j]) - exp(log_q) * sum));
+        }
+    }
 }
 
 void ref_squared_distance_forward(const struct ref_op *op)

@@ -12,7 +12,7 @@ static const struct {
     [OP_CONV] = {ref_conv_forward, ref_conv_backward},
     [OP_BATCH_NORM] = {ref_batch_norm_forward, ref_batch_norm_backward},
     [OP_RELU] = {ref_relu_forward, ref_relu_backward},
-    [OP_LEAKY_RELU] = {ref_leaky_relu_forward, ref_leaky_relu_backward},
+    [OP_LEAKY_RELU] = {ref_leaky_relu_forward, ref_relu_backward},
     [OP_TANH] = {ref_tanh_forward, ref_tanh_backward},
     [OP_CLAMP] = {ref_clamp_forward, ref_clamp_backward},
     [OP_MAX_POOL] = {ref_max_pool_forward, ref_max_pool_backward},
@@ -21,11 +21,16 @@ static const struct {
     [OP_DROPOUT] = {ref_dropout_forward, ref_dropout_backward},
     [OP_ADD] = {ref_add_forward, ref_add_backward},
     [OP_SHORTCUT] = {ref_shortcut_forward, ref_shortcut_backward},
+    [OP_SCALE] = {ref_scale_forward, ref_scale_backward},
     [OP_SCALE_SHIFT] = {ref_scale_shift_forward, ref_scale_shift_backward},
     [OP_CONCAT] = {ref_concat_forward, ref_concat_backward},
+    [OP_SPACE_TO_DEPTH] = {ref_space_to_depth_forward, ref_space_to_depth_backward},
+    [OP_DEPTH_TO_SPACE] = {ref_depth_to_space_forward, ref_depth_to_space_backward},
     [OP_CROSS_ENTROPY] = {ref_cross_entropy_forward, ref_cross_entropy_backward},
     [OP_TRUE_PROBABILITY] = {ref_true_probability_forward, ref_true_probability_backward},
     [OP_KL_UNIFORM] = {ref_kl_uniform_forward, ref_kl_uniform_backward},
+    [OP_INFOMAX] = {ref_infomax_forward, ref_infomax_backward},
+    [OP_SOFT_CROSS_ENTROPY] = {ref_soft_cross_entropy_forward, ref_soft_cross_entropy_backward},
     [OP_SQUARED_DISTANCE] = {ref_squared_distance_forward, ref_squared_distance_backward},
 };
 
@@ -34,7 +39,8 @@ struct ref_value {
     float *gradient;  /* NULL where none is needed */
     float *mask;      /* dropout only */
     int32_t *labels;  /* labels only */
-    size_t count;
+    double *log_mean; /* infomax only, [classes] */
+    size_t count, classes;
 };
 
 struct ref_param {
@@ -78,6 +84,7 @@ static void ref_free(struct plan *base)
         free_words(plan, v->gradient, v->count);
         free_words(plan, v->mask, v->count);
         free_words(plan, v->labels, v->count);
+        free_words(plan, v->log_mean, 2 * v->classes);
     }
     for (size_t i = 0; plan->params && i < plan->param_count; i++) {
         struct ref_param *p = &plan->params[i];
@@ -106,6 +113,8 @@ static ward_status value_init(struct ref_plan *plan, struct ref_value *v, const 
         st = new_floats(plan, &v->gradient, v->count);
     if (!st && d->kind == OP_DROPOUT)
         st = new_floats(plan, &v->mask, v->count);
+    if (!st && d->kind == OP_INFOMAX)
+        st = mem_new(&v->log_mean, v->classes, sizeof *v->log_mean);
     return st;
 }
 
@@ -141,6 +150,7 @@ static ward_status init_all(struct ref_plan *plan, const struct graph *graph,
         const struct op_desc *d = &graph->nodes[i];
         bool is_asked = d->kind == OP_INPUT && (options->gradients & PLAN_GRAD_INPUTS);
 
+        plan->values[i].classes = graph_dims(graph, d->input[0]).c;
         st = value_init(plan, &plan->values[i], d, needs[i] || is_asked);
     }
     for (size_t i = 0; i < graph->param_count && !st; i++)
@@ -220,8 +230,8 @@ static struct ref_op op_of(const struct ref_plan *plan, size_t node)
         .y = v->data,
         .dy = op_is_loss(desc->kind) ? &plan->base.weights[node] : v->gradient,
         .mask = v->mask,
+        .log_mean = v->log_mean,
         .bn = plan->base.options.bn,
-        .act_grad = plan->base.options.act_grad,
         .has_dropout = plan->base.options.has_dropout,
         .seed = plan->base.seed,
         .step = plan->base.step,
