@@ -341,6 +341,9 @@ static void a_slope_of_relus_changes_gradients_and_no_value(void **state)
                             plan_output(leaky.plan, leaky.logits),
                             IMAGES * GIVEN_CLASSES * sizeof(float));
         assert_true(gradient_norm(&plain) <= 0 && gradient_norm(&leaky) > 0);
+        for (size_t j = 0; j < leaky.graph.node_count; j++)
+            if (leaky.graph.nodes[j].kind == OP_RELU)
+                assert_true(leaky.graph.nodes[j].backward_slope > 0);
         probe_release(&plain);
         probe_release(&leaky);
         net_release(&net);
