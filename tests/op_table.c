@@ -523,6 +523,8 @@ const struct op_row op_rows[] = {
 
     {"dense 64-10", build_dense, DIMS(5, 64, 1), .channels = 10, .tolerance = TOL_SUM},
     {"dense 490-17", build_dense, DIMS(2, 10, 7), .channels = 17, .tolerance = TOL_SUM},
+    {"dense 300-70 of 23 rows", build_dense, DIMS(23, 12, 5), .channels = 70,
+     .tolerance = TOL_SUM},
     {"dense 3-1", build_dense, DIMS(1, 3, 1), .channels = 1, .tolerance = TOL_SUM},
     {"conv dense 16", build_conv_dense, BLOCK(2, 3, 7, 16, 1), .tolerance = TOL_DEEP},
     {"conv dense 10", build_conv_dense, BLOCK(5, 1, 7, 10, 1), .tolerance = TOL_DEEP},

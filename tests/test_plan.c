@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "alloc_test.h"
+#include "base/mem.h"
+#include "base/rng.h"
 #include "base/util.h"
 #include "compute/device.h"
 
@@ -567,6 +569,122 @@ static void test_running_out_of_memory_is_reported(void **state)
     plan_free(NULL);
 }
 
+/* ---- evaluation ---- */
+
+/* The small network of images of 3 x 8 x 8, whose first dense layer has more weights than a slice of
+ * a batch should read; what is kept lies before and behind it. */
+static void build_small_network(struct fixture *f)
+{
+    struct conv_config conv = {.name = "conv", .channels = 32, .kernel = 3, .stride = 1,
+                               .padding = 1, .has_bias = true};
+    int y = graph_relu(&f->graph, graph_conv(&f->graph, f->x, &conv));
+
+    y = graph_max_pool(&f->graph, y, 2);
+    keep(f, y);
+    y = graph_relu(&f->graph, graph_dense(&f->graph, y, "fc1", 550, false));
+    keep(f, y);
+    y = graph_dropout(&f->graph, y, 0.5f);
+    keep(f, graph_dense(&f->graph, y, "fc2", 10, false));
+}
+
+static void load_random(struct fixture *f)
+{
+    for (size_t p = 0; p < f->graph.param_count; p++) {
+        size_t count = shape_count(&f->graph.params[p].shape);
+        float *values = NULL, *stored = NULL;
+        struct rng rng;
+
+        assert_int_equal(mem_new(&values, count, sizeof *values), WARD_OK);
+        assert_int_equal(mem_new(&stored, count, sizeof *stored), WARD_OK);
+        rng_init(&rng, 1, RNG_TEST, 1, p);
+        for (size_t i = 0; i < count; i++)
+            values[i] = 0.1f * (rng_uniform(&rng) - 0.5f);
+        assert_int_equal(plan_load(f->plan, p, PLAN_VALUE, values), WARD_OK);
+        assert_int_equal(plan_store(f->plan, p, PLAN_VALUE, stored), WARD_OK);
+        assert_memory_equal(values, stored, count * sizeof *values);
+        mem_free(values);
+        mem_free(stored);
+    }
+}
+
+static void evaluate(struct fixture *f, const char *device, size_t rows)
+{
+    struct rng rng;
+
+    setup(f, device, (struct dims){rows, 3, 8, 8});
+    build_small_network(f);
+    compile(f);
+    load_random(f);
+    rng_init(&rng, 1, RNG_TEST, 0, 0);
+    for (size_t i = 0; i < rows * 3 * 8 * 8; i++)
+        plan_input(f->plan, f->x)[i] = rng_uniform(&rng);
+    assert_int_equal(plan_forward(f->plan), WARD_OK);
+}
+
+static void agrees_whatever_the_batch(const char *device)
+{
+    static const size_t batches[] = {1, 2, 5, 31, 33, 64};
+    struct fixture should, is;
+
+    evaluate(&should, "ref", 64);
+    for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+        evaluate(&is, device, batches[b]);
+        for (size_t k = 0; k < is.options.output_count; k++) {
+            int node = is.options.outputs[k];
+
+            assert_near(device, plan_output(is.plan, node), plan_output(should.plan, node),
+                        dims_count(graph_dims(&is.graph, node)));
+        }
+        teardown(&is);
+    }
+    teardown(&should);
+}
+
+static void test_an_evaluated_image_does_not_depend_on_its_batch(void **state)
+{
+    (void)state;
+    on_every_device(agrees_whatever_the_batch);
+}
+
+static void count_node(void *context, const struct plan_step *step)
+{
+    struct plan_passes *seconds = context;
+
+    seconds[step->node] = step->seconds;
+}
+
+static void test_an_evaluation_profiles_the_layers_before_and_behind_many_weights(void **state)
+{
+    struct plan_passes seconds[16] = {{0, 0}};
+    struct fixture f;
+    const struct op_desc *nodes;
+
+    (void)state;
+    evaluate(&f, "cpu", 64);
+    nodes = f.graph.nodes;
+    assert_int_equal(plan_profile(f.plan), WARD_OK);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    plan_describe(f.plan, count_node, seconds);
+    for (size_t i = 0; i < f.graph.node_count; i++)
+        if (nodes[i].kind == OP_CONV || nodes[i].kind == OP_DENSE)
+            assert_true(seconds[i].forward > 0);
+        else if (nodes[i].kind == OP_INPUT || nodes[i].kind == OP_RELU)
+            assert_true(seconds[i].forward <= 0);
+    teardown(&f);
+}
+
+static void test_an_evaluation_that_runs_out_of_memory_is_reported(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f, "cpu", (struct dims){64, 3, 8, 8});
+    build_small_network(&f);
+    f.options.is_secret = true;
+    assert_true(assert_survives_failing_allocations(compile_something, &f) > 0);
+    teardown(&f);
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t ticks;
@@ -716,6 +834,9 @@ int main(void)
         cmocka_unit_test(test_running_out_of_memory_is_reported),
         cmocka_unit_test(test_operations_are_those_of_the_gradients_that_are_needed),
         cmocka_unit_test(test_steps_have_names_operations_and_time_once_it_is_asked_for),
+        cmocka_unit_test(test_an_evaluated_image_does_not_depend_on_its_batch),
+        cmocka_unit_test(test_an_evaluation_profiles_the_layers_before_and_behind_many_weights),
+        cmocka_unit_test(test_an_evaluation_that_runs_out_of_memory_is_reported),
         cmocka_unit_test(test_no_signal_handler_runs_inside_a_pass_of_the_cpu),
     };
 

@@ -196,7 +196,7 @@ static ward_status make_steps(struct compiler *c)
         enum op_kind kind = c->graph->nodes[i].kind;
 
         if (c->producer[i] != NONE || kind == OP_LABELS ||
-            (kind == OP_INPUT && p->values[i].lanes == 1))
+            (kind == OP_INPUT && (p->values[i].lanes == 1 || p->is_tail)))
             continue;
         c->producer[i] = (int)p->step_count;
         step_init(c, &p->steps[p->step_count++], (int)i);
@@ -394,12 +394,23 @@ static ward_status make_state(struct compiler *c)
 
 /* ---- parameters ---- */
 
+bool cpu_uses_param(const struct graph *graph, size_t p, size_t begin, size_t end)
+{
+    for (size_t i = begin; i < end; i++)
+        for (int k = 0; k < OP_MAX_PARAMS; k++)
+            if (graph->nodes[i].param[k] == (int)p)
+                return true;
+    return false;
+}
+
+/* A parameter of another part of the graph takes no room. */
 static void params_init(struct compiler *c)
 {
     struct cpu_plan *p = c->plan;
 
     for (size_t i = 0; i < c->graph->param_count; i++) {
-        p->params[i].len = shape_count(&c->graph->params[i].shape);
+        if (cpu_uses_param(c->graph, i, 0, c->graph->node_count))
+            p->params[i].len = shape_count(&c->graph->params[i].shape);
         p->params[i].lanes = 1;
         p->params[i].has_gradient = (c->options->gradients & PLAN_GRAD_PARAMS) &&
                                     c->graph->params[i].is_trainable;

@@ -7,11 +7,12 @@
  *   linear.c   convolutions and dense layers: who computes them, their buffers, their steps
  *   strided.c  what takes every stride-th pixel: shortcuts, space to depth and back
  *   steps.c    what each other kind of step does when it runs
- *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes
+ *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes, and one for
+ *              what follows layers with many weights
  *   plan.c     parameters, inputs and outputs; what the rest of the library sees
  *
  * Convolutions and dense layers are oneDNN's (compute/onednn), or our own where one side has few
- * channels or where Winograd's filtering serves; batch norm, pooling and activations are our own
+ * channels, where Winograd's filtering serves, or where a dense layer takes no gradients; batch norm, pooling and activations are our own
  * (compute/native). Losses, and sums over
  * single pictures, are so small that the definitions in compute/ref serve.
  */
@@ -56,6 +57,7 @@ struct param {
     struct dims dims;                   /* the same: [1, c, h, w] */
     struct dnn_linear *linear;          /* packs it; NULL otherwise */
     const struct native_conv *conv;     /* packs it; NULL otherwise */
+    const struct native_dense *dense;   /* packs it; NULL otherwise */
     bool has_gradient;
     bool is_written;                    /* some step writes its gradient */
 };
@@ -99,6 +101,7 @@ struct step {
     struct dnn_linear *linear;     /* owned */
     const struct conv_kernels *kernels; /* of a convolution of ours; NULL otherwise */
     struct native_conv conv;
+    struct native_dense dense;     /* a dense layer of ours if k is not zero */
     unsigned long loads;           /* plan's loads when conv.points was written */
     struct norm norm;
     int summed_by;                 /* batch norm: the step that sums its input up; NONE: itself */
@@ -108,6 +111,7 @@ struct step {
 
 struct cpu_plan {
     struct plan base;              /* first */
+    bool is_tail;                  /* slices.c writes the input, in the device's own layout */
     const struct cpu_plan *lender; /* whose parameters these are; NULL: its own */
     struct dnn *dnn;
     const struct native_kernels *kernels;
@@ -127,10 +131,13 @@ struct cpu_plan {
 
 /* compile.c: steps, buffers and lifetimes. graph and options are in plan->base. */
 WARD_CHECK ward_status cpu_compile_steps(struct cpu_plan *plan);
+/* Whether any of nodes [begin, end) has parameter p. */
+bool cpu_uses_param(const struct graph *graph, size_t p, size_t begin, size_t end);
 
-/* plan.c. For slices.c: with the parameters of a lender, if not NULL, which outlives the plan. */
+/* plan.c. For slices.c: the end of a graph, or one with the parameters of a lender, if not NULL, which
+ * outlives the plan. */
 WARD_CHECK ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
-                                    const struct plan_options *options,
+                                    const struct plan_options *options, bool is_tail,
                                     const struct cpu_plan *lender);
 /* Scratch is made for a number of threads, and results are reproducible for the same number. */
 WARD_CHECK ward_status cpu_check_threads(const struct cpu_plan *p);

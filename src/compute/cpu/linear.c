@@ -1,6 +1,7 @@
 /*
  * Convolutions and dense layers. Where a convolution joins a plain and a blocked value, or is 3x3
- * between blocked ones, our kernels compute it; everything else is oneDNN's.
+ * between blocked ones, our kernels compute it, and so they do dense layers where no gradient is
+ * wanted, as weights are packed only once then; everything else is oneDNN's.
  */
 #include "compute/cpu/cpu.h"
 
@@ -62,6 +63,25 @@ static void native_make(struct cpu_plan *p, struct step *s)
         p->side_len += s->kernels->points_len(conv);
 }
 
+static ward_status dense_make(struct cpu_plan *p, struct step *s)
+{
+    struct param *w = &p->params[s->desc->param[0]];
+    const struct value *in = &p->values[s->in[0]];
+
+    s->dense = (struct native_dense){.n = in->dims.n,
+                                     .features = in->len / in->dims.n,
+                                     .k = s->desc->out.c,
+                                     .hw = in->dims.h * in->dims.w,
+                                     .lanes = in->lanes,
+                                     .has_relu = s->has_activation};
+    if (w->dense && (w->dense->hw != s->dense.hw || w->dense->lanes != s->dense.lanes))
+        return ward_fail(WARD_ERR_DEVICE, "'%s' is used with two shapes of features",
+                         p->base.graph->params[s->desc->param[0]].name);
+    w->dense = &s->dense;
+    w->len = p->kernels->dense->weights_len(&s->dense);
+    return WARD_OK;
+}
+
 static ward_status dnn_make(struct cpu_plan *p, struct step *s)
 {
     const struct op_desc *d = s->desc;
@@ -98,10 +118,11 @@ static ward_status dnn_make(struct cpu_plan *p, struct step *s)
 ward_status linear_make(struct cpu_plan *p, struct step *s)
 {
     s->kernels = kernels_for(p, s);
-    if (!s->kernels)
-        return dnn_make(p, s);
-    native_make(p, s);
-    return WARD_OK;
+    if (s->kernels) {
+        native_make(p, s);
+        return WARD_OK;
+    }
+    return s->desc->kind == OP_DENSE && !is_training(p) ? dense_make(p, s) : dnn_make(p, s);
 }
 
 /* ---- buffers ---- */
@@ -126,12 +147,14 @@ static ward_status dnn_bind(struct cpu_plan *p, struct step *s)
 
 ward_status linear_bind(struct cpu_plan *p, struct step *s, float **side)
 {
-    if (!s->kernels)
+    if (s->linear)
         return dnn_bind(p, s);
+    snprintf(s->implementation, sizeof s->implementation, "%s %s%s", p->kernels->name,
+             s->kernels ? s->kernels->name : "dense", s->has_activation ? " +relu" : "");
+    if (!s->kernels)
+        return WARD_OK;
     s->conv.scratch = p->scratch;
     s->conv.points = is_training(p) ? p->points : take(side, s->kernels->points_len(&s->conv));
-    snprintf(s->implementation, sizeof s->implementation, "%s %s%s", p->kernels->name,
-             s->kernels->name, s->has_activation ? " +relu" : "");
     return WARD_OK;
 }
 
@@ -150,9 +173,13 @@ static void native_forward(struct cpu_plan *p, struct step *s)
 
 ward_status linear_step_forward(struct cpu_plan *p, struct step *s)
 {
-    if (!s->kernels)
+    if (s->linear)
         return dnn_linear_run(s->linear, DNN_FORWARD);
-    native_forward(p, s);
+    if (s->kernels)
+        native_forward(p, s);
+    else
+        p->kernels->dense->forward(&s->dense, value_of(p, s->in[0]), param_of(p, s, 0),
+                                   param_of(p, s, 1), value_of(p, s->out));
     return WARD_OK;
 }
 

@@ -111,7 +111,8 @@ static ward_status bind_values(struct cpu_plan *p)
         if (!is_input && !(v->is_output && v->lanes > 1))
             continue;
         st = new_plain(v, &v->plain);
-        if (!st && is_input && (v->lanes > 1 || v->gradient[0] == NONE))
+        if (!st && is_input && (p->base.options.gradients & PLAN_GRAD_INPUTS) &&
+            (v->lanes > 1 || v->gradient[0] == NONE))
             st = new_plain(v, &v->plain_gradient);
         if (is_input && !v->data)
             v->data = v->plain;
@@ -313,6 +314,8 @@ static ward_status cpu_load(struct plan *plan, size_t at, enum plan_part which, 
         return dnn_linear_pack(q->linear, plain, packed);
     if (q->conv)
         native_conv_pack(q->conv, p->kernels->lanes, plain, packed);
+    else if (q->dense)
+        p->kernels->dense->pack(q->dense, plain, packed);
     else if (q->lanes > 1)
         p->kernels->plane->pack(&q->dims, plain, packed);
     else
@@ -330,6 +333,8 @@ static ward_status cpu_store(struct plan *plan, size_t at, enum plan_part which,
         return dnn_linear_unpack(q->linear, packed, plain);
     if (q->conv)
         native_conv_unpack(q->conv, p->kernels->lanes, packed, plain);
+    else if (q->dense)
+        p->kernels->dense->unpack(q->dense, packed, plain);
     else if (q->lanes > 1)
         p->kernels->plane->unpack(&q->dims, packed, plain);
     else
@@ -386,7 +391,8 @@ static const struct plan_ops cpu_ops = {
 /* ---- the device ---- */
 
 ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
-                         const struct plan_options *options, const struct cpu_plan *lender)
+                         const struct plan_options *options, bool is_tail,
+                         const struct cpu_plan *lender)
 {
     struct cpu_plan *p = NULL;
     ward_status st = mem_new(&p, 1, sizeof *p);
@@ -396,6 +402,7 @@ ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
     p->base.ops = &cpu_ops;
     p->base.graph = graph;
     p->base.options = *options;
+    p->is_tail = is_tail;
     p->lender = lender;
     p->threads = parallel_threads();
     st = mem_new(&p->values, graph->node_count, sizeof *p->values);
@@ -436,7 +443,7 @@ static ward_status cpu_compile(struct plan **out, void *state, const struct grap
     (void)state;
     if (slices_can(graph, options))
         return slices_compile(out, graph, options);
-    st = cpu_plan_new(&p, graph, options, NULL);
+    st = cpu_plan_new(&p, graph, options, false, NULL);
     if (!st)
         *out = &p->base;
     return st;

@@ -37,6 +37,24 @@ struct native_conv {
 };
 
 /*
+ * A dense layer of n rows of features to k outputs. Features of channels [c] and pixels [hw] lie in
+ * the layout of the value, [c / lanes][hw][lanes]; weights are packed in that order.
+ */
+struct native_dense {
+    size_t n, features, k;
+    size_t hw, lanes;
+    bool has_relu;
+};
+
+/* PyTorch's number of the i-th feature. */
+static inline size_t dense_feature(const struct native_dense *d, size_t i)
+{
+    size_t lane = i % d->lanes, pixel = i / d->lanes % d->hw, block = i / d->lanes / d->hw;
+
+    return (block * d->lanes + lane) * d->hw + pixel;
+}
+
+/*
  * Batch norm, with what follows it: y = act((x - mean) * inv_std * scale + shift + residual), where
  * act(v) = v > 0 ? v : slope * v (slope 1: no activation; 0: ReLU).
  */
@@ -76,6 +94,15 @@ struct conv_kernels {
                              float *dw, float *db);
 };
 
+struct dense_kernels {
+    size_t (*weights_len)(const struct native_dense *dense);
+    /* Between PyTorch's [k, features] and the packed weights. */
+    void (*pack)(const struct native_dense *dense, const float *plain, float *packed);
+    void (*unpack)(const struct native_dense *dense, const float *packed, float *plain);
+    void (*forward)(const struct native_dense *dense, const float *x, const float *w,
+                    const float *b, float *y);
+};
+
 struct norm_kernels {
     void (*statistics)(const struct norm *norm);
     void (*apply)(const struct norm *norm);
@@ -107,6 +134,7 @@ struct native_kernels {
     const char *name;  /* "avx512", "avx2", "portable" */
     size_t lanes;
     const struct conv_kernels *thin, *winograd;
+    const struct dense_kernels *dense;
     const struct norm_kernels *norm;
     const struct plane_kernels *plane;
 };

@@ -7,6 +7,7 @@
 #define DECLARE_KERNELS(isa)                                 \
     extern const struct conv_kernels thin_kernels_##isa;     \
     extern const struct conv_kernels winograd_kernels_##isa; \
+    extern const struct dense_kernels dense_kernels_##isa;   \
     extern const struct norm_kernels norm_kernels_##isa;     \
     extern const struct plane_kernels plane_kernels_##isa
 
