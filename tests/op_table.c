@@ -529,6 +529,7 @@ const struct op_row op_rows[] = {
     {"conv dense 16", build_conv_dense, BLOCK(2, 3, 7, 16, 1), .tolerance = TOL_DEEP},
     {"conv dense 10", build_conv_dense, BLOCK(5, 1, 7, 10, 1), .tolerance = TOL_DEEP},
     {"dropout", build_dropout, DIMS(5, 17, 7), .tolerance = TOL_ELEMENT},
+    {"dropout 32", build_dropout, DIMS(2, 32, 7), .tolerance = TOL_ELEMENT},
     {"add", build_add, DIMS(2, 17, 7), .tolerance = TOL_ELEMENT},
     {"fan-out", build_fan_out, DIMS(2, 10, 7), .tolerance = TOL_SUM},
     {"shortcut 16-32 stride 2", build_shortcut, BLOCK(2, 16, 14, 32, 2), .tolerance = TOL_ELEMENT},

@@ -59,13 +59,11 @@ static ward_status ref_run(struct cpu_plan *p, struct step *s, ref_function *fun
 REF_STEP(clamp)
 REF_STEP(scale)
 REF_STEP(scale_shift)
-REF_STEP(concat)
 REF_STEP(cross_entropy)
 REF_STEP(true_probability)
 REF_STEP(kl_uniform)
 REF_STEP(infomax)
 REF_STEP(soft_cross_entropy)
-REF_STEP(squared_distance)
 
 /* ---- inputs in a blocked layout ---- */
 
@@ -229,7 +227,74 @@ static ward_status add_backward(struct cpu_plan *p, struct step *s)
     return WARD_OK;
 }
 
+static ward_status squared_distance_forward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *v = &p->values[s->in[0]];
+    double sum = p->kernels->plane->squared_distance(v->len, v->data, value_of(p, s->in[1]));
+
+    *value_of(p, s->out) = (float)(sum / (double)v->dims.n);
+    return WARD_OK;
+}
+
+static ward_status squared_distance_backward(struct cpu_plan *p, struct step *s)
+{
+    const struct value *v = &p->values[s->in[0]];
+    const float *x[OP_MAX_INPUTS] = {v->data, value_of(p, s->in[1])};
+    float factor = 2 * p->base.weights[s->head] / (float)v->dims.n;
+
+    for (int k = 0; k < OP_MAX_INPUTS; k++)
+        if (s->dx[k] != NONE)
+            p->kernels->plane->squared_distance_backward(v->len, factor, x[k], x[1 - k],
+                                                         dx_of(p, s, k));
+    return WARD_OK;
+}
+
+/* ---- rows of one value, then those of another ---- */
+
+struct copy {
+    const float *from;
+    float *to;
+};
+
+static void copy_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct copy *j = context;
+
+    (void)thread;
+    memcpy(j->to + begin, j->from + begin, (end - begin) * sizeof *j->to);
+}
+
+static ward_status concat_forward(struct cpu_plan *p, struct step *s)
+{
+    struct copy copy = {.to = value_of(p, s->out)};
+
+    for (int k = 0; k < OP_MAX_INPUTS; k++) {
+        size_t len = p->values[s->in[k]].len;
+
+        copy.from = value_of(p, s->in[k]);
+        parallel_for(len, copy_range, &copy);
+        copy.to += len;
+    }
+    return WARD_OK;
+}
+
+static ward_status concat_backward(struct cpu_plan *p, struct step *s)
+{
+    const float *dy = dy_of(p, s);
+
+    for (int k = 0; k < OP_MAX_INPUTS; k++) {
+        size_t len = p->values[s->in[k]].len;
+
+        if (s->dx[k] != NONE)
+            p->kernels->plane->add(len, dx_of(p, s, k), dy, dx_of(p, s, k));
+        dy += len;
+    }
+    return WARD_OK;
+}
+
 /* ---- dropout ---- */
+
+enum { DRAWS = 1024 }; /* at once */
 
 struct mask_job {
     const struct cpu_plan *plan;
@@ -237,13 +302,34 @@ struct mask_job {
     float *mask;
 };
 
-/* Rows of factors, in c, h, w order whatever the layout: see rng.h for the names of the draws. */
+/* Factors of a row from element `from` on, which come in c, h, w order whatever the layout. */
+static void place_factors(const struct mask_job *j, float *mask, size_t from, size_t count,
+                          const uint32_t *words)
+{
+    const struct value *v = &j->plan->values[j->step->head];
+    size_t hw = v->dims.h * v->dims.w;
+    float rate = j->step->desc->rate, kept = 1 / (1 - rate), factors[DRAWS];
+
+    for (size_t i = 0; i < count; i++) /* compared as rng_uniform() */
+        factors[i] = (float)(words[i] >> 8) * 0x1p-24f >= rate ? kept : 0;
+    if (v->lanes == 1 || hw == 1) {
+        memcpy(mask + from, factors, count * sizeof *mask);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t c = (from + i) / hw, pixel = (from + i) % hw;
+
+        mask[(c / v->lanes * hw + pixel) * v->lanes + c % v->lanes] = factors[i];
+    }
+}
+
+/* See rng.h for the names of the draws. */
 static void draw_rows(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct mask_job *j = context;
     const struct value *v = &j->plan->values[j->step->head];
-    size_t row = v->len / v->dims.n, hw = v->dims.h * v->dims.w;
-    float rate = j->step->desc->rate, kept = 1 / (1 - rate);
+    size_t row = v->len / v->dims.n;
+    uint32_t words[DRAWS];
 
     (void)thread;
     for (size_t n = begin; n < end; n++) {
@@ -251,11 +337,11 @@ static void draw_rows(void *context, size_t begin, size_t end, unsigned thread)
 
         rng_init(&rng, j->plan->base.seed, RNG_DROPOUT, j->plan->base.step,
                  (uint64_t)j->step->head << 32 | n);
-        for (size_t i = 0; i < row; i++) {
-            size_t c = i / hw;
-            size_t at = (c / v->lanes * hw + i % hw) * v->lanes + c % v->lanes;
+        for (size_t from = 0; from < row; from += DRAWS) {
+            size_t count = min_size(row - from, DRAWS);
 
-            j->mask[n * row + at] = rng_uniform(&rng) >= rate ? kept : 0;
+            j->plan->kernels->random->words(&rng, from, count, words);
+            place_factors(j, j->mask + n * row, from, count, words);
         }
     }
 }

@@ -4,7 +4,8 @@
 #define TABLE(isa, lanes)                                                                        \
     static const struct native_kernels isa = {#isa, lanes, &thin_kernels_##isa,                  \
                                               &winograd_kernels_##isa, &dense_kernels_##isa,     \
-                                              &norm_kernels_##isa, &plane_kernels_##isa}
+                                              &norm_kernels_##isa, &plane_kernels_##isa,      \
+                                              &random_kernels_##isa}
 
 TABLE(avx512, 16);
 TABLE(avx2, 8);

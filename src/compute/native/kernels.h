@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "base/rng.h"
 #include "compute/graph.h"
 
 /*
@@ -128,6 +129,16 @@ struct plane_kernels {
     /* dx = dy * (1 - y^2) */
     void (*tanh_backward)(size_t len, const float *dy, const float *y, float *dx);
     void (*add)(size_t len, const float *a, const float *b, float *y);
+    /* Sum of (a - b)^2. */
+    double (*squared_distance)(size_t len, const float *a, const float *b);
+    /* dx += factor * (a - b) */
+    void (*squared_distance_backward)(size_t len, float factor, const float *a, const float *b,
+                                      float *dx);
+};
+
+struct random_kernels {
+    /* Words from number `first` on, a multiple of 4, of a fresh stream, as rng_u32() gives them. */
+    void (*words)(const struct rng *stream, size_t first, size_t count, uint32_t *out);
 };
 
 struct native_kernels {
@@ -137,6 +148,7 @@ struct native_kernels {
     const struct dense_kernels *dense;
     const struct norm_kernels *norm;
     const struct plane_kernels *plane;
+    const struct random_kernels *random;
 };
 
 /*

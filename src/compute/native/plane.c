@@ -331,6 +331,66 @@ static void tanh_backward(size_t len, const float *dy, const float *y, float *dx
     parallel_for(len, tanh_backward_range, &job);
 }
 
+/* ---- squared distance ---- */
+
+enum { MAX_THREADS = 256 };
+
+struct distance {
+    const float *a, *b;
+    double sums[MAX_THREADS];
+};
+
+static void distance_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    struct distance *j = context;
+    double sums[LANES] = {0}; /* several, so that additions need not wait for each other */
+    size_t i = begin;
+
+    for (; i + LANES <= end; i += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            double difference = (double)j->a[i + l] - (double)j->b[i + l];
+
+            sums[l] += difference * difference;
+        }
+    for (; i < end; i++)
+        sums[0] += ((double)j->a[i] - (double)j->b[i]) * ((double)j->a[i] - (double)j->b[i]);
+    j->sums[thread] = 0;
+    for (size_t l = 0; l < LANES; l++)
+        j->sums[thread] += sums[l];
+}
+
+static double squared_distance(size_t len, const float *a, const float *b)
+{
+    struct distance job = {.a = a, .b = b};
+    double sum = 0;
+
+    parallel_for(len, distance_range, &job);
+    for (unsigned t = 0; t < parallel_threads(); t++)
+        sum += job.sums[t];
+    return sum;
+}
+
+static void distance_backward_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+    size_t i = begin;
+
+    (void)thread;
+    for (; i + LANES <= end; i += LANES)
+        vec_store(j->y + i, vec_load(j->y + i) +
+                                j->slope * (vec_load(j->x + i) - vec_load(j->other + i)));
+    for (; i < end; i++)
+        j->y[i] += j->slope * (j->x[i] - j->other[i]);
+}
+
+static void squared_distance_backward(size_t len, float factor, const float *a, const float *b,
+                                      float *dx)
+{
+    struct job job = {.slope = factor, .x = a, .other = b, .y = dx};
+
+    parallel_for(len, distance_backward_range, &job);
+}
+
 const struct plane_kernels KERNEL(plane_kernels) = {
     .pack = pack,
     .unpack = unpack,
@@ -343,4 +403,6 @@ const struct plane_kernels KERNEL(plane_kernels) = {
     .tanh = tanh_all,
     .tanh_backward = tanh_backward,
     .add = add,
+    .squared_distance = squared_distance,
+    .squared_distance_backward = squared_distance_backward,
 };

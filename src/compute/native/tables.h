@@ -9,7 +9,8 @@
     extern const struct conv_kernels winograd_kernels_##isa; \
     extern const struct dense_kernels dense_kernels_##isa;   \
     extern const struct norm_kernels norm_kernels_##isa;     \
-    extern const struct plane_kernels plane_kernels_##isa
+    extern const struct plane_kernels plane_kernels_##isa;   \
+    extern const struct random_kernels random_kernels_##isa
 
 DECLARE_KERNELS(portable);
 DECLARE_KERNELS(avx2);
