@@ -77,7 +77,7 @@ static void write_transform(const struct model *m, const char *path)
     struct transform t = adding(m, 0.5f);
     struct transform_owner owner = owner_of(m);
 
-    assert_ok(transform_file_write(path, &t, &owner));
+    assert_ok(transform_file_write(path, &t, &owner, NULL));
     transform_release(&t);
 }
 

@@ -421,8 +421,8 @@ static void secret_files_are_private_and_public_ones_are_not(void **state)
     config = every_setting();
     for (int again = 0; again < 2; again++) { /* replacing keeps the mode */
         assert_ok(model_write(dir.model, &m));
-        assert_ok(transform_file_write(dir.transform, &t, &owner));
-        assert_ok(checkpoint_write(dir.checkpoint, &c));
+        assert_ok(transform_file_write(dir.transform, &t, &owner, NULL));
+        assert_ok(checkpoint_write(dir.checkpoint, &c, NULL));
         assert_ok(run_config_write(&dir, &config));
         assert_int_equal(mode_of(dir.model), 0644);
         assert_int_equal(mode_of(dir.transform), 0600);
@@ -456,8 +456,8 @@ static void a_transform_comes_back_whole(void **state)
         struct transform_owner owner = owner_of(&m), of;
 
         owner.is_reproducible = method == WARD_METHOD_LEARNED;
-        assert_ok(transform_file_write(path, &t, &owner));
-        assert_ok(transform_file_read(path, &back, &of));
+        assert_ok(transform_file_write(path, &t, &owner, NULL));
+        assert_ok(transform_file_read(path, NULL, NULL, &back, &of));
         assert_true(lists_are_equal(&t.params, &back.params));
         assert_memory_equal(t.seed, back.seed, sizeof t.seed);
         assert_int_equal(back.spec.method, method);
@@ -483,7 +483,7 @@ static void any_damage_to_a_transform_is_recognised(void **state)
     size_t len;
 
     (void)state;
-    assert_ok(transform_file_write(path, &t, &owner));
+    assert_ok(transform_file_write(path, &t, &owner, NULL));
     assert_ok(file_read(path, SAFETENSORS_MAX_FILE, &data, &len));
     for (size_t cut = 0; cut < len; cut++)
         if (transform_file_parse(data, cut, &back, &owner) != WARD_ERR_FORMAT)
@@ -517,8 +517,8 @@ static ward_status read_frame(const struct tensor_list *tensors, const char *obj
     ward_status st;
 
     assert_non_null(object);
-    assert_ok(frame_write(path, magic, test_seed, &part, 1, object));
-    st = transform_file_read(path, &t, &owner);
+    assert_ok(frame_write(path, magic, test_seed, &part, 1, object, NULL));
+    st = transform_file_read(path, NULL, NULL, &t, &owner);
     if (st)
         assert_non_null(strstr(ward_error_message(), "frame.ward"));
     json_decref(object);
@@ -585,8 +585,8 @@ static void a_checkpoint_comes_back_whole(void **state)
         struct checkpoint c, back = {.step = 0};
 
         checkpoint_fill(&c, (ward_method)method);
-        assert_ok(checkpoint_write(path, &c));
-        assert_ok(checkpoint_read(path, &back));
+        assert_ok(checkpoint_write(path, &c, NULL));
+        assert_ok(checkpoint_read(path, NULL, &back));
         assert_true(lists_are_equal(&c.net.params, &back.net.params));
         assert_true(lists_are_equal(&c.velocity, &back.velocity));
         assert_true(lists_are_equal(&c.transform.params, &back.transform.params));
@@ -634,21 +634,21 @@ static void a_torn_checkpoint_is_recognised(void **state)
 
     (void)state;
     checkpoint_fill(&c, WARD_METHOD_GENERATOR);
-    assert_ok(checkpoint_write(path, &c));
+    assert_ok(checkpoint_write(path, &c, NULL));
     assert_ok(file_read(path, SAFETENSORS_MAX_FILE, &data, &len));
     for (size_t cut = 0; cut < len; cut += len / 37 + 1) {
         put_file(copy, data, cut);
-        assert_fails(checkpoint_read(copy, &back), WARD_ERR_FORMAT, "copy.ward");
+        assert_fails(checkpoint_read(copy, NULL, &back), WARD_ERR_FORMAT, "copy.ward");
     }
     for (size_t at = 0; at < len; at += len / 41 + 1) {
         data[at] ^= 0x10;
         put_file(copy, data, len);
-        assert_fails(checkpoint_read(copy, &back), WARD_ERR_FORMAT, "copy.ward");
+        assert_fails(checkpoint_read(copy, NULL, &back), WARD_ERR_FORMAT, "copy.ward");
         data[at] ^= 0x10;
     }
     data[4] = 'G';
     put_file(copy, data, len);
-    assert_fails(checkpoint_read(copy, &back), WARD_ERR_FORMAT, "not a checkpoint file");
+    assert_fails(checkpoint_read(copy, NULL, &back), WARD_ERR_FORMAT, "not a checkpoint file");
     assert_null(back.state);
     mem_free(data);
     checkpoint_release(&c);
@@ -661,11 +661,11 @@ static void a_checkpoint_that_is_not_finite_leaves_the_last_one(void **state)
 
     (void)state;
     checkpoint_fill(&c, WARD_METHOD_LEARNED);
-    assert_ok(checkpoint_write(path, &c));
+    assert_ok(checkpoint_write(path, &c, NULL));
     c.step++;
     c.transform_velocity.items[0].data[0] = NAN;
-    assert_fails(checkpoint_write(path, &c), WARD_ERR_NUMERIC, "not finite");
-    assert_ok(checkpoint_read(path, &back));
+    assert_fails(checkpoint_write(path, &c, NULL), WARD_ERR_NUMERIC, "not finite");
+    assert_ok(checkpoint_read(path, NULL, &back));
     assert_int_equal(back.step, 300);
     checkpoint_release(&c);
     checkpoint_release(&back);
@@ -805,14 +805,14 @@ static ward_status write_transform(void *context)
     struct work *w = context;
     struct transform_owner owner = owner_of(&w->model);
 
-    return transform_file_write(w->dir.transform, &w->transform, &owner);
+    return transform_file_write(w->dir.transform, &w->transform, &owner, NULL);
 }
 
 static ward_status write_checkpoint(void *context)
 {
     struct work *w = context;
 
-    return checkpoint_write(w->dir.checkpoint, &w->checkpoint);
+    return checkpoint_write(w->dir.checkpoint, &w->checkpoint, NULL);
 }
 
 static ward_status write_config(void *context)
@@ -847,7 +847,7 @@ static ward_status read_transform(void *context)
     struct work *w = context;
     struct transform t = {.params = {NULL, 0}};
     struct transform_owner owner;
-    ward_status st = transform_file_read(w->dir.transform, &t, &owner);
+    ward_status st = transform_file_read(w->dir.transform, NULL, NULL, &t, &owner);
 
     assert_true(!st == (t.params.count > 0));
     transform_release(&t);
@@ -858,7 +858,7 @@ static ward_status read_checkpoint(void *context)
 {
     struct work *w = context;
     struct checkpoint c = {.step = 0};
-    ward_status st = checkpoint_read(w->dir.checkpoint, &c);
+    ward_status st = checkpoint_read(w->dir.checkpoint, NULL, &c);
 
     assert_true(!st == (c.net.params.count > 0));
     checkpoint_release(&c);

@@ -57,7 +57,7 @@ static void make_run(const char *arch, ward_method method, const char *name)
         struct transform t = transform_for(&m);
         struct transform_owner owner = owner_of(&m);
 
-        assert_ok(transform_file_write(dir.transform, &t, &owner));
+        assert_ok(transform_file_write(dir.transform, &t, &owner, NULL));
         transform_release(&t);
     }
     run_dir_release(&dir);

@@ -393,7 +393,7 @@ static void write_transform(const struct run_dir *dir, const struct model *m)
     struct transform t = transform_for(m);
     struct transform_owner owner = owner_of(m);
 
-    assert_ok(transform_file_write(dir->transform, &t, &owner));
+    assert_ok(transform_file_write(dir->transform, &t, &owner, NULL));
     transform_release(&t);
 }
 

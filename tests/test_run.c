@@ -74,7 +74,7 @@ static const char *make_run(const char *name, ward_method method, float value)
         struct transform t = adding(&m, value);
         struct transform_owner owner = owner_of(&m);
 
-        assert_ok(transform_file_write(dir.transform, &t, &owner));
+        assert_ok(transform_file_write(dir.transform, &t, &owner, NULL));
         transform_release(&t);
     }
     run_dir_release(&dir);
@@ -169,12 +169,12 @@ static void a_transform_of_another_model_is_refused(void **state)
     ward_run_close(run);
     run = NULL;
     owner.model_id[0] = owner.model_id[0] == '0' ? '1' : '0';
-    assert_ok(transform_file_write(transform, &t, &owner));
+    assert_ok(transform_file_write(transform, &t, &owner, NULL));
     assert_fails(ward_run_open(&run, path), WARD_ERR_FORMAT, "belongs to another model");
     assert_null(run);
     owner = owner_of(&m);
     t.spec.high = 2.0f;
-    assert_ok(transform_file_write(transform, &t, &owner));
+    assert_ok(transform_file_write(transform, &t, &owner, NULL));
     assert_fails(ward_run_open(&run, path), WARD_ERR_FORMAT, "belongs to another model");
     assert_ok(file_write(transform, "WARDG", 5, FILE_REPLACE));
     assert_fails(ward_run_open(&run, path), WARD_ERR_FORMAT, "transform.ward");

@@ -332,7 +332,7 @@ static void a_run_holds_its_files_and_the_secret_ones_are_ours_alone(void **stat
     assert_int_equal(mode_of(run, "transform.ward"), 0600);
     assert_false(has_file(run, "checkpoint.ward"));
     check_ok(model_read(in_dir("whole/model.safetensors"), &m), "model");
-    check_ok(transform_file_read(in_dir("whole/transform.ward"), &t, &owner), "transform");
+    check_ok(transform_file_read(in_dir("whole/transform.ward"), NULL, NULL, &t, &owner), "transform");
     assert_string_equal(owner.model_id, m.id);
     assert_true(owner.is_reproducible);
     assert_int_equal(m.method, WARD_METHOD_GENERATOR);
@@ -378,8 +378,8 @@ static void a_secret_seed_of_the_system_is_new_each_time_and_not_in_the_settings
     config.iterations = 1;
     check_ok(train_whole(in_dir("random-a"), &config), "a");
     check_ok(train_whole(in_dir("random-b"), &config), "b");
-    check_ok(transform_file_read(in_dir("random-a/transform.ward"), &a, &owner), "a");
-    check_ok(transform_file_read(in_dir("random-b/transform.ward"), &b, &owner), "b");
+    check_ok(transform_file_read(in_dir("random-a/transform.ward"), NULL, NULL, &a, &owner), "a");
+    check_ok(transform_file_read(in_dir("random-b/transform.ward"), NULL, NULL, &b, &owner), "b");
     assert_false(owner.is_reproducible);
     assert_memory_not_equal(a.seed, b.seed, sizeof a.seed);
     assert_memory_not_equal(a.params.items[0].data, b.params.items[0].data,
@@ -406,7 +406,7 @@ static void the_public_files_and_seed_do_not_say_what_g_is(void **state)
     config.secret_seed = NULL;
     config.iterations = 1;
     check_ok(train_whole(in_dir("thief"), &config), "run");
-    check_ok(transform_file_read(in_dir("thief/transform.ward"), &real, &owner), "transform");
+    check_ok(transform_file_read(in_dir("thief/transform.ward"), NULL, NULL, &real, &owner), "transform");
     check_ok(transform_init(&guess, &real.spec, zero), "zero seed");
     pattern = real.params.items[0].data;
     assert_memory_not_equal(pattern, guess.params.items[0].data, SIDE * SIDE * sizeof(float));

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "ward/device.h"
+#include "ward/key.h"
 #include "ward/status.h"
 
 #ifdef __cplusplus
@@ -29,6 +30,7 @@ typedef struct ward_report_options {
     /* May be NULL: one line about something that is left out. */
     void (*note)(void *context, const char *text);
     void *context;
+    ward_keys *keys; /* to open sealed runs with; NULL: none. Borrowed */
 } ward_report_options;
 
 enum ward_report_flags {

@@ -11,6 +11,7 @@
 #include "ward/data.h"
 #include "ward/device.h"
 #include "ward/image.h"
+#include "ward/key.h"
 #include "ward/method.h"
 
 #ifdef __cplusplus
@@ -27,9 +28,15 @@ typedef struct ward_run ward_run;
  *
  * WARD_ERR_IO a file is missing or unreadable, or the training is not complete; WARD_ERR_FORMAT a
  * damaged or foreign file (its name and fault in the message), or a transform that belongs to
- * another model; WARD_ERR_NOMEM.
+ * another model; WARD_ERR_AUTH if G is sealed; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_open(ward_run **out, const char *path);
+/*
+ * The same with keys, which open a sealed G. Borrowed for the call. WARD_ERR_AUTH if they do not, if
+ * it was altered, is for another model, or its terms do not allow it.
+ */
+WARD_API WARD_CHECK ward_status ward_run_open_with(ward_run **out, const char *path,
+                                                   ward_keys *keys);
 /* Wipes G. NULL is fine. */
 WARD_API void ward_run_close(ward_run *run);
 

@@ -3,8 +3,8 @@
  *
  * A training writes a run, a directory with
  *   model.safetensors  F, public: weights under PyTorch's names, and what they expect as input
- *   transform.ward     G, secret (not for method baseline)
- *   checkpoint.ward    secret: all that resuming needs; removed when training is complete
+ *   transform.ward     G, secret, sealed if the settings name an owner (not for method baseline)
+ *   checkpoint.ward    likewise: all that resuming needs; removed when training is complete
  *   metrics.jsonl      one JSON object a line
  *   config.json        secret: every setting as resolved
  */
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "ward/device.h"
+#include "ward/key.h"
 #include "ward/method.h"
 
 #ifdef __cplusplus
@@ -79,6 +80,12 @@ typedef struct ward_train_config {
     const uint8_t *secret_seed;   /* 32 bytes that G is drawn from; NULL: from the system. Given, the
                                      run is marked as not secret (for reproducing a result) */
     double checkpoint_seconds;    /* between checkpoints */
+
+    const char *owner;            /* public key (ward/key.h) that G and checkpoints are sealed to; NULL:
+                                     to none, they are plain files of mode 0600. Goes neither with a
+                                     baseline nor with a secret_seed: there is no secret then */
+    const char *recipients;       /* public keys of users that the finished G is sealed to as well,
+                                     with a blank between; NULL: none */
 } ward_train_config;
 
 /*
@@ -114,6 +121,7 @@ typedef struct ward_train_options {
     bool replaces;        /* start afresh in a directory that already holds a run */
     ward_train_callback *progress; /* may be NULL */
     void *context;
+    ward_keys *keys;      /* to open a sealed checkpoint with; NULL: none */
 } ward_train_options;
 
 /*
@@ -126,7 +134,7 @@ typedef struct ward_train_options {
  * Returns WARD_OK; WARD_ERR_ARG contradictory settings or a resume with other settings than the
  * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked for,
  * or another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is not finite (the
- * last checkpoint is kept); WARD_ERR_IO, WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
+ * last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open; WARD_ERR_IO, WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train_config *config,
                                            const ward_train_options *options);

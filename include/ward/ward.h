@@ -51,6 +51,7 @@
 #include "ward/data.h"
 #include "ward/device.h"
 #include "ward/image.h"
+#include "ward/key.h"
 #include "ward/method.h"
 #include "ward/npy.h"
 #include "ward/onnx.h"

@@ -247,13 +247,47 @@ static ward_status move_into_place(const struct file_out *out)
     return rename(out->temporary, out->path) == 0 ? WARD_OK : io_error("write", out->path);
 }
 
+/* What is about to be replaced, if its bytes are to be overwritten then; -1 if not. */
+static int open_replaced(const struct file_out *out)
+{
+    return out->flags & FILE_SHRED ? open_retrying(out->path, O_WRONLY | O_NOFOLLOW, 0) : -1;
+}
+
+/* After the new file is in place, so that a kill in between loses neither. */
+static ward_status shred(int fd, const char *path)
+{
+    static const uint8_t zeros[4096];
+    struct stat info;
+    ward_status st = WARD_OK;
+
+    if (fstat(fd, &info) != 0)
+        st = io_error("overwrite", path);
+    for (off_t left = st ? 0 : info.st_size; left > 0 && !st; left -= (off_t)sizeof zeros)
+        st = write_all(fd, path, zeros, min_size((size_t)left, sizeof zeros));
+    if (!st && fsync(fd) != 0 && errno != EINVAL)
+        st = io_error("overwrite", path);
+    return st;
+}
+
+static ward_status replace(const struct file_out *out)
+{
+    int replaced = open_replaced(out);
+    ward_status st = move_into_place(out);
+
+    if (!st && replaced >= 0)
+        st = shred(replaced, out->path);
+    if (replaced >= 0)
+        close(replaced);
+    return st;
+}
+
 ward_status file_out_commit(struct file_out *out)
 {
     ward_status st;
 
     if (fsync(out->fd) != 0 && errno != EINVAL)
         return io_error("write", out->path);
-    st = move_into_place(out);
+    st = replace(out);
     if (st)
         return st;
     mem_free(out->temporary);
@@ -396,6 +430,18 @@ ward_status file_join(char **out, const char *dir, const char *name)
     size_t len = strlen(dir);
 
     return mem_printf(out, len > 0 && dir[len - 1] == '/' ? "%s%s" : "%s/%s", dir, name);
+}
+
+ward_status file_user_path(char **out, const char *name)
+{
+    const char *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+
+    if (data && data[0] == '/')
+        return mem_printf(out, "%s/ward/%s", data, name);
+    if (home && home[0] == '/')
+        return mem_printf(out, "%s/.local/share/ward/%s", home, name);
+    return ward_fail(WARD_ERR_IO, "no data folder: neither XDG_DATA_HOME nor HOME is set");
 }
 
 static int compare_names(const void *a, const void *b)

@@ -13,7 +13,9 @@
 
 enum file_flags {
     FILE_SECRET = 1,   /* mode 0600 instead of 0644 (less the umask) */
-    FILE_REPLACE = 2   /* replace what is there; without it WARD_ERR_EXISTS */
+    FILE_REPLACE = 2,  /* replace what is there; without it WARD_ERR_EXISTS */
+    FILE_SHRED = 4     /* with FILE_REPLACE: overwrite the bytes of what was there with zeros. A disk
+                          or a file system may keep them elsewhere all the same */
 };
 
 /*
@@ -70,6 +72,12 @@ WARD_CHECK ward_status file_make_directory(const char *path);
 
 /* "dir/name", owned. */
 WARD_CHECK ward_status file_join(char **out, const char *dir, const char *name);
+
+/*
+ * "$XDG_DATA_HOME/ward/name", or below ~/.local/share; owned. It need not be there. WARD_ERR_IO if
+ * the environment says neither.
+ */
+WARD_CHECK ward_status file_user_path(char **out, const char *name);
 
 /*
  * The names in a directory but "." and "..", sorted bytewise. Owned: file_list_free().

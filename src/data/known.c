@@ -97,14 +97,7 @@ ward_status known_wanted(const struct known_set *known, char **out)
 
 ward_status user_folder(const struct known_set *known, char **out)
 {
-    const char *data = getenv("XDG_DATA_HOME");
-    const char *home = getenv("HOME");
-
-    if (data && data[0] == '/')
-        return mem_printf(out, "%s/ward/%s", data, known->name);
-    if (home && home[0] == '/')
-        return mem_printf(out, "%s/.local/share/ward/%s", home, known->name);
-    return ward_fail(WARD_ERR_IO, "no data folder: neither XDG_DATA_HOME nor HOME is set");
+    return file_user_path(out, known->name);
 }
 
 static ward_status has_idx(const char *path, bool *out)

@@ -100,7 +100,8 @@ static ward_status object_new(const struct checkpoint *c, json_t **out)
     return st;
 }
 
-ward_status checkpoint_write(const char *path, const struct checkpoint *c)
+ward_status checkpoint_write(const char *path, const struct checkpoint *c,
+                             const struct seal *seal)
 {
     const struct safetensors_part parts[] = {
         {net_prefix, &c->net.params},
@@ -109,16 +110,21 @@ ward_status checkpoint_write(const char *path, const struct checkpoint *c)
         {velocity_prefix, &c->transform_velocity},
     };
     const size_t count = sizeof parts / sizeof parts[0];
+    struct seal whole = seal ? *seal : (struct seal){.kind = NULL};
     json_t *object = NULL;
     ward_status st = WARD_OK;
 
+    whole.kind = kind;
+    whole.id = "-";
+    whole.grants = NULL;
+    whole.has_terms = false;
     for (size_t i = 0; i < count && !st; i++)
         st = params_are_finite(parts[i].list);
     if (!st)
         st = object_new(c, &object);
     if (!st)
         st = frame_write(path, magic, c->has_transform ? c->transform.seed : NULL, parts, count,
-                         object);
+                         object, seal ? &whole : NULL);
     json_decref(object);
     return st;
 }
@@ -199,10 +205,10 @@ static ward_status checkpoint_take(struct frame *frame, struct checkpoint *out)
     return st == WARD_ERR_ARG ? WARD_ERR_FORMAT : st;
 }
 
-ward_status checkpoint_read(const char *path, struct checkpoint *c)
+ward_status checkpoint_read(const char *path, ward_keys *keys, struct checkpoint *c)
 {
     struct frame frame = {{0}, {0}, NULL};
-    ward_status st = frame_read(path, magic, kind, &frame);
+    ward_status st = frame_read(path, magic, kind, NULL, keys, &frame);
 
     if (st)
         return st;

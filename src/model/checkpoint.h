@@ -30,12 +30,15 @@ WARD_CHECK ward_status transform_velocities(struct tensor_list *list,
                                             const struct transform_spec *spec);
 
 /*
- * Write, mode 0600; replaces what is there. Only reads c, so a trainer may put its own structures
- * into one by assignment (and then never releases it).
+ * Write, mode 0600; replaces what is there. Sealed to the owner alone if `seal` says who (kind and
+ * id are filled in), a bare frame if that is NULL. Only reads c, so a trainer may put its own
+ * structures into one by assignment (and then never releases it).
  */
-WARD_CHECK ward_status checkpoint_write(const char *path, const struct checkpoint *c);
-/* c is all zero. Spec, names, shapes of all lists and finite values are checked. */
-WARD_CHECK ward_status checkpoint_read(const char *path, struct checkpoint *c);
+WARD_CHECK ward_status checkpoint_write(const char *path, const struct checkpoint *c,
+                                        const struct seal *seal);
+/* c is all zero. Spec, names, shapes of all lists and finite values are checked. A sealed one is
+ * opened with the keys (NULL: none). */
+WARD_CHECK ward_status checkpoint_read(const char *path, ward_keys *keys, struct checkpoint *c);
 /* Wipes. All zero is fine. */
 void checkpoint_release(struct checkpoint *c);
 

@@ -55,6 +55,8 @@ static const struct setting {
     SETTING(U64, seed),
     SETTING(SEED, secret_seed),
     SETTING(REAL, checkpoint_seconds),
+    SETTING(OPTION, owner),
+    SETTING(OPTION, recipients),
 #undef SETTING
 };
 
@@ -136,6 +138,8 @@ static char **owner_of(struct run_config *config, const struct setting *s)
     case offsetof(ward_train_config, from): return &config->from;
     case offsetof(ward_train_config, from_digest): return &config->from_digest;
     case offsetof(ward_train_config, splits): return &config->splits;
+    case offsetof(ward_train_config, owner): return &config->owner;
+    case offsetof(ward_train_config, recipients): return &config->recipients;
     default: return &config->recipe;
     }
 }
@@ -278,6 +282,8 @@ void run_config_release(struct run_config *config)
     mem_free(config->recipe);
     mem_free(config->from);
     mem_free(config->from_digest);
+    mem_free(config->owner);
+    mem_free(config->recipients);
     mem_free(config->splits);
     mem_wipe(config, sizeof *config);
 }

@@ -44,9 +44,29 @@ static void pieces_sum(const struct file_piece *pieces, size_t count, uint8_t su
     mem_wipe(&sha, sizeof sha);
 }
 
+/* Gathered and wiped: sealing is for files that fit into memory twice. */
+static ward_status write_sealed(const char *path, const struct file_piece *pieces, size_t count,
+                                const struct seal *seal)
+{
+    struct wr plain = WR_INIT, sealed = WR_INIT;
+    ward_status st;
+
+    for (size_t i = 0; i < count; i++)
+        wr_bytes(&plain, pieces[i].data, pieces[i].len);
+    st = wr_finish(&plain);
+    if (!st)
+        st = seal_bytes(seal, plain.data, plain.len, &sealed);
+    if (!st)
+        st = file_write(path, sealed.data, sealed.len, FILE_SECRET | FILE_REPLACE);
+    wr_release(&sealed);
+    wr_release(&plain);
+    return st;
+}
+
 ward_status frame_write(const char *path, const char magic[FRAME_MAGIC_LEN],
                         const uint8_t seed[TRANSFORM_SEED_LEN],
-                        const struct safetensors_part *parts, size_t count, const json_t *object)
+                        const struct safetensors_part *parts, size_t count, const json_t *object,
+                        const struct seal *seal)
 {
     static const uint8_t no_seed[TRANSFORM_SEED_LEN];
     size_t n = safetensors_tensor_count(parts, count) + 4;
@@ -68,7 +88,8 @@ ward_status frame_write(const char *path, const char magic[FRAME_MAGIC_LEN],
     safetensors_pieces(parts, count, pieces + 3);
     pieces_sum(pieces, n - 1, sum);
     pieces[n - 1] = (struct file_piece){sum, sizeof sum};
-    st = file_writev(path, pieces, n, FILE_SECRET | FILE_REPLACE);
+    st = seal ? write_sealed(path, pieces, n, seal)
+              : file_writev(path, pieces, n, FILE_SECRET | FILE_REPLACE);
 done:
     mem_free(pieces);
     wr_release(&header);
@@ -127,8 +148,24 @@ ward_status frame_parse(const uint8_t *data, size_t len, const char magic[FRAME_
     return st;
 }
 
+static ward_status parse_sealed(const uint8_t *data, size_t len, const char magic[FRAME_MAGIC_LEN],
+                                const char *kind, const char *id, ward_keys *keys,
+                                struct frame *out)
+{
+    uint8_t *plain = NULL;
+    size_t plain_len = 0;
+    ward_status st = seal_open(data, len, kind, id, keys, &plain, &plain_len);
+
+    if (st)
+        return st;
+    st = frame_parse(plain, plain_len, magic, kind, out);
+    mem_wipe(plain, plain_len);
+    mem_free(plain);
+    return st;
+}
+
 ward_status frame_read(const char *path, const char magic[FRAME_MAGIC_LEN], const char *kind,
-                       struct frame *out)
+                       const char *id, ward_keys *keys, struct frame *out)
 {
     uint8_t *data = NULL;
     size_t len = 0;
@@ -136,7 +173,10 @@ ward_status frame_read(const char *path, const char magic[FRAME_MAGIC_LEN], cons
 
     if (st)
         return st;
-    st = frame_parse(data, len, magic, kind, out);
+    if (is_sealed(data, len))
+        st = parse_sealed(data, len, magic, kind, id, keys, out);
+    else
+        st = frame_parse(data, len, magic, kind, out);
     if (st)
         st = ward_fail_within(st, "'%s'", path);
     mem_wipe(data, len);

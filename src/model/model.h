@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "base/json.h"
+#include "key/seal.h"
 #include "nn/net.h"
 #include "protect/transform.h"
 #include "ward/method.h"
@@ -66,12 +67,19 @@ struct transform_owner {
     bool is_reproducible;            /* drawn from a seed given by hand, so not secret */
 };
 
-/* Write G, mode 0600; replaces what is there. WARD_ERR_NUMERIC if a value is not finite. */
+/*
+ * Write G, mode 0600; replaces what is there. It is sealed if `seal` says to whom (kind and id
+ * excepted, which are filled in), a bare frame if that is NULL. WARD_ERR_NUMERIC if a value is not finite.
+ */
 WARD_CHECK ward_status transform_file_write(const char *path, const struct transform *t,
-                                            const struct transform_owner *owner);
-/* t is all zero. */
-WARD_CHECK ward_status transform_file_read(const char *path, struct transform *t,
-                                           struct transform_owner *owner);
+                                            const struct transform_owner *owner,
+                                            const struct seal *seal);
+/*
+ * t is all zero. A sealed one is opened with the keys (NULL: none) and must be for the model `id`
+ * (NULL: any): WARD_ERR_AUTH if not.
+ */
+WARD_CHECK ward_status transform_file_read(const char *path, const char *id, ward_keys *keys,
+                                           struct transform *t, struct transform_owner *owner);
 /* The same from a file's bytes; messages without the file's name. */
 WARD_CHECK ward_status transform_file_parse(const uint8_t *data, size_t len, struct transform *t,
                                             struct transform_owner *owner);

@@ -16,9 +16,9 @@ static bool transform_fits(const struct ward_run *run)
            t->width == n->width && t->low == run->model.low && t->high == run->model.high;
 }
 
-static ward_status open_transform(struct ward_run *run, const char *path)
+static ward_status open_transform(struct ward_run *run, const char *path, ward_keys *keys)
 {
-    ward_status st = transform_file_read(path, &run->transform, &run->owner);
+    ward_status st = transform_file_read(path, run->model.id, keys, &run->transform, &run->owner);
 
     if (st)
         return st;
@@ -46,7 +46,7 @@ static ward_status open_training(struct ward_run *run, const struct run_dir *dir
     return st;
 }
 
-static ward_status open_directory(struct ward_run *run, const char *path)
+static ward_status open_directory(struct ward_run *run, const char *path, ward_keys *keys)
 {
     struct run_dir dir = {.path = NULL};
     ward_status st = run_dir_init(&dir, path);
@@ -59,14 +59,14 @@ static ward_status open_directory(struct ward_run *run, const char *path)
     else
         st = model_read(dir.model, &run->model);
     if (!st && run->model.method != WARD_METHOD_BASELINE && file_exists(dir.transform))
-        st = open_transform(run, dir.transform);
+        st = open_transform(run, dir.transform, keys);
     if (!st && file_exists(dir.config))
         st = open_training(run, &dir);
     run_dir_release(&dir);
     return st;
 }
 
-ward_status ward_run_open(ward_run **out, const char *path)
+ward_status ward_run_open_with(ward_run **out, const char *path, ward_keys *keys)
 {
     struct ward_run *run = NULL;
     ward_status st = mem_new(&run, 1, sizeof *run);
@@ -74,7 +74,7 @@ ward_status ward_run_open(ward_run **out, const char *path)
     if (st)
         return st;
     if (file_is_directory(path))
-        st = open_directory(run, path);
+        st = open_directory(run, path, keys);
     else
         st = model_read(path, &run->model);
     if (st)
@@ -82,6 +82,11 @@ ward_status ward_run_open(ward_run **out, const char *path)
     else
         *out = run;
     return st;
+}
+
+ward_status ward_run_open(ward_run **out, const char *path)
+{
+    return ward_run_open_with(out, path, NULL);
 }
 
 void ward_run_close(ward_run *run)

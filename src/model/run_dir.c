@@ -18,6 +18,7 @@ ward_status run_dir_init(struct run_dir *dir, const char *path)
         {&made.model, "model.safetensors"},    {&made.transform, "transform.ward"},
         {&made.checkpoint, "checkpoint.ward"}, {&made.metrics, "metrics.jsonl"},
         {&made.config, "config.json"},
+        {&made.manifest, "manifest.ward"},
     };
     ward_status st = mem_strdup(&made.path, path);
 
@@ -38,6 +39,7 @@ void run_dir_release(struct run_dir *dir)
     mem_free(dir->checkpoint);
     mem_free(dir->metrics);
     mem_free(dir->config);
+    mem_free(dir->manifest);
     *dir = (struct run_dir){0};
 }
 
@@ -61,7 +63,8 @@ static ward_status file_remove(const char *path)
 
 ward_status run_dir_sweep(const struct run_dir *dir)
 {
-    const char *const files[] = {dir->model, dir->checkpoint, dir->transform, dir->config};
+    const char *const files[] = {dir->model, dir->checkpoint, dir->transform, dir->config,
+                                 dir->manifest};
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < sizeof files / sizeof files[0] && !st; i++)
@@ -73,7 +76,7 @@ ward_status run_dir_clear(const struct run_dir *dir)
 {
     /* The model first: what is left after a kill in between is no run that could be used. */
     const char *const files[] = {dir->model, dir->checkpoint, dir->transform, dir->metrics,
-                                 dir->config};
+                                 dir->config, dir->manifest};
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < sizeof files / sizeof files[0] && !st; i++)

@@ -18,6 +18,7 @@ struct run_dir {
     char *checkpoint; /* PATH/checkpoint.ward */
     char *metrics;    /* PATH/metrics.jsonl */
     char *config;     /* PATH/config.json */
+    char *manifest;   /* PATH/manifest.ward */
 };
 
 /* Only makes the names; the directory need not be there. */
@@ -39,7 +40,7 @@ WARD_CHECK ward_status run_dir_remove_checkpoint(const struct run_dir *dir);
 /* Settings as read from a file, with the strings and the seed that `values` points to. */
 struct run_config {
     ward_train_config values;
-    char *data, *arch, *recipe, *from, *from_digest, *splits; /* owned */
+    char *data, *arch, *recipe, *from, *from_digest, *splits, *owner, *recipients; /* owned */
     uint8_t secret_seed[TRANSFORM_SEED_LEN];
 };
 

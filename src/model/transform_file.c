@@ -29,16 +29,19 @@ static ward_status object_new(const struct transform *t, const struct transform_
 }
 
 ward_status transform_file_write(const char *path, const struct transform *t,
-                                 const struct transform_owner *owner)
+                                 const struct transform_owner *owner, const struct seal *seal)
 {
     const struct safetensors_part part = {"", &t->params};
+    struct seal whole = seal ? *seal : (struct seal){.kind = NULL};
     json_t *object = NULL;
     ward_status st = params_are_finite(&t->params);
 
+    whole.kind = kind;
+    whole.id = owner->model_id;
     if (!st)
         st = object_new(t, owner, &object);
     if (!st)
-        st = frame_write(path, magic, t->seed, &part, 1, object);
+        st = frame_write(path, magic, t->seed, &part, 1, object, seal ? &whole : NULL);
     json_decref(object);
     return st;
 }
@@ -107,11 +110,11 @@ ward_status transform_file_parse(const uint8_t *data, size_t len, struct transfo
     return st;
 }
 
-ward_status transform_file_read(const char *path, struct transform *t,
-                                struct transform_owner *owner)
+ward_status transform_file_read(const char *path, const char *id, ward_keys *keys,
+                                struct transform *t, struct transform_owner *owner)
 {
     struct frame frame = {{0}, {0}, NULL};
-    ward_status st = frame_read(path, magic, kind, &frame);
+    ward_status st = frame_read(path, magic, kind, id, keys, &frame);
 
     if (st)
         return st;

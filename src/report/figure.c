@@ -114,18 +114,19 @@ static ward_status measure(struct figure *f, size_t run, const struct opened *o,
     return st;
 }
 
-static ward_status open_all(struct opened *o, const struct figure *f)
+static ward_status open_all(struct opened *o, const struct figure *f, ward_keys *keys)
 {
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < f->count && !st; i++) {
-        st = ward_run_open(&o->runs[i], f->runs[i]->path);
+        st = ward_run_open_with(&o->runs[i], f->runs[i]->path, keys);
         o->count += !st;
     }
     return st;
 }
 
-static ward_status fill(struct figure *f, ward_device *device, struct data_keeper *keeper)
+static ward_status fill(struct figure *f, ward_device *device, ward_keys *keys,
+                        struct data_keeper *keeper)
 {
     struct opened o = {.count = 0};
     const ward_dataset *data;
@@ -134,7 +135,7 @@ static ward_status fill(struct figure *f, ward_device *device, struct data_keepe
     ward_status st = data_keeper_open(keeper, f->runs[0], &data);
 
     if (!st)
-        st = open_all(&o, f);
+        st = open_all(&o, f, keys);
     if (!st) {
         ward_run_describe(o.runs[0], &info);
         image_len = info.channels * info.height * info.width;
@@ -178,7 +179,7 @@ ward_status figures_make(struct figures *out, const struct cells *cells, struct 
         next = choose(&f, cells, next);
         if (f.count == 0)
             continue;
-        st = fill(&f, device, keeper);
+        st = fill(&f, device, options->keys, keeper);
         if (!st) {
             made.items[made.count++] = f;
             continue;

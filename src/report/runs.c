@@ -266,11 +266,11 @@ static ward_status check_new(const struct runs *runs, const struct report_run *r
     return WARD_OK;
 }
 
-static ward_status open_complete(ward_run **out, const struct run_dir *dir)
+static ward_status open_complete(ward_run **out, const struct run_dir *dir, ward_keys *keys)
 {
     if (!run_dir_is_complete(dir))
         return ward_fail(WARD_ERR_IO, "the training is not complete");
-    return ward_run_open(out, dir->path);
+    return ward_run_open_with(out, dir->path, keys);
 }
 
 /* Accuracies and attacks that are missing leave gaps in a run that is shown. */
@@ -287,7 +287,7 @@ static ward_status add_run(const struct collector *c, const struct run_dir *dir)
 {
     struct report_run made = {.path = NULL};
     ward_run *run = NULL;
-    ward_status st = open_complete(&run, dir);
+    ward_status st = open_complete(&run, dir, c->options->keys);
 
     if (!st)
         st = describe(&made, run, dir);

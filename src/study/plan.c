@@ -77,16 +77,7 @@ static ward_status check_config(const ward_reproduce_config *c)
 
 static ward_status name_state(const char *given, char **out)
 {
-    const char *data = getenv("XDG_DATA_HOME");
-    const char *home = getenv("HOME");
-
-    if (given)
-        return mem_strdup(out, given);
-    if (data && data[0] == '/')
-        return mem_printf(out, "%s/ward/reproduce", data);
-    if (home && home[0] == '/')
-        return mem_printf(out, "%s/.local/share/ward/reproduce", home);
-    return ward_fail(WARD_ERR_IO, "no data folder: neither XDG_DATA_HOME nor HOME is set");
+    return given ? mem_strdup(out, given) : file_user_path(out, "reproduce");
 }
 
 /* ---- runs, attacks, figures ---- */

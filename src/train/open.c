@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "key/grants.h"
 #include "key/secret.h"
 #include "nn/calibrate.h"
 #include "train/settings.h"
@@ -98,6 +99,42 @@ static ward_status open_settings(struct trainer *t, const ward_train_config *con
     st = t->is_resumed ? take_stored(t) : take_given(t, config);
     if (!st)
         st = settings_check(&t->config.values);
+    return st;
+}
+
+/* ---- sealing ---- */
+
+static ward_status take_recipients(struct trainer *t, const char *keys)
+{
+    ward_status st = WARD_OK;
+
+    while (*keys && !st) {
+        size_t len = strcspn(keys, " ");
+        struct public_key user;
+        bool is_new;
+
+        st = public_key_parse(keys, len, &user);
+        if (!st)
+            st = grants_add(&t->grants, user.x25519, NULL, &is_new);
+        keys += len + (keys[len] == ' ');
+    }
+    return st;
+}
+
+static ward_status open_seal(struct trainer *t)
+{
+    const ward_train_config *c = &t->config.values;
+    ward_status st;
+
+    if (!c->owner)
+        return WARD_OK;
+    st = public_key_parse(c->owner, strlen(c->owner), &t->seal.owner);
+    if (!st && t->seal.owner.type != WARD_KEY_OWNER)
+        st = ward_fail(WARD_ERR_ARG, "a run is sealed to an owner's key, and that is a user's");
+    if (!st && c->recipients)
+        st = take_recipients(t, c->recipients);
+    t->seal.grants = &t->grants;
+    t->is_sealed = true;
     return st;
 }
 
@@ -249,7 +286,7 @@ static ward_status check_stored_state(const struct trainer *t)
 
 static ward_status stored_state(struct trainer *t)
 {
-    ward_status st = checkpoint_read(t->dir.checkpoint, &t->saved);
+    ward_status st = checkpoint_read(t->dir.checkpoint, t->options->keys, &t->saved);
 
     if (!st)
         st = check_stored_state(t);
@@ -339,6 +376,8 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     graph_init(&t->graph);
     st = open_settings(t, config);
     if (!st)
+        st = open_seal(t);
+    if (!st)
         st = open_data(t);
     if (!st && t->is_resumed && config)
         st = match_given(t, config);
@@ -365,6 +404,7 @@ void trainer_close(struct trainer *t)
     plan_free(t->plan);
     graph_release(&t->graph);
     checkpoint_release(&t->saved);
+    grants_release(&t->grants);
     net_release(&t->origin);
     split_release(&t->train);
     split_release(&t->held_out);

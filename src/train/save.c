@@ -31,7 +31,7 @@ ward_status trainer_checkpoint(struct trainer *t)
         return st;
     json_decref(t->saved.state);
     t->saved.state = state;
-    st = checkpoint_write(t->dir.checkpoint, &t->saved);
+    st = checkpoint_write(t->dir.checkpoint, &t->saved, trainer_seal(t));
     t->last_checkpoint = clock_seconds();
     return st;
 }
@@ -153,7 +153,8 @@ ward_status trainer_finish(struct trainer *t)
     memcpy(owner.model_id, m.id, sizeof owner.model_id);
     st = model_write(t->dir.model, &m);
     if (!st && t->saved.has_transform)
-        st = transform_file_write(t->dir.transform, &t->saved.transform, &owner);
+        st = transform_file_write(t->dir.transform, &t->saved.transform, &owner,
+                                  trainer_seal(t));
     if (!st)
         st = log_completion(t, m.id);
     if (!st)

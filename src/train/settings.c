@@ -75,6 +75,10 @@ ward_status settings_check(const ward_train_config *config)
         return ward_fail(WARD_ERR_ARG, "validation of the owner's does not go with splits");
     if (!ward_method_name(config->method))
         return ward_fail(WARD_ERR_ARG, "unknown method %d", (int)config->method);
+    if (config->owner && (config->secret_seed || config->method == WARD_METHOD_BASELINE))
+        return ward_fail(WARD_ERR_ARG, "there is nothing to seal: no transform, or no secret one");
+    if (config->recipients && !config->owner)
+        return ward_fail(WARD_ERR_ARG, "recipients, but no owner to seal it");
     if (config->schedule != WARD_SCHEDULE_STEP && config->schedule != WARD_SCHEDULE_ONECYCLE)
         return ward_fail(WARD_ERR_ARG, "unknown schedule %d", (int)config->schedule);
     if (config->schedule == WARD_SCHEDULE_STEP && config->rate_drop_every == 0)
@@ -130,6 +134,8 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
         return ward_fail(WARD_ERR_ARG, "cannot resume with another secret seed than the run's");
     a.secret_seed = b.secret_seed = NULL;
     a.checkpoint_seconds = b.checkpoint_seconds;
+    a.owner = b.owner; /* who may open it is the run's */
+    a.recipients = b.recipients;
     if (!a.from_digest)
         a.from_digest = b.from_digest;
     st = to_object(&a, &given_object);

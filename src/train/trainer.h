@@ -12,6 +12,7 @@
 #define TRAIN_TRAINER_H
 
 #include "data/batch.h"
+#include "key/seal.h"
 #include "model/checkpoint.h"
 #include "model/run_dir.h"
 #include "protect/objective.h"
@@ -31,6 +32,9 @@ struct trainer {
     ward_dataset *data;
     struct split train, held_out;
     struct checkpoint saved;
+    struct grant_list grants;          /* whom G will be sealed to besides the owner */
+    struct seal seal;                  /* of G's files; if is_sealed */
+    bool is_sealed;
     struct net origin;                 /* what F goes on from; all zero if from nothing */
     struct graph graph;
     struct objective objective;
@@ -50,6 +54,12 @@ WARD_CHECK ward_status trainer_open(struct trainer *t, ward_device *device,
                                     const ward_train_config *config,
                                     const ward_train_options *options);
 void trainer_close(struct trainer *t);
+
+/* To whom files that hold G are sealed; NULL: to none. */
+static inline const struct seal *trainer_seal(const struct trainer *t)
+{
+    return t->is_sealed ? &t->seal : NULL;
+}
 
 static inline bool trainer_has_transform(const struct trainer *t)
 {

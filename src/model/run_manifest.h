@@ -1,0 +1,14 @@
+/*
+ * A run's manifest.ward: which files its owner vouches for. The text and its signature are
+ * key/manifest.h's.
+ */
+#ifndef MODEL_RUN_MANIFEST_H
+#define MODEL_RUN_MANIFEST_H
+
+#include "key/identity.h"
+#include "model/run_dir.h"
+
+/* Sign what is there now; replaces an earlier manifest. The run must have a model. */
+WARD_CHECK ward_status run_manifest_sign(const struct run_dir *dir, const struct identity *owner);
+
+#endif
