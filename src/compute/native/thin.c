@@ -246,7 +246,7 @@ static void to_plain(void *context, size_t begin, size_t end, unsigned thread)
 VEC_INLINE void weights_taps(const struct job *j, const float *padded, const float *image, float *dw,
                              size_t kh, size_t kw, size_t rows, size_t columns, size_t step)
 {
-    vec sum[8][25];
+    vec sum[8][15];
     size_t w = j->blocked.w;
 
     for (size_t s = 0; s < step; s++)
@@ -281,8 +281,9 @@ static void weights_of_pair(const struct job *j, const float *padded, const floa
 {
     if (j->kernel == 3) {
         weights_taps(j, padded, image, dw, 0, 0, 3, 3, 1);
-    } else if (j->kernel == 5 && LANES == 16) {
-        weights_taps(j, padded, image, dw, 0, 0, 5, 5, 1);
+    } else if (j->kernel == 5 && LANES == 16) { /* 25 sums at once would go through memory */
+        weights_taps(j, padded, image, dw, 0, 0, 3, 5, 1);
+        weights_taps(j, padded, image, dw, 3, 0, 2, 5, 1);
     } else if (j->kernel == 5) { /* as many as sixteen registers hold */
         weights_taps(j, padded, image, dw, 0, 0, 2, 5, 1);
         weights_taps(j, padded, image, dw, 2, 0, 2, 5, 1);
