@@ -101,7 +101,7 @@ struct step {
     struct dnn_linear *linear;     /* owned */
     const struct conv_kernels *kernels; /* of a convolution of ours; NULL otherwise */
     struct native_conv conv;
-    struct native_dense dense;     /* a dense layer of ours if k is not zero */
+    struct native_dense dense;     /* forward, a dense layer of ours if k is not zero */
     unsigned long loads;           /* plan's loads when conv.points was written */
     struct norm norm;
     int summed_by;                 /* batch norm: the step that sums its input up; NONE: itself */

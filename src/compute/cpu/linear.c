@@ -1,13 +1,16 @@
 /*
  * Convolutions and dense layers. Where a convolution joins a plain and a blocked value, or is 3x3
- * between blocked ones, our kernels compute it, and so they do dense layers where no gradient is
- * wanted, as weights are packed only once then; everything else is oneDNN's.
+ * between blocked ones, our kernels compute it, and so they do the forward pass of dense layers: with
+ * weights packed once a load where no gradient is wanted, otherwise with oneDNN's, for batches over
+ * which it pays to pack them. Everything else is oneDNN's.
  */
 #include "compute/cpu/cpu.h"
 
 #include <stdio.h>
 
 #include "base/util.h"
+
+enum { MANY_ROWS = 32 };
 
 /* ---- who computes it ---- */
 
@@ -63,17 +66,23 @@ static void native_make(struct cpu_plan *p, struct step *s)
         p->side_len += s->kernels->points_len(conv);
 }
 
+static struct native_dense dense_of(const struct cpu_plan *p, const struct step *s)
+{
+    const struct value *in = &p->values[s->in[0]];
+
+    return (struct native_dense){.n = in->dims.n,
+                                 .features = in->len / in->dims.n,
+                                 .k = s->desc->out.c,
+                                 .hw = in->dims.h * in->dims.w,
+                                 .lanes = in->lanes,
+                                 .has_relu = s->has_activation};
+}
+
 static ward_status dense_make(struct cpu_plan *p, struct step *s)
 {
     struct param *w = &p->params[s->desc->param[0]];
-    const struct value *in = &p->values[s->in[0]];
 
-    s->dense = (struct native_dense){.n = in->dims.n,
-                                     .features = in->len / in->dims.n,
-                                     .k = s->desc->out.c,
-                                     .hw = in->dims.h * in->dims.w,
-                                     .lanes = in->lanes,
-                                     .has_relu = s->has_activation};
+    s->dense = dense_of(p, s);
     if (w->dense && (w->dense->hw != s->dense.hw || w->dense->lanes != s->dense.lanes))
         return ward_fail(WARD_ERR_DEVICE, "'%s' is used with two shapes of features",
                          p->base.graph->params[s->desc->param[0]].name);
@@ -112,6 +121,11 @@ static ward_status dnn_make(struct cpu_plan *p, struct step *s)
         w->linear = s->linear;
         w->len = dnn_linear_weights_len(s->linear);
     }
+    if (config.in.n >= MANY_ROWS && dnn_linear_has_rows(s->linear)) {
+        s->dense = dense_of(p, s);
+        s->dense.scratch_len = p->kernels->dense->scratch_len(&s->dense);
+        p->scratch_len = max_size(p->scratch_len, s->dense.scratch_len * p->threads);
+    }
     return WARD_OK;
 }
 
@@ -138,8 +152,10 @@ static ward_status dnn_bind(struct cpu_plan *p, struct step *s)
                                    .db = dparam_of(s, 1),
                                    .dy = dy_of(p, s)};
 
-    snprintf(s->implementation, sizeof s->implementation, "%s%s | %s | %s",
-             dnn_linear_implementation(s->linear, DNN_FORWARD), s->has_activation ? " +relu" : "",
+    s->dense.scratch = p->scratch;
+    snprintf(s->implementation, sizeof s->implementation, "%s%s%s | %s | %s",
+             s->dense.k ? p->kernels->name : dnn_linear_implementation(s->linear, DNN_FORWARD),
+             s->dense.k ? " dense" : "", s->has_activation ? " +relu" : "",
              dnn_linear_implementation(s->linear, DNN_BACKWARD_WEIGHTS),
              dnn_linear_implementation(s->linear, DNN_BACKWARD_DATA));
     return dnn_linear_bind(s->linear, &b);
@@ -171,15 +187,23 @@ static void native_forward(struct cpu_plan *p, struct step *s)
     s->loads = owner->loads;
 }
 
+static void dense_forward(struct cpu_plan *p, struct step *s)
+{
+    const struct dense_kernels *kernels = p->kernels->dense;
+
+    (s->linear ? kernels->forward_rows : kernels->forward)(&s->dense, value_of(p, s->in[0]),
+                                                           param_of(p, s, 0), param_of(p, s, 1),
+                                                           value_of(p, s->out));
+}
+
 ward_status linear_step_forward(struct cpu_plan *p, struct step *s)
 {
-    if (s->linear)
+    if (s->linear && s->dense.k == 0)
         return dnn_linear_run(s->linear, DNN_FORWARD);
     if (s->kernels)
         native_forward(p, s);
     else
-        p->kernels->dense->forward(&s->dense, value_of(p, s->in[0]), param_of(p, s, 0),
-                                   param_of(p, s, 1), value_of(p, s->out));
+        dense_forward(p, s);
     return WARD_OK;
 }
 

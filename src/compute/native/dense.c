@@ -1,6 +1,7 @@
 /*
- * Dense layers at inference. Weights are packed once a load, into panels of outputs that fill two
- * vectors: [panel][features][PANEL], outputs past the last are zero. A thread takes some panels, so
+ * Dense layers, forward. Weights are packed into panels of outputs that fill two vectors,
+ * [panel][features][PANEL], where outputs past the last are zero: once a load at inference, and just
+ * before use in training, where they change. A thread takes some panels, so
  * that together the threads read the weights once, and multiplies each with all rows: it stays in the
  * core's own cache meanwhile, and rows, which are read in order, come from a farther one in time.
  *
@@ -22,6 +23,7 @@ struct job {
     const struct native_dense *dense;
     const float *x, *w, *b;
     float *y;
+    bool has_rows; /* w is not packed */
     size_t parts; /* of the rows; an item is a panel and a part */
 };
 
@@ -83,12 +85,12 @@ static inline void store_some(float *to, vec v, size_t count)
     memcpy(to, lanes, count * sizeof *to);
 }
 
-/* `rows` rows from `row` on, outputs from o on. */
-VEC_INLINE void tile(const struct job *j, size_t o, size_t row, size_t rows)
+/* `rows` rows from `row` on, outputs from o on, whose packed weights are w. */
+VEC_INLINE void tile(const struct job *j, const float *w, size_t o, size_t row, size_t rows)
 {
     size_t features = j->dense->features, k = j->dense->k;
     size_t used[2] = {min_size(k - o, LANES), min_size(k - o, PANEL) - min_size(k - o, LANES)};
-    const float *x = j->x + row * features, *w = j->w + o * features;
+    const float *x = j->x + row * features;
     float *y = j->y + row * k + o;
     vec sum[TILE][2];
 
@@ -111,40 +113,88 @@ VEC_INLINE void tile(const struct job *j, size_t o, size_t row, size_t rows)
         }
 }
 
-static void panel_rows(const struct job *j, size_t o, size_t row, size_t end)
+static void panel_rows(const struct job *j, const float *w, size_t o, size_t row, size_t end)
 {
     for (; row + TILE <= end; row += TILE)
-        tile(j, o, row, TILE);
+        tile(j, w, o, row, TILE);
     for (; row + 4 <= end; row += 4)
-        tile(j, o, row, 4);
+        tile(j, w, o, row, 4);
     for (; row + 2 <= end; row += 2)
-        tile(j, o, row, 2);
+        tile(j, w, o, row, 2);
     for (; row < end; row++)
-        tile(j, o, row, 1);
+        tile(j, w, o, row, 1);
+}
+
+/* ---- panels ---- */
+
+/* Packs the panel of outputs from o on. */
+static void pack_rows(const struct job *j, size_t o, float *packed)
+{
+    size_t features = j->dense->features, k = j->dense->k, i;
+
+    for (size_t first = 0; first < PANEL; first += LANES) {
+        const float *from = j->w + (o + first) * features;
+        vec v[LANES];
+
+        for (i = 0; i + LANES <= features; i += LANES) {
+            for (size_t l = 0; l < LANES; l++)
+                v[l] = o + first + l < k ? vec_load(from + l * features + i) : vec_zero();
+            vec_turn(v);
+            for (size_t l = 0; l < LANES; l++)
+                vec_store(packed + (i + l) * PANEL + first, v[l]);
+        }
+        for (; i < features; i++)
+            for (size_t l = 0; l < LANES; l++)
+                packed[i * PANEL + first + l] = o + first + l < k ? from[l * features + i] : 0;
+    }
 }
 
 static void forward_items(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
+    float *packed = j->has_rows ? j->dense->scratch + thread * j->dense->scratch_len : NULL;
     size_t n = j->dense->n;
 
-    (void)thread;
     for (size_t item = begin; item < end; item++) {
-        size_t part = item % j->parts;
+        size_t part = item % j->parts, o = item / j->parts * PANEL;
 
-        panel_rows(j, item / j->parts * PANEL, n * part / j->parts, n * (part + 1) / j->parts);
+        if (packed && (item == begin || part == 0))
+            pack_rows(j, o, packed);
+        panel_rows(j, packed ? packed : j->w + o * j->dense->features, o, n * part / j->parts,
+                   n * (part + 1) / j->parts);
     }
+}
+
+static void run(struct job *job)
+{
+    size_t panels = panels_of(job->dense->k), wanted = ITEMS * parallel_threads();
+
+    job->parts = 1;
+    if (panels < wanted)
+        job->parts = min_size((wanted + panels - 1) / panels, job->dense->n);
+    parallel_for(panels * job->parts, forward_items, job);
 }
 
 static void forward(const struct native_dense *d, const float *x, const float *w, const float *b,
                     float *y)
 {
-    size_t panels = panels_of(d->k), wanted = ITEMS * parallel_threads();
-    struct job job = {.dense = d, .x = x, .w = w, .b = b, .y = y, .parts = 1};
+    struct job job = {.dense = d, .x = x, .w = w, .b = b, .y = y};
 
-    if (panels < wanted)
-        job.parts = min_size((wanted + panels - 1) / panels, d->n);
-    parallel_for(panels * job.parts, forward_items, &job);
+    run(&job);
 }
 
-const struct dense_kernels KERNEL(dense_kernels) = {weights_len, pack, unpack, forward};
+static size_t scratch_len(const struct native_dense *d)
+{
+    return d->features * PANEL;
+}
+
+static void forward_rows(const struct native_dense *d, const float *x, const float *w,
+                         const float *b, float *y)
+{
+    struct job job = {.dense = d, .x = x, .w = w, .b = b, .y = y, .has_rows = true};
+
+    run(&job);
+}
+
+const struct dense_kernels KERNEL(dense_kernels) = {weights_len, pack, unpack, forward,
+                                                    scratch_len, forward_rows};

@@ -45,6 +45,8 @@ struct native_dense {
     size_t n, features, k;
     size_t hw, lanes;
     bool has_relu;
+    float *scratch;      /* forward_rows: scratch_len floats for each thread; nothing stays in it */
+    size_t scratch_len;
 };
 
 /* PyTorch's number of the i-th feature. */
@@ -102,6 +104,10 @@ struct dense_kernels {
     void (*unpack)(const struct native_dense *dense, const float *packed, float *plain);
     void (*forward)(const struct native_dense *dense, const float *x, const float *w,
                     const float *b, float *y);
+    size_t (*scratch_len)(const struct native_dense *dense);
+    /* The same with weights that are not packed: k rows of features in the order of x. */
+    void (*forward_rows)(const struct native_dense *dense, const float *x, const float *w,
+                         const float *b, float *y);
 };
 
 struct norm_kernels {

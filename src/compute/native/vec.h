@@ -150,4 +150,91 @@ static inline vec vec_sums(const vec v[LANES])
     return fold_1(f[0], f[1]);
 }
 
+/*
+ * turn_K(u, v): of each two neighbouring groups of K lanes, the second of u changes places with the
+ * first of v. Done for each K to all vectors that are K apart, that turns rows of a square into
+ * columns.
+ */
+#if LANES == 16
+static inline void turn_8(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21,
+                                      22, 23);
+
+    *v = __builtin_shufflevector(*u, *v, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
+                                 30, 31);
+    *u = low;
+}
+
+static inline void turn_4(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25,
+                                      26, 27);
+
+    *v = __builtin_shufflevector(*u, *v, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30,
+                                 31);
+    *u = low;
+}
+
+static inline void turn_2(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13,
+                                      28, 29);
+
+    *v = __builtin_shufflevector(*u, *v, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30,
+                                 31);
+    *u = low;
+}
+
+static inline void turn_1(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28,
+                                      14, 30);
+
+    *v = __builtin_shufflevector(*u, *v, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15,
+                                 31);
+    *u = low;
+}
+#else
+static inline void turn_4(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 8, 9, 10, 11);
+
+    *v = __builtin_shufflevector(*u, *v, 4, 5, 6, 7, 12, 13, 14, 15);
+    *u = low;
+}
+
+static inline void turn_2(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 1, 8, 9, 4, 5, 12, 13);
+
+    *v = __builtin_shufflevector(*u, *v, 2, 3, 10, 11, 6, 7, 14, 15);
+    *u = low;
+}
+
+static inline void turn_1(vec *u, vec *v)
+{
+    vec low = __builtin_shufflevector(*u, *v, 0, 8, 2, 10, 4, 12, 6, 14);
+
+    *v = __builtin_shufflevector(*u, *v, 1, 9, 3, 11, 5, 13, 7, 15);
+    *u = low;
+}
+#endif
+
+#define VEC_TURN(v, k)                            \
+    for (size_t turned = 0; turned < LANES; turned++) \
+        if (!(turned & (k)))                      \
+            turn_##k(&(v)[turned], &(v)[turned + (k)])
+
+/* Lane i of v[j] changes places with lane j of v[i]. */
+VEC_INLINE void vec_turn(vec v[LANES])
+{
+#if LANES == 16
+    VEC_TURN(v, 8);
+#endif
+    VEC_TURN(v, 4);
+    VEC_TURN(v, 2);
+    VEC_TURN(v, 1);
+}
+
 #endif

@@ -327,6 +327,17 @@ size_t dnn_linear_weights_len(const struct dnn_linear *l)
     return dnnl_memory_desc_get_size(&l->weights) / sizeof(float);
 }
 
+bool dnn_linear_has_rows(const struct dnn_linear *l)
+{
+    size_t block = l->config.in_block;
+    dnnl_memory_desc_t rows;
+
+    return l->config.is_dense &&
+           !weights_md(&rows, &l->config,
+                       block == 16 ? dnnl_aBcd16b : block == 8 ? dnnl_aBcd8b : dnnl_oihw) &&
+           dnnl_memory_desc_equal(&rows, &l->weights);
+}
+
 /* ---- weights between layouts ---- */
 
 static dnnl_status_t reorder_new(struct dnn *dnn, const dnnl_memory_desc_t *from,
