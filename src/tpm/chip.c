@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <tss2/tss2_tctildr.h>
 #include <unistd.h>
 
@@ -135,6 +136,37 @@ static ward_status make_storage_key(struct chip *chip)
     return WARD_OK;
 }
 
+/*
+ * The library writes to sockets and pipes without a word on SIGPIPE, which ends a program when the
+ * other side has hung up. One that came from outside before stays pending.
+ */
+static void block_sigpipe(struct chip *chip)
+{
+    sigset_t sigpipe, pending;
+
+    sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE))
+        return;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    chip->blocks_sigpipe = pthread_sigmask(SIG_BLOCK, &sigpipe, &chip->signals) == 0;
+}
+
+static void unblock_sigpipe(struct chip *chip)
+{
+    const struct timespec at_once = {0, 0};
+    sigset_t sigpipe;
+
+    if (!chip->blocks_sigpipe)
+        return;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    while (sigtimedwait(&sigpipe, NULL, &at_once) == SIGPIPE)
+        continue;
+    pthread_sigmask(SIG_SETMASK, &chip->signals, NULL);
+    chip->blocks_sigpipe = false;
+}
+
 ward_status chip_open(struct chip *chip, const char *tcti)
 {
     static pthread_once_t silenced = PTHREAD_ONCE_INIT;
@@ -143,6 +175,7 @@ ward_status chip_open(struct chip *chip, const char *tcti)
     TSS2_RC rc;
 
     pthread_once(&silenced, silence);
+    block_sigpipe(&opened);
     st = connect_to(&opened.tcti, tcti);
     if (st)
         goto done;
@@ -172,6 +205,7 @@ void chip_close(struct chip *chip)
         Esys_Finalize(&chip->esys);
     if (chip->tcti)
         Tss2_TctiLdr_Finalize(&chip->tcti);
+    unblock_sigpipe(chip);
 }
 
 void chip_keep(struct chip *chip, ESYS_TR handle)

@@ -5,6 +5,8 @@
 #ifndef TPM_CHIP_H
 #define TPM_CHIP_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tcti.h>
 
@@ -20,6 +22,8 @@ struct chip {
     ESYS_TR policy_session; /* one that has followed a policy; there once somebody starts it */
     ESYS_TR handles[CHIP_HANDLES]; /* to be flushed */
     unsigned handle_count;
+    bool blocks_sigpipe; /* in this thread; signals: what it blocked before */
+    sigset_t signals;
 };
 
 /* tcti is borrowed, and may be NULL: see struct tpm_access. On failure nothing is left open. */

@@ -30,10 +30,10 @@
 
 enum {
     TPM_KEY_LEN = 32,
-    TPM_PIN_MAX = 32,       /* bytes */
-    TPM_SEALED_MAX = 1024,  /* bytes; about 250 in fact */
+    TPM_PIN_MAX = 32,      /* bytes */
+    TPM_SEALED_MAX = 1024, /* bytes; about 240 in fact */
     TPM_PCR_COUNT = 24,
-    TPM_PCRS_TEXT_LEN = 72  /* the longest list with its NUL, rounded up */
+    TPM_PCRS_TEXT_LEN = 72 /* the longest list with its NUL, rounded up */
 };
 
 /* A key as the chip has sealed it; no secret. */
