@@ -151,7 +151,7 @@ static void test_wrong_pins_lock_the_chip_for_keys_with_pins_only(void **state)
 {
     struct simulator *s = simulator_of(state);
     struct tpm_access right = access_to(s, "1234"), wrong = access_to(s, "1235");
-    struct tpm_access none = access_to(s, NULL);
+    struct tpm_access none = access_to(s, NULL), elsewhere = right;
     struct tpm_sealed sealed, open, late;
 
     seal_known(&right, &sealed);
@@ -161,6 +161,8 @@ static void test_wrong_pins_lock_the_chip_for_keys_with_pins_only(void **state)
     assert_refuses(&wrong, &sealed, WARD_ERR_DEVICE, "locked");
     assert_refuses(&right, &sealed, WARD_ERR_DEVICE, "locked");
     assert_opens(&none, &open);
+    elsewhere.pcrs = 2;
+    assert_refuses(&elsewhere, &sealed, WARD_ERR_AUTH, "PCR"); /* for which waiting is no help */
     seal_known(&right, &late);
     assert_refuses(&right, &late, WARD_ERR_DEVICE, "locked");
     stop(s);

@@ -186,7 +186,7 @@ static ward_status check_pin_is_wanted(const struct tpm_access *access, const TP
     return WARD_OK;
 }
 
-/* Found before the chip is asked for the key, so that the question need not be put. */
+/* Before the chip is asked for the key: it might count that as a wrong PIN, or say it is locked. */
 static ward_status check_policy(const TPM2B_DIGEST *reached, const TPM2B_DIGEST *wanted)
 {
     if (reached->size != wanted->size || memcmp(reached->buffer, wanted->buffer, wanted->size) != 0)
