@@ -7,11 +7,15 @@
 #include "cli.h"
 #include "images.h"
 #include "progress.h"
+#include "redteam.h"
 #include "stop.h"
 
 enum option_key {
     OPT_SUITE = CLI_LONG,
     OPT_ATTACK,
+    OPT_BUDGET,
+    OPT_ONLY,
+    OPT_OWN_IMAGES,
     OPT_TRIALS,
     OPT_PAIRS,
     OPT_SIGMA,
@@ -23,9 +27,18 @@ enum option_key {
 };
 
 static const struct cli_option options[] = {
-    {OPT_SUITE, "suite", "NAME", "all attacks of a suite: paper"},
-    {OPT_ATTACK, "attack", "NAME", "one attack: direct, input-only or pair"},
-    {OPT_TRIALS, "trials", "N", "how often, each time with draws of its own [100]"},
+    {OPT_SUITE, "suite", "NAME", "all attacks of a suite: v1 or paper [v1]"},
+    {OPT_BUDGET, "budget", "NAME",
+     "v1: quick, standard or full: about 8 minutes, an hour or a\n"
+     "day for simple-cnn on two cores [quick]"},
+    {OPT_ONLY, "only", "NAMES", "v1: these attacks, separated by commas, and the control"},
+    {OPT_OWN_IMAGES, "own-images", NULL,
+     "v1: adversaries hold images that F was trained on, although\n"
+     "others were set apart for them"},
+    {OPT_ATTACK, "attack", "NAME", "one attack of the paper: direct, input-only or pair"},
+    {OPT_TRIALS, "trials", "N",
+     "how often, each time with draws of its own [100; v1: by the\n"
+     "budget]"},
     {OPT_PAIRS, "pairs", "X",
      "pair: share of the training images whose processed\n"
      "image is known [0.1, 0.5 and 1]"},
@@ -35,11 +48,11 @@ static const struct cli_option options[] = {
     {OPT_RATE, "rate", "X", "pair: learning rate of fitting [0.01]"},
     {OPT_SEED, "seed", "N", "of all draws of the adversary, public [1]"},
     {OPT_DATA, "data", "DATA", "the data set [what the run was trained on]"},
-    {'o', "out", "DIR", "where finished trials are kept [RUN/attacks]"},
+    {'o', "out", "DIR", "where finished trials are kept [RUN/attacks; v1: RUN/redteam]"},
     {CLI_FORCE, "force", NULL, "start afresh where trials are kept already"},
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
-    {CLI_JSON, "json", NULL, "print one JSON object a line, an attack each"},
+    {CLI_JSON, "json", NULL, "print one JSON object; paper: a line, an attack each"},
     CLI_OPTION_QUIET,
     CLI_OPTION_HELP,
     CLI_OPTION_END,
@@ -47,11 +60,12 @@ static const struct cli_option options[] = {
 
 static const struct cli_command command = {
     .name = "attack",
-    .operands = "RUN --suite NAME [options]\n"
+    .operands = "RUN [--suite NAME] [options]\n"
                 "       ward attack RUN --attack NAME [options]",
     .text =
         "Attack a run's network without its transform, and measure what that reaches on the test\n"
         "images. Ctrl-C stops it; the same command goes on after the last finished trial.\n"
+        "Suite v1 measures what the lock is worth, and ends with a sentence that says so.\n"
         "RUN may also be a bare model.safetensors: then pairs cannot be made, and trials are\n"
         "kept only with --out.",
     .options = options,
@@ -96,16 +110,27 @@ static bool take_settings(const struct cli *cli, ward_attack_settings *s)
            cli_real(cli, OPT_P, &s->p);
 }
 
+/* Suite v1, which is also what is done without saying what. */
+static bool is_redteam(const struct cli *cli)
+{
+    return !cli_has(cli, OPT_ATTACK) &&
+           (!cli_has(cli, OPT_SUITE) || strcmp(cli_text(cli, OPT_SUITE), "v1") == 0);
+}
+
 static int check_command_line(const struct cli *cli)
 {
     static const int single[] = {OPT_PAIRS, OPT_SIGMA, OPT_P, OPT_STEPS, OPT_RATE};
+    static const int of_v1[] = {OPT_BUDGET, OPT_ONLY, OPT_OWN_IMAGES};
 
-    if (cli_has(cli, OPT_SUITE) == cli_has(cli, OPT_ATTACK))
+    if (cli_has(cli, OPT_SUITE) && cli_has(cli, OPT_ATTACK))
         return cli_usage(cli, "say either --suite or --attack");
+    for (size_t i = 0; i < sizeof(of_v1) / sizeof(of_v1[0]); i++)
+        if (cli_has(cli, of_v1[i]) && !is_redteam(cli))
+            return cli_usage(cli, "--%s goes with suite v1 only", cli_name(cli, of_v1[i]));
     if (cli_has(cli, 'o') && !*cli_text(cli, 'o'))
         return cli_usage(cli, "--out is empty");
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
-        if (cli_has(cli, OPT_SUITE) && cli_has(cli, single[i]))
+        if (!cli_has(cli, OPT_ATTACK) && cli_has(cli, single[i]))
             return cli_usage(cli, "--%s goes with --attack only: a suite has its own",
                              cli_name(cli, single[i]));
     return CLI_RUN;
@@ -281,10 +306,35 @@ static int attack_one(struct session *s)
     return code;
 }
 
-/* RUN/attacks; a bare model file has no directory of its own. */
+static int attack_redteam(struct session *s)
+{
+    const struct redteam call = {.cli = s->cli,
+                                 .run = s->run,
+                                 .info = &s->info,
+                                 .data = s->data,
+                                 .device = s->device,
+                                 .directory = s->directory,
+                                 .progress = &s->progress};
+    ward_redteam_settings settings;
+    ward_status st;
+
+    ward_redteam_defaults(&settings);
+    if (cli_has(s->cli, OPT_BUDGET))
+        settings.budget = cli_text(s->cli, OPT_BUDGET);
+    settings.only = cli_text(s->cli, OPT_ONLY);
+    settings.holds_own = cli_has(s->cli, OPT_OWN_IMAGES);
+    if (!cli_count(s->cli, OPT_TRIALS, 1, 1000, &settings.trials) ||
+        !cli_count(s->cli, OPT_SEED, 0, UINT64_C(1) << 53, &settings.seed))
+        return CLI_USAGE;
+    st = redteam_do(&call, &settings);
+    return st ? fail(s, st) : CLI_RUN;
+}
+
+/* RUN/attacks or RUN/redteam; a bare model file has no directory of its own. */
 static int choose_directory(struct session *s, const char *run)
 {
-    static const char name[] = "/attacks", model[] = "/model.safetensors";
+    const char *name = is_redteam(s->cli) ? "/redteam" : "/attacks";
+    static const char model[] = "/model.safetensors";
     const char *given = cli_text(s->cli, 'o');
     size_t len = strlen(given ? given : run);
     char *probe = NULL;
@@ -307,7 +357,7 @@ static int choose_directory(struct session *s, const char *run)
         return CLI_RUN;
     }
     fclose(file);
-    memcpy(probe + len, name, sizeof(name));
+    memcpy(probe + len, name, strlen(name) + 1);
     s->directory = probe;
     return CLI_RUN;
 }
@@ -323,7 +373,9 @@ static int run_attacks(struct session *s)
     if (code == CLI_RUN) {
         progress_init(&s->progress, s->cli);
         stop_catch_signals();
-        code = cli_has(s->cli, OPT_SUITE) ? attack_suite(s) : attack_one(s);
+        code = is_redteam(s->cli)            ? attack_redteam(s)
+               : cli_has(s->cli, OPT_SUITE) ? attack_suite(s)
+                                            : attack_one(s);
     }
     ward_attack_result_release(&s->last);
     free(s->directory);

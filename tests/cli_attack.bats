@@ -148,8 +148,6 @@ bare.safetensors" ]
 }
 
 @test "contradictions are usage errors" {
-    run --separate-stderr attack "$RUN"
-    fails_with 2 "--suite" "--attack"
     run --separate-stderr attack "$RUN" --suite paper --attack direct
     fails_with 2 "--suite" "--attack"
     run --separate-stderr attack "$RUN" --suite none
@@ -173,6 +171,94 @@ bare.safetensors" ]
     run --separate-stderr attack "$RUN" --attack direct -o ''
     fails_with 2 "--out"
     [ ! -e "$RUN/attacks" ] || [ -z "$(ls "$RUN/attacks")" ]
+}
+
+# A few attacks that end at once.
+redteam() {
+    attack "$@" --only direct,input-only,readout
+}
+
+@test "the red team says in one object what the lock is worth" {
+    redteam "$RUN" --json -o kept >v
+    [ "$(json v "d['suite'], d['budget'], d['is_disjoint']")" = "('v1', 'quick', False)" ]
+    "$WARD" eval "$RUN" --data "$IMAGES" --json -q >e
+    for key in authorised unauthorised chance model_id method arch data; do
+        [ "$(json v "d['$key']")" = "$(json e "d['$key']")" ] || { echo "$key"; false; }
+    done
+    [ "$(json v "sorted({x['attack'] for x in d['attacks']})")" = \
+        "['direct', 'input-only', 'readout', 'scratch']" ]
+    [ "$(json v "{'adv', 'adv_pairs', 'scratch', 'kstar_ratio', 'readout', 'flags'} <= d.keys()")" = \
+        True ]
+    [ "$(json v "d['adv'].keys() == d['scratch'].keys() == d['best'].keys()")" = True ]
+    adv="abs(d['best'][k]['accuracy'] - d['scratch'][k] - d['adv'][k])"
+    [ "$(json v "all($adv < 1e-9 for k in d['adv'])")" = True ]
+    [ "$(ls kept)" = quick.json ]
+}
+
+@test "the red team's table ends with a sentence for the owner" {
+    run -0 --separate-stderr redteam "$BASE" -o kept
+    [[ $output == *authorised*A0*direct*C0*scratch*"A thief with"*"without your model"* ]] ||
+        { echo "$output"; false; }
+    [ -z "$stderr" ] || { echo "$stderr"; false; }
+}
+
+@test "what the red team has found is kept, and is not done twice" {
+    cp -r "$RUN" run
+    redteam run --json >first
+    [ -f run/redteam/quick.json ]
+    redteam run --json >again
+    cmp first again
+    run --separate-stderr redteam run --seed 2
+    fails_with 1 "run/redteam/quick.json" "'seed' is 1" "--force"
+}
+
+@test "threads do not change what the red team finds" {
+    same="[(x['attack'], x['amount'], x['accuracy'], x['choice'], x['chosen'])
+           for x in d['attacks']]"
+    redteam "$RUN" --threads 1 --json -o a >one
+    redteam "$RUN" --threads 3 --json -o b >three
+    [ "$(json one "$same")" = "$(json three "$same")" ]
+}
+
+@test "a red team that was stopped goes on" {
+    redteam "$RUN" --json -o whole >whole.json
+    run --separate-stderr /usr/bin/python3 - "$WARD" attack "$RUN" --only \
+        direct,input-only,readout --data "$IMAGES" -q -o kept <<'END'
+import os, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[1:])
+while p.poll() is None and not os.path.exists('kept/quick.json'):
+    time.sleep(0.002)
+p.send_signal(signal.SIGINT)
+sys.exit(p.wait())
+END
+    fails_with 1 "stopped with" "the same command goes on"
+    redteam "$RUN" --json -o kept >resumed.json
+    same="[(x['attack'], x['amount'], x['accuracy'], x['tries']) for x in d['attacks']]"
+    [ "$(json resumed.json "$same")" = "$(json whole.json "$same")" ]
+}
+
+@test "adversaries hold images that were set apart for them" {
+    small_training apart --method fixed --splits redteam
+    redteam apart --json >a
+    [ "$(json a "d['is_disjoint'], d['pool_count'], d['choice_count']")" = "(True, 30, 12)" ]
+    redteam apart --own-images --json >own
+    [ "$(json own "d['is_disjoint'], d['pool_count']")" = "(False, 78)" ]
+    [ "$(ls apart/redteam)" = "quick-own.json
+quick.json" ]
+}
+
+@test "the red team's contradictions are usage errors" {
+    for option in "--budget quick" "--only direct" --own-images; do
+        run --separate-stderr attack "$RUN" --suite paper $option
+        fails_with 2 "${option%% *}"
+    done
+    run --separate-stderr attack "$RUN" --budget none
+    fails_with 2 "'none'"
+    run --separate-stderr attack "$RUN" --only direct,none
+    fails_with 2 "'none'"
+    run --separate-stderr attack "$RUN" --sigma 0.1
+    fails_with 2 "--sigma"
+    [ ! -e "$RUN/redteam" ] || [ -z "$(ls "$RUN/redteam")" ]
 }
 
 @test "where trials cannot be kept is said before any is made" {

@@ -55,6 +55,7 @@
 #include "ward/method.h"
 #include "ward/npy.h"
 #include "ward/onnx.h"
+#include "ward/redteam.h"
 #include "ward/report.h"
 #include "ward/reproduce.h"
 #include "ward/run.h"

@@ -49,6 +49,9 @@ extern const struct attack attack_pair_subtract;
 WARD_CHECK ward_status attack_find(const struct attack **out, const char *name,
                                    const ward_run *run);
 
+/* Images that do not fit would be read past the network's inputs. WARD_ERR_ARG. */
+WARD_CHECK ward_status run_fits(const ward_run *run, const ward_dataset *data);
+
 /* One trial under way: what the adversary sees, and what he ends with. */
 struct attempt {
     const ward_attack_settings *settings;
@@ -87,6 +90,7 @@ struct classifier {
     struct transform_spec transform; /* in front of it; method baseline: nothing */
     bool has_readout;                /* behind it a dense layer "readout", classes to classes */
     size_t block;                    /* for a build of an attack's own */
+    float relu_slope;                /* of the network's backward pass: see struct net_use */
 };
 
 /* A network behind a transform (or, NULL, behind nothing). */

@@ -3,8 +3,26 @@
 
 #include "attack/score.h"
 #include "base/mem.h"
+#include "model/run.h"
 
 enum { FIRST_USE = 1, TRANSFORM_USE = 0 };
+
+/* ---- before it ---- */
+
+ward_status run_fits(const ward_run *run, const ward_dataset *data)
+{
+    const ward_dataset_info *info = ward_dataset_get_info(data);
+    const struct net_spec *spec = &run->model.net.spec;
+
+    if (info->input.channels != spec->channels || info->input.height != spec->height ||
+        info->input.width != spec->width || info->classes != spec->classes ||
+        info->input.low != run->model.low || info->input.high != run->model.high)
+        return ward_fail(WARD_ERR_ARG, "the images or classes of '%s' do not fit the network",
+                         info->name);
+    if (info->test_count == 0)
+        return ward_fail(WARD_ERR_ARG, "'%s' has no test images", info->name);
+    return WARD_OK;
+}
 
 /* ---- draws ---- */
 

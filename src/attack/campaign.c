@@ -43,21 +43,6 @@ static ward_status settings_check(const ward_attack_settings *s)
     return WARD_OK;
 }
 
-/* Images that do not fit would be read past the network's inputs. */
-static ward_status fit_check(const ward_run *run, const ward_dataset_info *info)
-{
-    const struct net_spec *spec = &run->model.net.spec;
-
-    if (info->input.channels != spec->channels || info->input.height != spec->height ||
-        info->input.width != spec->width || info->classes != spec->classes ||
-        info->input.low != run->model.low || info->input.high != run->model.high)
-        return ward_fail(WARD_ERR_ARG, "the images or classes of '%s' do not fit the network",
-                         info->name);
-    if (info->test_count == 0)
-        return ward_fail(WARD_ERR_ARG, "'%s' has no test images", info->name);
-    return WARD_OK;
-}
-
 static size_t pair_count_of(const struct campaign *c)
 {
     size_t images = ward_dataset_get_info(c->data)->train_count;
@@ -212,7 +197,7 @@ static ward_status campaign_open(struct campaign *c, const ward_attack_settings 
     describe(c, settings);
     st = settings_check(&c->result.settings);
     if (!st)
-        st = fit_check(c->run, ward_dataset_get_info(c->data));
+        st = run_fits(c->run, c->data);
     return st ? st : open_file(c);
 }
 

@@ -13,7 +13,7 @@ enum { SCORE_BATCH = 200, MAX_CLASSES = 1000 };
 
 static int build_usual(const struct classifier *c, struct graph *g, int x, int *front)
 {
-    const struct net_use use = {.keeps_running = true};
+    const struct net_use use = {.keeps_running = true, .relu_slope = c->relu_slope};
 
     if (c->transform.method != WARD_METHOD_BASELINE)
         x = transform_build(&c->transform, g, x, false);
@@ -110,4 +110,69 @@ ward_status scorer_run(struct scorer *s, const atomic_bool *is_stopping, struct 
         made.diversity -= mean[k] > 0 ? mean[k] / count * log(mean[k] / count) : 0;
     *out = made;
     return WARD_OK;
+}
+
+/* ---- gradients ---- */
+
+struct slope {
+    struct graph graph;
+    struct plan *plan;
+    int x, labels;
+    size_t batch, image_len;
+};
+
+static ward_status slope_open(struct slope *s, struct ward_device *device, const struct net *net,
+                              size_t count)
+{
+    const struct tensor_list *const lists[] = {&net->params};
+    const struct plan_options options = {.bn = BN_RUNNING, .gradients = PLAN_GRAD_INPUTS};
+    const struct net_use use = {.is_frozen = true};
+    const struct net_spec *image = &net->spec;
+    ward_status st;
+
+    s->batch = min_size(SCORE_BATCH, count);
+    s->image_len = image->channels * image->height * image->width;
+    graph_init(&s->graph);
+    s->x = graph_input(&s->graph,
+                       (struct dims){s->batch, image->channels, image->height, image->width});
+    s->labels = graph_labels(&s->graph, s->batch);
+    graph_cross_entropy(&s->graph, net_build(image, &s->graph, s->x, use), s->labels, 0, s->batch,
+                        1.0f);
+    st = graph_finish(&s->graph);
+    if (!st)
+        st = plan_compile(&s->plan, device, &s->graph, &options);
+    return st ? st : params_load(s->plan, lists, 1);
+}
+
+static bool is_zero(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (values[i] < 0 || values[i] > 0)
+            return false;
+    return true;
+}
+
+ward_status score_zero_gradients(struct ward_device *device, const struct net *net,
+                                 const struct split *images, size_t count, double *out)
+{
+    struct slope s = {.plan = NULL};
+    size_t zero = 0;
+    ward_status st = slope_open(&s, device, net, count);
+
+    for (size_t done = 0; done < count && !st; done += s.batch) {
+        size_t n = min_size(s.batch, count - done);
+
+        st = batch_read(images, done, n, plan_input(s.plan, s.x), plan_labels(s.plan, s.labels));
+        if (!st)
+            st = plan_forward(s.plan);
+        if (!st)
+            st = plan_backward(s.plan);
+        for (size_t i = 0; i < n && !st; i++)
+            zero += is_zero(plan_input_gradient(s.plan, s.x) + i * s.image_len, s.image_len);
+    }
+    if (!st)
+        *out = (double)zero / (double)count;
+    plan_free(s.plan);
+    graph_release(&s.graph);
+    return st;
 }

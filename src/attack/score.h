@@ -33,4 +33,9 @@ void scorer_release(struct scorer *scorer);
 WARD_CHECK ward_status scorer_run(struct scorer *scorer, const atomic_bool *is_stopping,
                                   struct score *out);
 
+/* The share of a split's first count images on which the gradient of a network's loss by the image
+ * is all zero: whoever goes by it gets nowhere. */
+WARD_CHECK ward_status score_zero_gradients(struct ward_device *device, const struct net *net,
+                                            const struct split *images, size_t count, double *out);
+
 #endif

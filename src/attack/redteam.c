@@ -1,0 +1,465 @@
+/* Doing a suite: what adversaries hold, the file, the crew. See redteam.h. */
+#include "attack/redteam.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attack/crew.h"
+#include "attack/holdings.h"
+#include "attack/record.h"
+#include "attack/score.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "base/util.h"
+#include "model/run.h"
+
+enum { MAX_FILE = 1 << 28, MAX_TRIALS = 1000, BATCH = 128 };
+
+static const uint64_t max_seed = UINT64_C(1) << 53;
+
+struct redteam {
+    const ward_run *run;
+    ward_device *device;
+    const ward_dataset *data;
+    const ward_redteam_options *options;
+    struct budget budget;
+    struct record_subject subject;
+    struct record_facts facts;
+    struct split pool, choice;
+    char *path; /* of its file; NULL: none */
+    int lock;   /* of the directory; -1: none */
+    ward_redteam_result result;
+
+    /* While the crew works: */
+    bool *is_taken; /* [cell_count] */
+    size_t workers;
+    const ward_redteam_cell *last;
+    uint64_t finished;
+    double seconds; /* that those took, together */
+};
+
+/* ---- settings ---- */
+
+static ward_status settings_check(const ward_redteam_settings *s)
+{
+    if (!s->budget || !suite_budget(s->budget))
+        return ward_fail(WARD_ERR_ARG, "unknown budget '%s'", s->budget ? s->budget : "");
+    if (s->trials > MAX_TRIALS)
+        return ward_fail(WARD_ERR_ARG, "%ju trials: not within 1 .. %d", (uintmax_t)s->trials,
+                         MAX_TRIALS);
+    if (s->seed > max_seed)
+        return ward_fail(WARD_ERR_ARG, "seed %ju: larger than 2^53", (uintmax_t)s->seed);
+    return WARD_OK;
+}
+
+/* With time to spare, a thief may train as long as the owner did. */
+static void take_budget(struct redteam *r, const ward_redteam_settings *settings)
+{
+    const struct budget *named = suite_budget(settings->budget);
+
+    r->budget = *named;
+    if (named->effort == 3 && r->run->training.is_known &&
+        r->run->training.images / BATCH > named->steps)
+        r->budget.steps = r->run->training.images / BATCH;
+    r->result.settings = *settings;
+    r->result.settings.budget = named->name;
+    r->result.settings.only = NULL;
+    if (!settings->trials)
+        r->result.settings.trials = named->trials;
+}
+
+static void describe(struct redteam *r)
+{
+    const ward_dataset_info *info = ward_dataset_get_info(r->data);
+    const struct model *m = &r->run->model;
+
+    r->subject = (struct record_subject){.model_id = m->id,
+                                         .arch = m->net.spec.arch,
+                                         .data = info->name,
+                                         .device = ward_device_name(r->device),
+                                         .method = m->method};
+    r->facts.chance = 1.0 / (double)info->classes;
+    r->facts.training =
+        r->run->training.is_known ? (double)r->run->training.images : (double)NAN;
+    r->result.test_count = info->test_count;
+}
+
+/* ---- images ---- */
+
+/* Where the owner has kept nothing from F, adversaries hold images that it was trained on. */
+static ward_status open_shares(struct redteam *r)
+{
+    const struct run_training *training = &r->run->training;
+    bool is_divided = training->is_known && training->has_shares;
+    uint64_t seed = is_divided ? training->seed : 0;
+    ward_status st;
+
+    r->result.is_disjoint = is_divided && !r->result.settings.holds_own;
+    st = split_share(&r->pool, r->data, r->result.is_disjoint ? SHARE_POOL : SHARE_OWNER, seed);
+    if (!st)
+        st = split_share(&r->choice, r->data, SHARE_CHOICE, seed);
+    r->result.pool_count = r->pool.count;
+    r->result.choice_count = min_size(r->choice.count, r->budget.choice);
+    return st;
+}
+
+static ward_status open_cells(struct redteam *r, const char *only)
+{
+    const struct suite_plan plan = {.budget = &r->budget,
+                                    .trials = r->result.settings.trials,
+                                    .only = only,
+                                    .method = r->run->model.method,
+                                    .has_service = r->run->has_transform,
+                                    .pool = r->pool.count};
+
+    return suite_cells(&plan, &r->result.cells, &r->result.cell_count);
+}
+
+/* ---- the file ---- */
+
+static ward_status read_file(struct redteam *r)
+{
+    uint8_t *text = NULL;
+    size_t len = 0;
+    ward_status st = file_read(r->path, MAX_FILE, &text, &len);
+
+    if (st)
+        return st;
+    st = record_from_json(&r->result, &r->subject, &r->facts, (const char *)text, len);
+    if (st)
+        st = ward_fail_within(st, "'%s'", r->path);
+    mem_free(text);
+    return st;
+}
+
+static ward_status open_file(struct redteam *r)
+{
+    const char *directory = r->options->directory;
+    ward_status st;
+
+    if (!directory)
+        return WARD_OK;
+    st = mem_printf(&r->path, "%s/%s%s.json", directory, r->budget.name,
+                    r->result.settings.holds_own ? "-own" : "");
+    if (!st)
+        st = file_make_directory(directory);
+    if (!st)
+        st = file_lock(directory, &r->lock);
+    return st ? st : file_sweep(r->path);
+}
+
+static ward_status save(void *context)
+{
+    struct redteam *r = context;
+    char *text = NULL;
+    size_t len;
+    ward_status st;
+
+    if (!r->path)
+        return WARD_OK;
+    verdict_make(&r->result, &r->facts, &r->result.verdict);
+    st = record_to_json(&r->result, &r->subject, &r->facts, 1, &text);
+    if (st)
+        return st;
+    len = strlen(text);
+    text[len] = '\n'; /* in place of the NUL, so that the file ends as a text file does */
+    st = file_write(r->path, text, len + 1, FILE_REPLACE);
+    mem_free(text);
+    return st;
+}
+
+/* ---- talking ---- */
+
+static uint64_t count_done(const ward_redteam_result *result)
+{
+    uint64_t done = 0;
+
+    for (size_t i = 0; i < result->cell_count; i++)
+        done += result->cells[i].is_done;
+    return done;
+}
+
+static bool tell(struct redteam *r, const char *event)
+{
+    uint64_t done = count_done(&r->result), count = r->result.cell_count;
+    double each = r->finished > 0 ? r->seconds / (double)r->finished : (double)NAN;
+    ward_redteam_progress progress = {
+        .done = done,
+        .count = count,
+        .last = r->last,
+        .seconds_left = each * (double)(count - done) / (double)max_size(r->workers, 1),
+        .event = event,
+    };
+
+    r->last = NULL;
+    return !r->options->progress || r->options->progress(r->options->context, &progress);
+}
+
+static bool report(void *context)
+{
+    return tell(context, NULL);
+}
+
+/* ---- what is measured before any cell ---- */
+
+static bool still_wanted(void *context, size_t done, size_t count)
+{
+    (void)done;
+    (void)count;
+    return tell(context, NULL);
+}
+
+static ward_status measure(struct redteam *r)
+{
+    ward_evaluation e;
+    ward_status st = ward_evaluate(r->run, r->device, r->data, WARD_SPLIT_TEST, false, &e,
+                                   still_wanted, r);
+
+    if (st)
+        return st;
+    r->facts.authorised = e.authorised;
+    r->facts.unauthorised = e.unauthorised;
+    ward_evaluation_release(&e);
+    return score_zero_gradients(r->device, &r->run->model.net, &r->choice,
+                                r->result.choice_count, &r->facts.zero_gradients);
+}
+
+/* ---- one adversary of one cell ---- */
+
+struct piece {
+    size_t at; /* of the cell */
+    ward_redteam_cell cell;
+};
+
+static struct transform_spec structure_of(const ward_run *run)
+{
+    const struct net_spec *image = &run->model.net.spec;
+
+    if (run->has_transform && run->transform.spec.method == WARD_METHOD_GENERATOR)
+        return run->transform.spec;
+    return (struct transform_spec){.method = WARD_METHOD_GENERATOR,
+                                   .channels = image->channels,
+                                   .height = image->height,
+                                   .width = image->width,
+                                   .generator_width = image->channels == 1 ? 16 : 64,
+                                   .start = 1,
+                                   .low = run->model.low,
+                                   .high = run->model.high};
+}
+
+static ward_status open_service(const struct redteam *r, struct thief *t)
+{
+    ward_knowledge knows = t->cell->knows;
+
+    if (knows != WARD_KNOWS_PAIRS && knows != WARD_KNOWS_QUERIES)
+        return WARD_OK;
+    return ward_session_new(&t->service, r->run, r->device, min_size(BATCH, t->images->count));
+}
+
+/* What he has offered and did best, on the test images, once. */
+static ward_status score(const struct redteam *r, struct thief *t)
+{
+    const struct tensor_list *const lists[] = {&t->best_params};
+    struct split test = {.data = NULL};
+    struct scorer scorer = {.plan = NULL};
+    struct score found = {0};
+    ward_status st = split_init(&test, r->data, WARD_SPLIT_TEST, 0, 0);
+
+    assert(t->has_offer);
+    if (!st)
+        st = scorer_open(&scorer, r->device, &t->best, &test, test.count);
+    if (!st)
+        st = params_load(scorer.plan, lists, 1);
+    if (!st)
+        st = scorer_run(&scorer, t->is_stopping, &found);
+    t->cell->accuracy = found.accuracy;
+    scorer_release(&scorer);
+    split_release(&test);
+    return st;
+}
+
+static ward_status make(void *context, void *item, const atomic_bool *is_stopping)
+{
+    const struct redteam *r = context;
+    struct piece *piece = item;
+    const struct model *m = &r->run->model;
+    struct holdings holdings = {.images = {.data = NULL}};
+    struct thief t = {
+        .device = r->device,
+        .network = &m->net,
+        .method = m->method,
+        .low = m->low,
+        .high = m->high,
+        .structure = structure_of(r->run),
+        .choice = &r->choice,
+        .choice_count = r->result.choice_count,
+        .random_flip = ward_dataset_get_info(r->data)->random_flip,
+        .budget = &r->budget,
+        .seed = holdings_seed(r->result.settings.seed, piece->cell.trial),
+        .is_stopping = is_stopping,
+        .cell = &piece->cell,
+    };
+    double begin = clock_seconds();
+    ward_status st = holdings_open(&holdings, &r->pool, &piece->cell, &r->budget, t.seed);
+
+    t.images = &holdings.images;
+    t.unlabelled = &holdings.unlabelled;
+    if (!st)
+        st = open_service(r, &t);
+    if (!st)
+        st = suite_raid_of(t.cell)->attempt(&t);
+    if (!st)
+        st = score(r, &t);
+    ward_session_free(t.service);
+    tensor_list_release(&t.best_params);
+    holdings_release(&holdings);
+    piece->cell.seconds = clock_seconds() - begin;
+    piece->cell.is_done = true;
+    return st;
+}
+
+/* ---- the crew's errands ---- */
+
+/* The largest amounts first: they take longest, and one of them should not be the last to end. */
+static bool take(void *context, void *item)
+{
+    struct redteam *r = context;
+    struct piece *piece = item;
+    const ward_redteam_cell *cells = r->result.cells;
+    size_t at = r->result.cell_count;
+
+    for (size_t i = 0; i < r->result.cell_count; i++)
+        if (!cells[i].is_done && !r->is_taken[i] &&
+            (at == r->result.cell_count || cells[i].amount > cells[at].amount))
+            at = i;
+    if (at == r->result.cell_count)
+        return false;
+    r->is_taken[at] = true;
+    piece->at = at;
+    piece->cell = cells[at];
+    return true;
+}
+
+static ward_status hand_in(void *context, void *item)
+{
+    struct redteam *r = context;
+    const struct piece *piece = item;
+    ward_redteam_cell *cell = &r->result.cells[piece->at];
+
+    *cell = piece->cell;
+    r->last = cell;
+    r->finished++;
+    r->seconds += cell->seconds;
+    return WARD_OK;
+}
+
+static void drop(void *item)
+{
+    (void)item;
+}
+
+static ward_status work(struct redteam *r)
+{
+    uint64_t left = r->result.cell_count - count_done(&r->result);
+    struct crew_task task = {
+        .context = r,
+        .threads_each = 1,
+        .piece_len = sizeof(struct piece),
+        .take = take,
+        .make = make,
+        .hand_in = hand_in,
+        .drop = drop,
+        .save = save,
+        .report = report,
+    };
+    ward_status st;
+
+    if (left == 0)
+        return WARD_OK;
+    r->workers = task.workers = min_size(parallel_threads(), (size_t)left);
+    st = mem_new(&r->is_taken, r->result.cell_count, sizeof *r->is_taken);
+    if (!st)
+        st = crew_work(&task);
+    mem_free(r->is_taken);
+    left = r->result.cell_count - count_done(&r->result);
+    if ((!st || st == WARD_ERR_STOPPED) && left > 0)
+        return ward_fail(WARD_ERR_STOPPED, "stopped with %ju of %zu cells left", (uintmax_t)left,
+                         r->result.cell_count);
+    return st;
+}
+
+/* ---- a suite ---- */
+
+static ward_status redteam_open(struct redteam *r, const ward_redteam_settings *settings)
+{
+    ward_status st = settings_check(settings);
+
+    if (!st)
+        st = run_fits(r->run, r->data);
+    if (st)
+        return st;
+    take_budget(r, settings);
+    describe(r);
+    st = open_shares(r);
+    if (!st)
+        st = open_cells(r, settings->only);
+    return st ? st : open_file(r);
+}
+
+/* Cells that were there before, then those that were not. */
+static ward_status redteam_run(struct redteam *r)
+{
+    bool is_there = r->path && file_exists(r->path) && !r->options->replaces;
+    char event[64];
+    ward_status st = is_there ? read_file(r) : measure(r);
+
+    if (st)
+        return st;
+    if (is_there) {
+        snprintf(event, sizeof event, "%ju of %zu cells are there already",
+                 (uintmax_t)count_done(&r->result), r->result.cell_count);
+        if (!tell(r, event))
+            return ward_fail(WARD_ERR_STOPPED, "the suite was stopped");
+    }
+    return work(r);
+}
+
+static ward_status redteam_finish(struct redteam *r)
+{
+    verdict_make(&r->result, &r->facts, &r->result.verdict);
+    return record_to_json(&r->result, &r->subject, &r->facts, 0, &r->result.json);
+}
+
+ward_status ward_redteam(const ward_run *run, ward_device *device, const ward_dataset *data,
+                         const ward_redteam_settings *settings,
+                         const ward_redteam_options *options, ward_redteam_result *out)
+{
+    struct redteam r = {
+        .run = run, .device = device, .data = data, .options = options, .lock = -1};
+    ward_status st = redteam_open(&r, settings);
+
+    if (!st)
+        st = redteam_run(&r);
+    if (!st)
+        st = redteam_finish(&r);
+    if (!st) {
+        *out = r.result;
+        r.result = (ward_redteam_result){.cells = NULL};
+    }
+    ward_redteam_result_release(&r.result);
+    split_release(&r.pool);
+    split_release(&r.choice);
+    file_unlock(r.lock);
+    mem_free(r.path);
+    return st;
+}
+
+void ward_redteam_result_release(ward_redteam_result *result)
+{
+    mem_free(result->cells);
+    mem_free(result->json);
+    *result = (ward_redteam_result){.cells = NULL};
+}

@@ -1,0 +1,372 @@
+/* Training some parameters of a classifier: see search.h. */
+#include "attack/search.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "attack/score.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "nn/adam.h"
+
+enum { BATCH = 128, SMALL_BATCH = 64, CHECKS = 10, MIN_EVERY = 10, MAX_EVERY = 200 };
+enum { PATIENCE = 3, DROPS = 2, SHIFT = 2 };
+
+static const double drop = 0.25;         /* of the rate, on a plateau */
+static const double improvement = 0.005; /* of the merit, in PATIENCE checks: less is a plateau */
+
+struct work {
+    const struct search *s;
+    struct thief *thief;
+    struct tensor_list *params; /* the best so far */
+    struct tensor_list now;     /* at the last check */
+
+    struct batch_source source;
+    struct epoch_order order;
+    size_t batch;
+    float *x; /* the input's */
+    int32_t *labels;
+
+    struct graph graph;
+    struct search_nodes nodes;
+    struct plan *plan;
+    struct adam adam;
+    struct scorer scorer;
+
+    double rate, plateau;
+    unsigned stale, drops;
+    uint64_t steps, every;
+    ward_redteam_try tried; /* the best so far */
+    bool has_diverged;
+};
+
+/* ---- losses ---- */
+
+static void build_labels(const struct search *s, struct graph *g, struct search_nodes *n)
+{
+    (void)s;
+    graph_cross_entropy(g, n->logits, n->labels, 0, graph_dims(g, n->x).n, 1.0f);
+}
+
+static void build_infomax(const struct search *s, struct graph *g, struct search_nodes *n)
+{
+    (void)s;
+    graph_infomax(g, n->logits, 0, graph_dims(g, n->x).n, 1.0f);
+}
+
+const struct search_loss search_labels = {.build = build_labels, .takes_labels = true};
+const struct search_loss search_infomax = {.build = build_infomax, .is_label_free = true};
+
+/* ---- up to the first step ---- */
+
+static const struct split *images_of(const struct search *s)
+{
+    return s->images ? s->images : s->thief->images;
+}
+
+static ward_status open_images(struct work *w)
+{
+    const struct split *images = images_of(w->s);
+
+    w->batch = min_size(images->count, images->count < 1000 ? SMALL_BATCH : BATCH);
+    w->source = (struct batch_source){
+        .split = images, .seed = w->thief->seed, .batch = (uint32_t)w->batch};
+    return epoch_order_init(&w->order, images);
+}
+
+/* What is not trained are constants. */
+static void choose_trained(struct graph *g, const char *prefix)
+{
+    for (size_t p = 0; p < g->param_count; p++)
+        if (strncmp(g->params[p].name, prefix, strlen(prefix)) != 0)
+            g->params[p].is_trainable = false;
+}
+
+static ward_status build(struct work *w)
+{
+    const struct search *s = w->s;
+    const struct net_spec *image = &s->classifier.net;
+    const struct dims images = {w->batch, image->channels, image->height, image->width};
+    struct classifier classifier = s->classifier;
+    struct search_nodes *n = &w->nodes;
+
+    classifier.relu_slope = s->leak;
+    n->extra = -1;
+    n->x = graph_input(&w->graph, images);
+    n->labels = s->loss->takes_labels ? graph_labels(&w->graph, w->batch) : -1;
+    n->logits = classifier.build(&classifier, &w->graph, n->x, &n->front);
+    choose_trained(&w->graph, s->trained);
+    s->loss->build(s, &w->graph, n);
+    return graph_finish(&w->graph);
+}
+
+static ward_status open_plan(struct work *w)
+{
+    const struct plan_options options = {
+        .bn = w->s->trains_network ? BN_BATCH : BN_RUNNING,
+        .has_dropout = w->s->trains_network,
+        .gradients = PLAN_GRAD_PARAMS,
+        .is_secret = true,
+    };
+    const struct tensor_list *const lists[] = {w->params};
+    ward_status st = build(w);
+
+    if (!st)
+        st = plan_compile(&w->plan, w->thief->device, &w->graph, &options);
+    if (!st)
+        st = params_load(w->plan, lists, 1);
+    if (!st)
+        st = adam_init(&w->adam, w->plan);
+    if (st)
+        return st;
+    w->x = plan_input(w->plan, w->nodes.x);
+    if (w->nodes.labels >= 0) {
+        w->labels = plan_labels(w->plan, w->nodes.labels);
+        return WARD_OK;
+    }
+    return mem_new(&w->labels, w->batch, sizeof *w->labels);
+}
+
+static ward_status open_scorer(struct work *w)
+{
+    const struct tensor_list *const lists[] = {w->params};
+    ward_status st = scorer_open(&w->scorer, w->thief->device, &w->s->classifier,
+                                 w->thief->choice, w->thief->choice_count);
+
+    if (!st)
+        st = params_load(w->scorer.plan, lists, 1);
+    return st ? st : tensor_list_copy(&w->now, w->params);
+}
+
+static ward_status work_open(struct work *w, const struct search *s, struct tensor_list *params)
+{
+    ward_status st;
+
+    *w = (struct work){.s = s,
+                       .thief = s->thief,
+                       .params = params,
+                       .rate = s->rate,
+                       .plateau = -INFINITY,
+                       .steps = s->steps ? s->steps : s->thief->budget->steps};
+    w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
+    w->tried = (ward_redteam_try){.merit = -INFINITY, .bound = s->bound, .is_leaky = s->leak > 0};
+    memcpy(w->tried.what, s->what, sizeof w->tried.what);
+    graph_init(&w->graph);
+    st = open_images(w);
+    if (!st)
+        st = open_plan(w);
+    return st ? st : open_scorer(w);
+}
+
+static void work_close(struct work *w)
+{
+    if (w->nodes.labels < 0)
+        mem_free(w->labels);
+    scorer_release(&w->scorer);
+    adam_release(&w->adam);
+    plan_free(w->plan);
+    graph_release(&w->graph);
+    epoch_order_release(&w->order);
+    tensor_list_release(&w->now);
+}
+
+/* ---- a look at how good it is ---- */
+
+/* Copy what training changes from the plan to the scorer, and to `now`. Both graphs have the same
+ * parameters in the same order, but for those that a loss may have added. */
+static ward_status transfer(struct work *w)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t p = 0; p < w->scorer.graph.param_count && !st; p++) {
+        const struct graph_param *param = &w->graph.params[p];
+        struct tensor *t = tensor_list_find(&w->now, param->name);
+
+        assert(strcmp(param->name, w->scorer.graph.params[p].name) == 0);
+        if (!param->is_trainable && !(w->s->trains_network && param_role_is_buffer(param->role)))
+            continue;
+        st = plan_store(w->plan, p, PLAN_VALUE, t->data);
+        if (!st)
+            st = plan_load(w->scorer.plan, p, PLAN_VALUE, t->data);
+    }
+    return st;
+}
+
+static void keep(struct work *w)
+{
+    for (size_t i = 0; i < w->now.count; i++) {
+        struct tensor *to = tensor_list_find(w->params, w->now.items[i].name);
+
+        memcpy(to->data, w->now.items[i].data, shape_count(&to->shape) * sizeof *to->data);
+    }
+}
+
+/* Lower the rate after PATIENCE checks that did not improve on the merit before them. */
+static void watch_plateau(struct work *w, double merit)
+{
+    if (merit > w->plateau + improvement) {
+        w->plateau = merit;
+        w->stale = 0;
+    } else if (++w->stale == PATIENCE) {
+        w->rate *= drop;
+        w->drops++;
+        w->stale = 0;
+    }
+}
+
+static ward_status check(struct work *w)
+{
+    struct score score;
+    double merit;
+    ward_status st = transfer(w);
+
+    if (!st)
+        st = scorer_run(&w->scorer, w->thief->is_stopping, &score);
+    if (st)
+        return st;
+    merit = w->s->loss->is_label_free && !w->s->chooses_by_accuracy
+                ? score.diversity - score.entropy
+                : score.accuracy;
+    watch_plateau(w, merit);
+    if (merit > w->tried.merit) {
+        w->tried.merit = merit;
+        w->tried.accuracy = score.accuracy;
+        keep(w);
+    }
+    return WARD_OK;
+}
+
+/* ---- a step ---- */
+
+/* Move an image of c planes by (down, right), or flip it first; what comes in is `low`. */
+static void move_image(float *x, const struct net_spec *spec, int down, int right, bool flips,
+                       float low, float *room)
+{
+    int h = (int)spec->height, w = (int)spec->width;
+    size_t len = spec->channels * spec->height * spec->width;
+
+    memcpy(room, x, len * sizeof *x);
+    for (int c = 0; c < (int)spec->channels; c++)
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < w; j++) {
+                int from_i = i - down, from_j = j - right;
+                bool is_in = from_i >= 0 && from_i < h && from_j >= 0 && from_j < w;
+
+                from_j = flips ? w - 1 - from_j : from_j;
+                *x++ = is_in ? room[(c * h + from_i) * w + from_j] : low;
+            }
+}
+
+static ward_status augment(const struct work *w, uint64_t step)
+{
+    const struct net_spec *spec = &w->s->classifier.net;
+    size_t len = spec->channels * spec->height * spec->width;
+    float *room = NULL;
+    ward_status st = mem_new(&room, len, sizeof *room);
+
+    for (size_t row = 0; row < w->batch && !st; row++) {
+        struct rng rng;
+        int down, right;
+
+        rng_init(&rng, w->thief->seed, RNG_AUGMENT, step, row);
+        down = (int)rng_below(&rng, 2 * SHIFT + 1) - SHIFT;
+        right = (int)rng_below(&rng, 2 * SHIFT + 1) - SHIFT;
+        move_image(w->x + row * len, spec, down, right,
+                   rng_below(&rng, 2) && w->thief->random_flip, w->thief->low, room);
+    }
+    mem_free(room);
+    return st;
+}
+
+/* The pattern in front stays within its bound. */
+static void project(const struct work *w)
+{
+    float bound = (float)w->s->bound;
+
+    if (!isfinite(w->s->bound))
+        return;
+    for (size_t p = 0; p < w->graph.param_count; p++) {
+        struct plan_packed packed;
+
+        if (w->graph.params[p].role != PARAM_SHIFT || !w->graph.params[p].is_trainable)
+            continue;
+        packed = plan_packed(w->plan, p);
+        for (size_t i = 0; i < packed.len; i++)
+            packed.value[i] = fminf(fmaxf(packed.value[i], -bound), bound);
+    }
+}
+
+static ward_status step(struct work *w, uint64_t number)
+{
+    const struct search *s = w->s;
+    bool is_finite = true;
+    ward_status st = thief_go_on(w->thief);
+
+    if (st)
+        return st;
+    batch_make(&w->source, &w->order, number, w->x, w->labels);
+    if (s->augments)
+        st = augment(w, number);
+    if (!st && s->loss->fill)
+        st = s->loss->fill(s, w->plan, &w->nodes, w->batch, w->x, w->labels);
+    plan_set_step(w->plan, w->thief->seed, number);
+    if (!st)
+        st = plan_forward(w->plan);
+    if (!st)
+        st = plan_backward(w->plan);
+    if (st)
+        return st;
+    adam_step(&w->adam, (float)w->rate, &is_finite);
+    project(w);
+    w->has_diverged = !is_finite;
+    w->thief->cell->images += w->batch;
+    return WARD_OK;
+}
+
+static ward_status train(struct work *w)
+{
+    ward_status st = check(w);
+
+    for (uint64_t i = 1; i <= w->steps && !st && w->drops <= DROPS; i++) {
+        st = step(w, i - 1);
+        if (w->has_diverged)
+            break;
+        if (!st && (i % w->every == 0 || i == w->steps))
+            st = check(w);
+    }
+    return st;
+}
+
+ward_status search_run(const struct search *s, struct tensor_list *params)
+{
+    struct work w;
+    ward_status st = work_open(&w, s, params);
+
+    if (!st)
+        st = train(&w);
+    if (!st)
+        st = thief_offer(s->thief, &s->classifier, params, &w.tried);
+    work_close(&w);
+    return st;
+}
+
+/* ---- the head ---- */
+
+ward_status search_head(const struct net_spec *net, char *name, size_t len)
+{
+    struct graph g;
+    ward_status st;
+
+    graph_init(&g);
+    st = net_graph(&g, net);
+    if (!st) {
+        const struct op_desc *last = &g.nodes[g.node_count - 1];
+        const char *weight = g.params[last->param[0]].name;
+
+        assert(last->kind == OP_DENSE);
+        snprintf(name, len, "%.*s", (int)strcspn(weight, "."), weight);
+    }
+    graph_release(&g);
+    return st;
+}

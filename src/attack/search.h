@@ -1,0 +1,63 @@
+/*
+ * What most attacks do: train some parameters of a classifier with Adam on the images that are held,
+ * look now and then how good it is on the images for choices, keep the best, lower the rate on a
+ * plateau, and give up when that no longer helps.
+ */
+#ifndef ATTACK_SEARCH_H
+#define ATTACK_SEARCH_H
+
+#include "attack/redteam.h"
+
+/* Nodes of the graph that is trained. */
+struct search_nodes {
+    int x;      /* input: images */
+    int labels; /* theirs; -1 unless the loss takes labels */
+    int front;  /* what goes into the network */
+    int logits;
+    int extra;  /* an input of the loss's own; -1: none */
+};
+
+struct search;
+
+/* What is minimised. */
+struct search_loss {
+    /* Append the losses, and an input of its own if it needs one. */
+    void (*build)(const struct search *search, struct graph *g, struct search_nodes *nodes);
+    bool takes_labels;
+    bool is_label_free; /* then the thief chooses by how confident and diverse the answers are */
+    /* Fill in extra, or change the labels, of n images; NULL: nothing to do. */
+    ward_status (*fill)(const struct search *search, struct plan *plan,
+                        const struct search_nodes *nodes, size_t n, const float *x,
+                        int32_t *labels);
+};
+
+extern const struct search_loss search_labels;  /* cross entropy */
+extern const struct search_loss search_infomax; /* confident and diverse answers */
+
+struct search {
+    struct thief *thief;
+    char what[WARD_REDTEAM_WORDS]; /* words for the try */
+    struct classifier classifier;
+    const struct search_loss *loss;
+    const struct split *images;    /* NULL: those that the thief holds */
+    const char *trained;    /* the parameters whose names start with it; "": all */
+    uint64_t steps;         /* 0: as the budget says */
+    double rate;
+    double bound;           /* on the entries of a pattern in front; infinite: none; NaN: none there */
+    bool trains_network;    /* batch norm by the batch, and dropout */
+    bool augments;          /* shifts by up to two pixels; flips where they keep the class */
+    bool chooses_by_accuracy; /* even if the loss is label-free */
+    float leak;             /* F's activations pass so much of the gradient where they are shut */
+    void *context;          /* of the loss */
+};
+
+/*
+ * From params, which has all parameters of the classifier, and ends with the best found, which is
+ * also offered. A training that diverges ends there; that is no failure.
+ */
+WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
+
+/* The name of the network's last dense layer, which makes the logits: "fc2". WARD_ERR_NOMEM. */
+WARD_CHECK ward_status search_head(const struct net_spec *net, char *name, size_t len);
+
+#endif

@@ -1,0 +1,183 @@
+/* One adversary at work: see redteam.h. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attack/redteam.h"
+#include "attack/score.h"
+#include "base/util.h"
+#include "model/run.h"
+
+/* The uses below it are the room's own: which images, and in which order. */
+enum { FIRST_USE = 16 };
+
+/* ---- draws ---- */
+
+void thief_rng(const struct thief *thief, uint32_t use, struct rng *rng)
+{
+    rng_init(rng, thief->seed, RNG_ATTACK, (uint64_t)use + FIRST_USE, 0);
+}
+
+ward_status thief_transform(const struct thief *thief, const struct transform_spec *spec,
+                            uint32_t use, struct transform *out)
+{
+    uint8_t seed[TRANSFORM_SEED_LEN];
+    struct rng rng;
+
+    thief_rng(thief, use, &rng);
+    for (size_t i = 0; i < sizeof seed; i++)
+        seed[i] = (uint8_t)rng_u32(&rng);
+    return transform_init(out, spec, seed);
+}
+
+/* ---- parameters ---- */
+
+ward_status params_append(struct tensor_list *to, const struct tensor_list *from)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < from->count && !st; i++) {
+        const struct tensor *t = &from->items[i];
+        struct tensor *added;
+
+        st = tensor_list_add(to, t->name, &t->shape, &added);
+        if (!st)
+            memcpy(added->data, t->data, shape_count(&t->shape) * sizeof *t->data);
+    }
+    return st;
+}
+
+ward_status thief_network(const struct thief *thief, struct tensor_list *params)
+{
+    return params_append(params, &thief->network->params);
+}
+
+ward_status thief_readout(const struct thief *thief, struct tensor_list *params)
+{
+    size_t k = thief->network->spec.classes;
+    struct shape weight = shape_make(2, k, k, 1, 1), bias = shape_make(1, k, 1, 1, 1);
+    struct tensor *t;
+    ward_status st = tensor_list_add(params, "readout.weight", &weight, &t);
+
+    for (size_t i = 0; i < k && !st; i++)
+        t->data[i * k + i] = 1;
+    return st ? st : tensor_list_add(params, "readout.bias", &bias, NULL);
+}
+
+/* ---- while he works ---- */
+
+ward_status thief_go_on(const struct thief *thief)
+{
+    if (atomic_load(thief->is_stopping))
+        return ward_fail(WARD_ERR_STOPPED, "the attack was stopped");
+    return WARD_OK;
+}
+
+static ward_status read_answers(struct thief *thief, struct scorer *s, float *logits)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t done = 0; done < s->count && !st; done += s->batch) {
+        size_t n = min_size(s->batch, s->count - done);
+
+        st = thief_go_on(thief);
+        if (!st)
+            st = batch_read(s->images, done, n, plan_input(s->plan, s->x), NULL);
+        if (!st)
+            st = plan_forward(s->plan);
+        if (!st)
+            memcpy(logits + done * s->classes, plan_output(s->plan, s->logits),
+                   n * s->classes * sizeof *logits);
+    }
+    return st;
+}
+
+ward_status thief_answers(struct thief *thief, const struct split *images, float *logits)
+{
+    const struct classifier stolen = classifier_of(&thief->network->spec, NULL);
+    const struct tensor_list *const lists[] = {&thief->network->params};
+    struct scorer scorer = {.plan = NULL};
+    ward_status st = scorer_open(&scorer, thief->device, &stolen, images, images->count);
+
+    if (!st)
+        st = params_load(scorer.plan, lists, 1);
+    if (!st)
+        st = read_answers(thief, &scorer, logits);
+    scorer_release(&scorer);
+    return st;
+}
+
+ward_status thief_process(struct thief *thief, size_t n, const float *x, float *y)
+{
+    return session_run(thief->service, PASS_TRANSFORM, n, x, y);
+}
+
+ward_status thief_ask(struct thief *thief, size_t n, const float *x, float *logits)
+{
+    return session_run(thief->service, PASS_AUTHORISED, n, x, logits);
+}
+
+/* ---- offers ---- */
+
+/* Of more tries than there is room for, the best stay. */
+static void record(ward_redteam_cell *cell, const ward_redteam_try *tried)
+{
+    size_t worst = 0;
+
+    if (cell->try_count < WARD_REDTEAM_TRIES) {
+        cell->tries[cell->try_count++] = *tried;
+        return;
+    }
+    for (size_t i = 1; i < cell->try_count; i++)
+        if (cell->tries[i].merit < cell->tries[worst].merit)
+            worst = i;
+    if (tried->merit > cell->tries[worst].merit)
+        cell->tries[worst] = *tried;
+}
+
+ward_status thief_offer(struct thief *thief, const struct classifier *classifier,
+                        const struct tensor_list *params, const ward_redteam_try *tried)
+{
+    struct tensor_list copy = {NULL, 0};
+    ward_status st;
+
+    record(thief->cell, tried);
+    if (thief->has_offer && !(tried->merit > thief->best_merit))
+        return WARD_OK;
+    st = tensor_list_copy(&copy, params);
+    if (st) {
+        tensor_list_release(&copy);
+        return st;
+    }
+    tensor_list_release(&thief->best_params);
+    thief->best_params = copy;
+    thief->best = *classifier;
+    thief->best_merit = tried->merit;
+    thief->has_offer = true;
+    thief->cell->choice = tried->accuracy;
+    snprintf(thief->cell->chosen, sizeof thief->cell->chosen, "%s", tried->what);
+    return WARD_OK;
+}
+
+ward_status thief_offer_as(struct thief *thief, const struct classifier *classifier,
+                           const struct tensor_list *params, const char *what)
+{
+    const struct tensor_list *const lists[] = {params};
+    ward_redteam_try tried = {.bound = (double)NAN};
+    struct scorer scorer = {.plan = NULL};
+    struct score score = {0};
+    ward_status st =
+        scorer_open(&scorer, thief->device, classifier, thief->choice, thief->choice_count);
+
+    if (!st)
+        st = params_load(scorer.plan, lists, 1);
+    if (!st)
+        st = scorer_run(&scorer, thief->is_stopping, &score);
+    if (!st) {
+        snprintf(tried.what, sizeof tried.what, "%s", what);
+        tried.accuracy = tried.merit = score.accuracy;
+        st = thief_offer(thief, classifier, params, &tried);
+    }
+    scorer_release(&scorer);
+    return st;
+}
