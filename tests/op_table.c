@@ -343,6 +343,54 @@ static void build_squared_distance(struct op_case *c, const struct op_row *row)
     graph_squared_distance(g, a, graph_input(g, row->in), 0.01f);
 }
 
+static void build_permute(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_permute(&c->graph, graph_input(&c->graph, row->in), "order", row->in));
+}
+
+/* To a column of values and back. */
+static void build_reshape(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+    struct dims column = {row->in.n, row->in.c * row->in.h * row->in.w, 1, 1};
+    int x = graph_permute(g, graph_input(g, row->in), NULL, column);
+
+    keep(c, x);
+    probe(c, graph_permute(g, x, "order", row->in));
+}
+
+static void build_multiply(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_multiply(&c->graph, graph_input(&c->graph, row->in), "factor"));
+}
+
+static void build_hadamard(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_hadamard(&c->graph, graph_input(&c->graph, row->in)));
+}
+
+/* A front-end's features in secret coordinates. */
+static void build_coordinates(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+    int x = graph_tanh(g, conv(g, graph_input(g, row->in), "conv1", 16, 5));
+    struct dims d = graph_dims(g, x), column = {d.n, 16 * d.h * d.w, 1, 1};
+    struct conv_config last = {.name = "conv2", .channels = 16, .kernel = 1, .stride = 1};
+
+    x = graph_permute(g, graph_conv(g, x, &last), NULL, column);
+    x = graph_batch_norm(g, x, "bn", true, true);
+    for (int round = 0; round < 2; round++) {
+        x = graph_multiply(g, graph_permute(g, x, round ? "order2" : "order1", column),
+                           round ? "factor2" : "factor1");
+        x = graph_hadamard(g, x);
+    }
+    keep(c, x);
+    x = graph_permute(g, x, NULL, (struct dims){d.n, 1, 4 * d.h, 4 * d.w});
+    keep(c, x);
+    x = graph_dense(g, x, "fc", 10, false);
+    graph_cross_entropy(g, x, graph_labels(g, d.n), 0, d.n, 1);
+}
+
 /* exp() of such logits overflows a float unless the maximum is taken out first. */
 static void build_large_logits(struct op_case *c, const struct op_row *row)
 {
@@ -555,6 +603,16 @@ const struct op_row op_rows[] = {
      .tolerance = TOL_ELEMENT},
     {"block map grey", build_block_map, BLOCK(2, 1, 28, 32, 4), .tolerance = TOL_DEEP},
     {"block map", build_block_map, BLOCK(5, 3, 16, 16, 4), .tolerance = TOL_DEEP},
+    {"permute plain", build_permute, DIMS(2, 3, 7), .tolerance = TOL_ELEMENT},
+    {"permute 16", build_permute, DIMS(5, 16, 6), .tolerance = TOL_ELEMENT},
+    {"reshape 16", build_reshape, DIMS(5, 16, 6), .tolerance = TOL_ELEMENT},
+    {"reshape 1", build_reshape, DIMS(2, 1, 14), .tolerance = TOL_ELEMENT},
+    {"multiply", build_multiply, DIMS(2, 3, 7), .tolerance = TOL_ELEMENT},
+    {"multiply 16", build_multiply, DIMS(5, 16, 6), .tolerance = TOL_ELEMENT},
+    {"hadamard", build_hadamard, DIMS(2, 1, 28), .tolerance = TOL_ELEMENT},
+    {"hadamard 48", build_hadamard, DIMS(5, 48, 5), .tolerance = TOL_ELEMENT},
+    {"hadamard column", build_hadamard, DIMS(5, 64, 1), .tolerance = TOL_ELEMENT},
+    {"secret coordinates", build_coordinates, DIMS(5, 1, 12), .tolerance = TOL_DEEP},
     {"concat", build_concat, DIMS(2, 3, 7), .tolerance = TOL_ELEMENT},
 
     {"cross entropy", build_cross_entropy, DIMS(5, 10, 1), .tolerance = TOL_ELEMENT},

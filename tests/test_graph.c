@@ -227,6 +227,14 @@ static void bad_huge_blocks(struct graph *g, int x)
 {
     graph_depth_to_space(g, x, (size_t)1 << (sizeof(size_t) * 4));
 }
+static void bad_permute(struct graph *g, int x)
+{
+    graph_permute(g, x, NULL, (struct dims){2, 4, 8, 8});
+}
+static void bad_hadamard(struct graph *g, int x)
+{
+    graph_hadamard(g, graph_max_pool(g, x, 3));
+}
 static void bad_reuse(struct graph *g, int x)
 {
     conv(g, conv(g, x, "c", 4, 3, 1, 1), "c", 4, 3, 1, 1);
@@ -268,6 +276,8 @@ static void test_what_does_not_fit_is_refused_with_a_message(void **state)
         {bad_no_blocks, "SpaceToDepth by blocks of 0 x 0"},
         {bad_depth, "DepthToSpace by blocks of 2 x 2 does not fit 2 x 3 x 8 x 8"},
         {bad_huge_blocks, "DepthToSpace by blocks of"},
+        {bad_permute, "the values of 2 x 3 x 8 x 8 cannot become 2 x 4 x 8 x 8"},
+        {bad_hadamard, "Hadamard of 2 x 3 x 2 x 2: the values do not come in blocks of 16"},
         {bad_reuse, "parameter 'c.weight' is used twice, differently"},
         {bad_freeze, "parameter 's' is used twice, differently"},
     };

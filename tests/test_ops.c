@@ -77,9 +77,21 @@ static float param_value(const struct graph_param *p, struct rng *rng)
     case PARAM_BN_SHIFT:
     case PARAM_RUNNING_MEAN:
     case PARAM_SHIFT:
+    case PARAM_FACTOR:
+    case PARAM_ORDER: /* fill_order() has them */
         break;
     }
     return uniform(rng, -0.5f, 0.5f);
+}
+
+static void fill_order(float *values, size_t count, struct rng *rng)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t j = rng_below(rng, (uint32_t)i + 1);
+
+        values[i] = values[j];
+        values[j] = (float)i;
+    }
 }
 
 static void load_params(struct plan *plan)
@@ -95,6 +107,8 @@ static void load_params(struct plan *plan)
         rng_init(&rng, SEED, RNG_TEST, 1000, i);
         for (size_t j = 0; j < count; j++)
             values[j] = param_value(&g->params[i], &rng);
+        if (g->params[i].role == PARAM_ORDER)
+            fill_order(values, count, &rng);
         must(plan_load(plan, i, PLAN_VALUE, values));
         mem_free(values);
     }

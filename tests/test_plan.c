@@ -480,6 +480,32 @@ static void follows_loss_weights(const char *device)
     teardown(&f);
 }
 
+static void takes_orders_only(const char *device)
+{
+    static const float bad[][4] = {{0, 1, 2, 2}, {0, 1, 2, 4}, {-1, 1, 2, 3}, {0, 1, NAN, 3}};
+    static const float good[4] = {3, 1, 0, 2}, x[4] = {10, 11, 12, 13};
+    struct fixture f;
+    int y;
+
+    setup(&f, device, (struct dims){1, 1, 2, 2});
+    y = graph_permute(&f.graph, f.x, "order", (struct dims){1, 4, 1, 1});
+    keep(&f, y);
+    compile(&f);
+    for (size_t b = 0; b < sizeof bad / sizeof bad[0]; b++)
+        assert_int_equal(plan_load(f.plan, 0, PLAN_VALUE, bad[b]), WARD_ERR_FORMAT);
+    assert_int_equal(plan_load(f.plan, 0, PLAN_VALUE, good), WARD_OK);
+    fill(&f, x);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_near("y", plan_output(f.plan, y), (const float[]){13, 11, 10, 12}, 4);
+    teardown(&f);
+}
+
+static void test_an_order_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    on_every_device(takes_orders_only);
+}
+
 static void test_gradients_follow_the_weights_of_the_losses(void **state)
 {
     (void)state;
@@ -829,6 +855,7 @@ int main(void)
         cmocka_unit_test(test_infomax_of_certain_rows_is_finite),
         cmocka_unit_test(test_soft_cross_entropy_with_one_class_a_row_is_cross_entropy),
         cmocka_unit_test(test_pixels_of_blocks_become_channels_in_onnx_order),
+        cmocka_unit_test(test_an_order_that_is_none_is_refused),
         cmocka_unit_test(test_gradients_follow_the_weights_of_the_losses),
         cmocka_unit_test(test_parameters_come_back_as_they_went_in),
         cmocka_unit_test(test_running_out_of_memory_is_reported),

@@ -30,6 +30,9 @@ static const char *const kind_names[OP_KIND_COUNT] = {
     [OP_CONCAT] = "Concat",
     [OP_SPACE_TO_DEPTH] = "SpaceToDepth",
     [OP_DEPTH_TO_SPACE] = "DepthToSpace",
+    [OP_PERMUTE] = "Permute",
+    [OP_MULTIPLY] = "Mul",
+    [OP_HADAMARD] = "Hadamard",
     [OP_CROSS_ENTROPY] = "CrossEntropy",
     [OP_TRUE_PROBABILITY] = "TrueProbability",
     [OP_KL_UNIFORM] = "KLUniform",
@@ -56,7 +59,8 @@ bool op_has_labels(enum op_kind kind)
 
 bool param_role_is_buffer(enum param_role role)
 {
-    return role == PARAM_RUNNING_MEAN || role == PARAM_RUNNING_VAR;
+    return role == PARAM_RUNNING_MEAN || role == PARAM_RUNNING_VAR || role == PARAM_ORDER ||
+           role == PARAM_FACTOR;
 }
 
 size_t dims_count(struct dims d)
@@ -522,6 +526,59 @@ int graph_depth_to_space(struct graph *g, int x, size_t block)
     if (block > 0 && in.c % block == 0 && in.c / block % block == 0)
         desc.out = (struct dims){in.n, in.c / block / block, in.h * block, in.w * block};
     return append_blocks(g, desc, block);
+}
+
+static size_t image_len(struct dims d)
+{
+    return d.c * d.h * d.w;
+}
+
+int graph_permute(struct graph *g, int x, const char *name, struct dims shape)
+{
+    struct op_desc desc = desc_make(OP_PERMUTE, x, -1);
+    char from[DIMS_TEXT], to[DIMS_TEXT];
+    struct dims in;
+
+    if (!has_value(g, OP_PERMUTE, x))
+        return -1;
+    in = g->nodes[x].out;
+    desc.out = (struct dims){in.n, shape.c, shape.h, shape.w};
+    if (!dims_are_sound(desc.out) || image_len(desc.out) != image_len(in)) {
+        g->status = ward_fail(WARD_ERR_ARG, "the values of %s cannot become %s",
+                              dims_text(in, from), dims_text(desc.out, to));
+        return -1;
+    }
+    if (name)
+        desc.param[0] = graph_param(g, name, PARAM_ORDER, false,
+                                    shape_make(3, shape.c, shape.h, shape.w, 1));
+    return append(g, &desc);
+}
+
+int graph_multiply(struct graph *g, int x, const char *name)
+{
+    struct op_desc desc = desc_make(OP_MULTIPLY, x, -1);
+    struct dims in;
+
+    if (!has_value(g, OP_MULTIPLY, x))
+        return -1;
+    in = g->nodes[x].out;
+    desc.param[0] = graph_param(g, name, PARAM_FACTOR, false, shape_make(3, in.c, in.h, in.w, 1));
+    return append_like(g, desc);
+}
+
+int graph_hadamard(struct graph *g, int x)
+{
+    char text[DIMS_TEXT];
+
+    if (!has_value(g, OP_HADAMARD, x))
+        return -1;
+    if (image_len(g->nodes[x].out) % HADAMARD_BLOCK != 0) {
+        g->status = ward_fail(WARD_ERR_ARG, "%s of %s: the values do not come in blocks of %d",
+                              op_kind_name(OP_HADAMARD), dims_text(g->nodes[x].out, text),
+                              HADAMARD_BLOCK);
+        return -1;
+    }
+    return append_like(g, desc_make(OP_HADAMARD, x, -1));
 }
 
 /* ---- losses ---- */

@@ -23,6 +23,8 @@ struct dims {
     size_t n, c, h, w;
 };
 
+enum { HADAMARD_BLOCK = 16 };
+
 enum op_kind {
     OP_INPUT,           /* n x c x h x w floats that the caller fills in before each run */
     OP_LABELS,          /* n class numbers (int32) that the caller fills in */
@@ -45,6 +47,11 @@ enum op_kind {
     OP_SPACE_TO_DEPTH,  /* [n, c, h, w] -> [n, b b c, h / b, w / b]: pixel (i, j) of each b x b
                            block becomes channels (i b + j) c and following, as ONNX */
     OP_DEPTH_TO_SPACE,  /* its inverse (ONNX: mode DCR) */
+    OP_PERMUTE,         /* y_i = x_order(i), over the values of an image in the order c, h, w; y may
+                           have another shape of as many; without an order a reshape */
+    OP_MULTIPLY,        /* y = factor x, factor [c, h, w] same for all n; takes no gradient */
+    OP_HADAMARD,        /* each 16 values of an image in the order c, h, w times the Hadamard matrix
+                           of Sylvester, divided by 4: orthogonal and its own inverse */
     /*
      * Losses: a scalar [1, 1, 1, 1] each, the mean over rows [row0, row0 + rows) of the logits,
      * with q = softmax(logits). The backward pass starts at all losses of a graph at once, each
@@ -74,7 +81,9 @@ enum param_role {
     PARAM_BN_SHIFT,
     PARAM_RUNNING_MEAN, /* a buffer: updated by the forward pass, never by the optimiser */
     PARAM_RUNNING_VAR,  /* a buffer, too */
-    PARAM_SHIFT         /* the pattern of OP_SCALE_SHIFT */
+    PARAM_SHIFT,        /* the pattern of OP_SCALE_SHIFT */
+    PARAM_ORDER,        /* of OP_PERMUTE, whole numbers: each of 0 .. count - 1 once. Never trained */
+    PARAM_FACTOR        /* of OP_MULTIPLY, never trained */
 };
 
 bool param_role_is_buffer(enum param_role role);
@@ -93,7 +102,8 @@ struct op_desc {
     enum op_kind kind;
     int input[OP_MAX_INPUTS]; /* node numbers; -1: none. Losses: logits; labels or targets */
     int param[OP_MAX_PARAMS]; /* parameter numbers; -1: none. Conv, dense: W, b. Batch norm: scale,
-                                 shift, running mean, running variance. Scale-shift: shift */
+                                 shift, running mean, running variance. Scale-shift: shift.
+                                 Permute: order. Multiply: factor */
     struct dims out;
     size_t kernel;   /* conv (square), max pool */
     size_t stride;   /* conv, shortcut; max pool: = kernel; space to depth and back: the block */
@@ -166,6 +176,12 @@ int graph_concat(struct graph *g, int a, int b);
 /* block divides height and width, or its square the channels. */
 int graph_space_to_depth(struct graph *g, int x, size_t block);
 int graph_depth_to_space(struct graph *g, int x, size_t block);
+/* NAME [c, h, w] of the result, which is `shape` with x's n; name NULL: a reshape. */
+int graph_permute(struct graph *g, int x, const char *name, struct dims shape);
+/* NAME [c, h, w]. */
+int graph_multiply(struct graph *g, int x, const char *name);
+/* 16 divides c h w. */
+int graph_hadamard(struct graph *g, int x);
 int graph_cross_entropy(struct graph *g, int logits, int labels, size_t row0, size_t rows,
                         float weight);
 int graph_true_probability(struct graph *g, int logits, int labels, size_t row0, size_t rows,

@@ -265,10 +265,34 @@ static bool has_part(const struct plan *plan, size_t p, enum plan_part which)
                                    (plan->options.gradients & PLAN_GRAD_PARAMS));
 }
 
+/* Anything else than an order would read and write beyond an image. */
+static ward_status check_order(const struct graph_param *param, const float *order)
+{
+    size_t count = shape_count(&param->shape);
+    bool *is_taken = NULL;
+    ward_status st = mem_new(&is_taken, count, sizeof *is_taken);
+
+    for (size_t i = 0; i < count && !st; i++) {
+        size_t at = order[i] >= 0 && order[i] < (float)count ? (size_t)order[i] : count;
+
+        if (at == count || is_taken[at])
+            st = ward_fail(WARD_ERR_FORMAT, "'%s' is not an order of %zu values", param->name, count);
+        else
+            is_taken[at] = true;
+    }
+    mem_free(is_taken);
+    return st;
+}
+
 ward_status plan_load(struct plan *plan, size_t p, enum plan_part which, const float *plain)
 {
+    const struct graph_param *param = &plan->graph->params[p];
+    ward_status st = WARD_OK;
+
     assert(which != PLAN_GRADIENT && has_part(plan, p, which));
-    return plan->ops->load(plan, p, which, plain);
+    if (param->role == PARAM_ORDER)
+        st = check_order(param, plain);
+    return st ? st : plan->ops->load(plan, p, which, plain);
 }
 
 ward_status plan_store(struct plan *plan, size_t p, enum plan_part which, float *plain)

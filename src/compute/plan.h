@@ -77,6 +77,7 @@ const float *plan_input_gradient(struct plan *plan, int node);
  * Parameters. A freshly compiled plan has none: load each before the first run. load and store
  * translate between the plain layout and the device's; `which` says what of parameter p.
  * A gradient or a velocity exists only for trainable parameters under PLAN_GRAD_PARAMS.
+ * A value that should be an order and is none: WARD_ERR_FORMAT.
  */
 enum plan_part {
     PLAN_VALUE,

@@ -68,6 +68,18 @@ static void touch(struct cpu_plan *p, int buffer, unsigned time)
 
 /* ---- values ---- */
 
+/* What an OP_PERMUTE reads is plain: it goes by the order c, h, w. */
+static void make_plain(struct compiler *c)
+{
+    for (size_t i = 0; i < c->graph->node_count; i++) {
+        const struct op_desc *d = &c->graph->nodes[i];
+        int x = d->input[0];
+
+        if (d->kind == OP_PERMUTE && c->uses[x] == 1 && c->graph->nodes[x].kind == OP_CONV)
+            c->plan->values[x].lanes = 1;
+    }
+}
+
 static void values_init(struct compiler *c)
 {
     struct cpu_plan *p = c->plan;
@@ -85,6 +97,7 @@ static void values_init(struct compiler *c)
             if (c->graph->nodes[i].input[k] >= 0)
                 c->uses[c->graph->nodes[i].input[k]]++;
     }
+    make_plain(c);
     for (size_t i = 0; i < c->options->output_count; i++)
         p->values[c->options->outputs[i]].is_output = true;
 }
@@ -418,7 +431,7 @@ static void params_init(struct compiler *c)
     for (size_t i = 0; i < c->graph->node_count; i++) {
         const struct op_desc *d = &c->graph->nodes[i];
 
-        if (d->kind != OP_SCALE_SHIFT)
+        if (d->kind != OP_SCALE_SHIFT && d->kind != OP_MULTIPLY)
             continue;
         p->params[d->param[0]].lanes = p->values[i].lanes;
         p->params[d->param[0]].dims = (struct dims){1, d->out.c, d->out.h, d->out.w};

@@ -6,6 +6,7 @@
  *   arena.c    places buffers whose lifetimes overlap side by side
  *   linear.c   convolutions and dense layers: who computes them, their buffers, their steps
  *   strided.c  what takes every stride-th pixel: shortcuts, space to depth and back
+ *   mix.c      what mixes the values of an image: orders, factors, Hadamard
  *   steps.c    what each other kind of step does when it runs
  *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes, and one for
  *              what follows layers with many weights
@@ -53,7 +54,7 @@ struct value {
 struct param {
     float *value, *gradient, *velocity; /* in the plan's parameter block */
     size_t len;                         /* packed floats */
-    size_t lanes;                       /* scale-shift: layout of the pattern */
+    size_t lanes;                       /* scale-shift, multiply: layout of the pattern */
     struct dims dims;                   /* the same: [1, c, h, w] */
     struct dnn_linear *linear;          /* packs it; NULL otherwise */
     const struct native_conv *conv;     /* packs it; NULL otherwise */
@@ -159,6 +160,14 @@ ward_status shortcut_step_forward(struct cpu_plan *plan, struct step *s);
 ward_status shortcut_step_backward(struct cpu_plan *plan, struct step *s);
 ward_status blocks_step_forward(struct cpu_plan *plan, struct step *s); /* both ways */
 ward_status blocks_step_backward(struct cpu_plan *plan, struct step *s);
+
+/* mix.c */
+ward_status permute_step_forward(struct cpu_plan *plan, struct step *s);
+ward_status permute_step_backward(struct cpu_plan *plan, struct step *s);
+ward_status multiply_step_forward(struct cpu_plan *plan, struct step *s);
+ward_status multiply_step_backward(struct cpu_plan *plan, struct step *s);
+ward_status hadamard_step_forward(struct cpu_plan *plan, struct step *s);
+ward_status hadamard_step_backward(struct cpu_plan *plan, struct step *s);
 
 /* steps.c */
 const struct step_kind *step_kind_of(enum op_kind kind);

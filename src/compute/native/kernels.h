@@ -140,6 +140,8 @@ struct plane_kernels {
     /* dx += factor * (a - b) */
     void (*squared_distance_backward)(size_t len, float factor, const float *a, const float *b,
                                       float *dx);
+    /* Blocks of 16 values times Sylvester's matrix, over 4; in place is fine. On this thread alone. */
+    void (*hadamard)(size_t blocks, const float *x, float *y);
 };
 
 struct random_kernels {
@@ -162,6 +164,8 @@ struct native_kernels {
  * 8 on any.
  */
 const struct native_kernels *native_kernels(size_t lanes);
+/* The lanes of the best kernels for this processor, without oneDNN: 16 or 8. */
+size_t native_lanes(void);
 
 /* Weights between PyTorch's [oc, ic, k, k] and the packed layout. */
 void native_conv_pack(const struct native_conv *conv, size_t lanes, const float *plain,

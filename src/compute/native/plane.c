@@ -391,6 +391,34 @@ static void squared_distance_backward(size_t len, float factor, const float *a, 
     parallel_for(len, distance_backward_range, &job);
 }
 
+/* ---- Hadamard: sums and differences at distances 8, 4, 2, 1 ---- */
+
+VEC_INLINE void butterfly(float *block, size_t distance)
+{
+    for (size_t i = 0; i < HADAMARD_BLOCK; i += 2 * distance)
+        for (size_t k = i; k < i + distance; k++) {
+            float a = block[k], b = block[k + distance];
+
+            block[k] = a + b;
+            block[k + distance] = a - b;
+        }
+}
+
+static void hadamard(size_t blocks, const float *x, float *y)
+{
+    for (size_t at = 0; at < blocks * HADAMARD_BLOCK; at += HADAMARD_BLOCK) {
+        float block[HADAMARD_BLOCK];
+
+        for (size_t i = 0; i < HADAMARD_BLOCK; i++)
+            block[i] = 0.25f * x[at + i];
+        butterfly(block, 8);
+        butterfly(block, 4);
+        butterfly(block, 2);
+        butterfly(block, 1);
+        memcpy(y + at, block, sizeof block);
+    }
+}
+
 const struct plane_kernels KERNEL(plane_kernels) = {
     .pack = pack,
     .unpack = unpack,
@@ -405,4 +433,5 @@ const struct plane_kernels KERNEL(plane_kernels) = {
     .add = add,
     .squared_distance = squared_distance,
     .squared_distance_backward = squared_distance_backward,
+    .hadamard = hadamard,
 };

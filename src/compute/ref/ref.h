@@ -58,6 +58,9 @@ ref_function ref_scale_shift_forward, ref_scale_shift_backward;
 ref_function ref_concat_forward, ref_concat_backward;
 ref_function ref_space_to_depth_forward, ref_space_to_depth_backward;
 ref_function ref_depth_to_space_forward, ref_depth_to_space_backward;
+ref_function ref_permute_forward, ref_permute_backward;                   /* mix.c */
+ref_function ref_multiply_forward, ref_multiply_backward;
+ref_function ref_hadamard_forward, ref_hadamard_backward;
 ref_function ref_cross_entropy_forward, ref_cross_entropy_backward;       /* loss.c */
 ref_function ref_true_probability_forward, ref_true_probability_backward;
 ref_function ref_kl_uniform_forward, ref_kl_uniform_backward;
