@@ -43,22 +43,6 @@ static size_t weights_len(const struct native_conv *c)
     return c->in.c * c->out.c * c->kernel * c->kernel;
 }
 
-/* A thread's padded image, its gradients of weights and of bias; whole cache lines, so that threads
- * do not share any. */
-static size_t scratch_len(const struct native_conv *c)
-{
-    struct job j = job_of(c);
-    size_t len = j.plain.c * j.lines * j.line + weights_len(c) + c->out.c;
-
-    return (len + 15) / 16 * 16;
-}
-
-static size_t points_len(const struct native_conv *conv)
-{
-    (void)conv;
-    return 0;
-}
-
 /* Position of a tap in the packed weights. */
 static size_t tap_at(const struct job *j, size_t kh, size_t kw)
 {
@@ -142,100 +126,121 @@ static void to_blocked(void *context, size_t begin, size_t end, unsigned thread)
 
 /* ---- to the plain side: forward with plain output, backward data with plain input ---- */
 
-/* The blocked row and columns under one plain row: sums of products, lanes not yet added up. */
-struct plain_row {
-    const struct job *job;
-    const float *image, *w; /* blocked image; weights of this plain channel and the first block */
-    size_t row;
+/* Blocked lines with zeros around, so that all columns of a vector are added up in one way. */
+struct strip {
+    size_t lines, line; /* of each block; columns of a line */
+    size_t far;         /* zeros above, and on the left */
 };
 
-/* `tile` columns from c on for which all of taps [kw0, kw1) lie inside. */
-VEC_INLINE void plain_tile(const struct plain_row *r, size_t c, size_t kw0, size_t kw1, vec *sum,
-                           size_t tile)
+static struct strip strip_of(const struct job *j)
 {
-    const struct job *j = r->job;
-    size_t taps = j->kernel * j->kernel, blocks = j->blocked.c / LANES;
+    return (struct strip){.lines = j->plain.h + j->kernel - 1,
+                          .line = max_size(j->plain.w, LANES) + j->kernel - 1,
+                          .far = j->kernel - 1 - j->border};
+}
 
-    for (size_t t = 0; t < tile; t++)
+/* An image whose lines may be read as they are. */
+static bool is_strip(const struct job *j)
+{
+    return j->kernel == 1 && j->plain.w >= LANES;
+}
+
+static size_t strip_len(const struct job *j)
+{
+    struct strip s = strip_of(j);
+
+    return is_strip(j) ? 0 : j->blocked.c * s.lines * s.line;
+}
+
+static void fill_line(const struct job *j, const struct strip *s, const float *from, float *to)
+{
+    size_t count = min_size(j->blocked.w, s->line - s->far), end = s->far + count;
+
+    memset(to, 0, s->far * LANES * sizeof *to);
+    memcpy(to + s->far * LANES, from, count * LANES * sizeof *to);
+    memset(to + end * LANES, 0, (s->line - end) * LANES * sizeof *to);
+}
+
+/* The lines that plain rows [row, row + rows) meet. */
+static void fill_strip(const struct job *j, const struct strip *s, const float *image, size_t row,
+                       size_t rows, float *strip)
+{
+    for (size_t b = 0; b < j->blocked.c / LANES; b++)
+        for (size_t i = row; i < row + rows + j->kernel - 1; i++) {
+            float *to = strip + (b * s->lines + i) * s->line * LANES;
+
+            if (i < s->far || i - s->far >= j->blocked.h)
+                memset(to, 0, s->line * LANES * sizeof *to);
+            else
+                fill_line(j, s, image + (b * j->blocked.h + i - s->far) * j->blocked.w * LANES, to);
+        }
+}
+
+/* As many columns as a vector has lanes, which are added up together; w is of this plain channel. */
+VEC_INLINE vec plain_tile(const struct job *j, const struct strip *s, const float *strip,
+                          const float *w)
+{
+    size_t kernel = j->kernel, taps = kernel * kernel, at = tap_at(j, kernel - 1, kernel - 1);
+    ptrdiff_t next = at == 0 ? LANES : -LANES;
+    vec sum[LANES];
+
+    for (size_t t = 0; t < LANES; t++)
         sum[t] = vec_zero();
-    for (size_t kh = 0; kh < j->kernel; kh++) {
-        size_t at = r->row + j->border - kh;
+    for (size_t b = 0; b < j->blocked.c / LANES; b++) {
+        const float *tap = w + (b * j->plain.c * taps + at) * LANES;
 
-        if (r->row + j->border < kh || at >= j->blocked.h)
-            continue;
-        for (size_t kw = kw0; kw < kw1; kw++)
-            for (size_t b = 0; b < blocks; b++) {
-                const float *from = r->image + ((b * j->blocked.h + at) * j->blocked.w + c +
-                                                j->border - kw) * LANES;
-                vec w = vec_load(r->w + (b * j->plain.c * taps + tap_at(j, kh, kw)) * LANES);
+        for (size_t kh = 0; kh < kernel; kh++) { /* from the far end */
+            const float *from = strip + (b * s->lines + kh) * s->line * LANES;
 
-                for (size_t t = 0; t < tile; t++)
-                    sum[t] += vec_load(from + t * LANES) * w;
+            for (size_t kw = 0; kw < kernel; kw++, from += LANES, tap += next) {
+                vec v = vec_load(tap);
+
+                for (size_t t = 0; t < LANES; t++)
+                    sum[t] += vec_load(from + t * LANES) * v;
             }
+        }
     }
+    return vec_sums(sum);
 }
 
-static float finished(const struct job *j, float sum, float bias)
+/* The last tile goes back over columns that were done before, if it can. */
+static void plain_row(const struct job *j, const struct strip *s, const float *strip, size_t p,
+                      float *y)
 {
-    float y = sum + bias;
+    size_t last = max_size(j->plain.w, LANES) - LANES;
 
-    return j->has_relu && !(y > 0) ? 0 : y;
-}
+    for (size_t c = 0; c < j->plain.w; c += LANES) {
+        size_t from = min_size(c, last);
+        vec sums = plain_tile(j, s, strip + from * LANES, j->w + p * j->kernel * j->kernel * LANES);
+        float columns[LANES];
 
-static void plain_one(const struct plain_row *r, size_t c, float bias, float *y)
-{
-    const struct job *j = r->job;
-    size_t at = c + j->border; /* taps whose column at - kw lies in [0, width) */
-    size_t kw0 = at + 1 > j->blocked.w ? at + 1 - j->blocked.w : 0;
-    vec sum;
-
-    plain_tile(r, c, kw0, max_size(kw0, min_size(j->kernel, at + 1)), &sum, 1);
-    y[c] = finished(j, vec_sum(sum), bias);
-}
-
-/* Sixteen (or eight) columns at once where no tap lies outside, so that their lanes are added up
- * together; the last of them once more if they do not divide the row. */
-static void plain_columns(const struct plain_row *r, float bias, float *y)
-{
-    const struct job *j = r->job;
-    size_t inside = max_size(j->kernel, j->border + 1) - 1 - j->border, c;
-    size_t end = j->blocked.w > j->border ? min_size(j->blocked.w - j->border, j->plain.w) : 0;
-
-    if (end < inside + LANES) {
-        for (c = 0; c < j->plain.w; c++)
-            plain_one(r, c, bias, y);
-        return;
+        if (j->b)
+            sums += j->b[p];
+        if (j->has_relu)
+            sums = vec_if_positive(sums, sums, vec_zero());
+        vec_store(columns, sums);
+        memcpy(y + from, columns, min_size(LANES, j->plain.w) * sizeof *y);
     }
-    for (c = 0; c < inside; c++)
-        plain_one(r, c, bias, y);
-    for (c = inside; c < end; c += LANES) {
-        vec sum[LANES];
-        float sums[LANES];
-
-        c = min_size(c, end - LANES);
-        plain_tile(r, c, 0, j->kernel, sum, LANES);
-        vec_store(sums, vec_sums(sum));
-        for (size_t l = 0; l < LANES; l++)
-            y[c + l] = finished(j, sums[l], bias);
-    }
-    for (c = end; c < j->plain.w; c++)
-        plain_one(r, c, bias, y);
 }
 
 static void to_plain(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
-    size_t image = j->blocked.c * j->blocked.h * j->blocked.w;
+    float *scratch = j->conv->scratch + thread * j->conv->scratch_len;
+    size_t length = j->blocked.c * j->blocked.h * j->blocked.w, h = j->plain.h, rows;
+    struct strip s = strip_of(j);
 
-    (void)thread;
-    for (size_t item = begin; item < end; item++) { /* (n * channels + channel) * h + row */
-        size_t p = item / j->plain.h % j->plain.c;
-        struct plain_row r = {.job = j,
-                              .image = j->x + item / j->plain.h / j->plain.c * image,
-                              .w = j->w + p * j->kernel * j->kernel * LANES,
-                              .row = item % j->plain.h};
+    for (size_t item = begin; item < end; item += rows) { /* n * h + row */
+        size_t n = item / h, row = item % h;
+        const float *strip = is_strip(j) ? j->x + n * length : scratch;
 
-        plain_columns(&r, j->b ? j->b[p] : 0, j->y + item * j->plain.w);
+        rows = min_size(h - row, end - item);
+        if (!is_strip(j))
+            fill_strip(j, &s, j->x + n * length, row, rows, scratch);
+        for (size_t p = 0; p < j->plain.c; p++)
+            for (size_t r = row; r < row + rows; r++)
+                plain_row(j, &s, strip + r * s.line * LANES, p,
+                          j->y + ((n * j->plain.c + p) * h + r) * j->plain.w);
     }
 }
 
@@ -348,6 +353,22 @@ static void to_weights(void *context, size_t begin, size_t end, unsigned thread)
 
 /* ---- the table ---- */
 
+/* Of a thread: a padded image and its gradients of weights and of bias, or a strip; whole cache lines,
+ * so that threads do not share any. */
+static size_t scratch_len(const struct native_conv *c)
+{
+    struct job j = job_of(c);
+    size_t len = max_size(j.plain.c * j.lines * j.line + weights_len(c) + c->out.c, strip_len(&j));
+
+    return (len + 15) / 16 * 16;
+}
+
+static size_t points_len(const struct native_conv *conv)
+{
+    (void)conv;
+    return 0;
+}
+
 static void forward(const struct native_conv *conv, const float *x, const float *w, const float *b,
                     float *y)
 {
@@ -361,7 +382,7 @@ static void forward(const struct native_conv *conv, const float *x, const float 
     if (conv->is_out_blocked)
         parallel_for(conv->out.n * conv->out.h, to_blocked, &job);
     else
-        parallel_for(conv->out.n * conv->out.c * conv->out.h, to_plain, &job);
+        parallel_for(conv->out.n * conv->out.h, to_plain, &job);
 }
 
 static void backward_data(const struct native_conv *conv, const float *dy, const float *w, float *dx)
@@ -372,7 +393,7 @@ static void backward_data(const struct native_conv *conv, const float *dy, const
     job.w = w;
     job.y = dx;
     if (conv->is_out_blocked)
-        parallel_for(conv->in.n * conv->in.c * conv->in.h, to_plain, &job);
+        parallel_for(conv->in.n * conv->in.h, to_plain, &job);
     else
         parallel_for(conv->in.n * conv->in.h, to_blocked, &job);
 }
