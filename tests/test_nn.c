@@ -165,7 +165,83 @@ static void the_list_of_architectures_holds_names_that_work(void **state)
 
         net_release(&net);
     }
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
+}
+
+static void an_mlp_has_the_layers_of_its_name(void **state)
+{
+    struct net net = net_of("mlp-48x3-residual", 1, 8, 8, 10, 1);
+
+    (void)state;
+    check_shape(&net, "fc1.weight", shape_make(2, 48, 64, 1, 1));
+    check_shape(&net, "bn1.running_var", shape_make(1, 48, 1, 1, 1));
+    check_shape(&net, "fc3.weight", shape_make(2, 48, 48, 1, 1));
+    check_shape(&net, "fc.weight", shape_make(2, 10, 48, 1, 1));
+    assert_int_equal(net.params.count, 3 * 6 + 2);
+    net_release(&net);
+}
+
+static size_t kind_count(const char *arch, enum op_kind kind)
+{
+    struct net_spec spec = spec_of(arch, 1, 8, 8, 10);
+    struct graph g;
+    size_t count = 0;
+
+    graph_init(&g);
+    assert_int_equal(net_graph(&g, &spec), WARD_OK);
+    for (size_t i = 0; i < g.node_count; i++)
+        count += g.nodes[i].kind == kind;
+    graph_release(&g);
+    return count;
+}
+
+static void a_residual_mlp_adds_every_layer_but_the_first(void **state)
+{
+    (void)state;
+    assert_int_equal(kind_count("mlp-16x4", OP_ADD), 0);
+    assert_int_equal(kind_count("mlp-16x4-residual", OP_ADD), 3);
+}
+
+static void a_leaky_name_has_leaky_activations_and_the_same_parameters(void **state)
+{
+    static const char *const names[][2] = {{"simple-cnn", "simple-cnn-leaky"},
+                                           {"resnet14", "resnet14-leaky"},
+                                           {"mlp-16x2", "mlp-16x2-leaky"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct net plain = net_of(names[i][0], 1, 8, 8, 10, 1);
+        struct net leaky = net_of(names[i][1], 1, 8, 8, 10, 1);
+
+        assert_true(kind_count(names[i][0], OP_RELU) > 0);
+        assert_int_equal(kind_count(names[i][0], OP_LEAKY_RELU), 0);
+        assert_int_equal(kind_count(names[i][1], OP_RELU), 0);
+        assert_int_equal(kind_count(names[i][1], OP_LEAKY_RELU),
+                         kind_count(names[i][0], OP_RELU));
+        assert_int_equal(plain.params.count, leaky.params.count);
+        for (size_t p = 0; p < plain.params.count; p++)
+            assert_memory_equal(plain.params.items[p].data, leaky.params.items[p].data,
+                                shape_count(&plain.params.items[p].shape) * sizeof(float));
+        net_release(&plain);
+        net_release(&leaky);
+    }
+}
+
+static void an_mlp_of_another_name_is_none(void **state)
+{
+    static const char *const bad[] = {"mlp",         "mlp-",         "mlp-16",     "mlp-16x0",
+                                      "mlp-0x2",     "mlp-016x2",    "mlp-16x2 ",  "mlp-16x17",
+                                      "mlp-8193x2",  "mlp-16x2-leaky-leaky", "mlp-16x2-residua",
+                                      "mlp-16x2-leaky-residual", "-leaky", "mlp--16x2"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct net_spec spec = spec_of(bad[i], 1, 8, 8, 2);
+        struct net net = {0};
+
+        if (net_init(&net, &spec, 1) != WARD_ERR_ARG)
+            fail_msg("'%s' was accepted", bad[i]);
+    }
 }
 
 static void equal_seeds_give_equal_values_and_others_do_not(void **state)
@@ -703,6 +779,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(simple_cnn_has_the_sizes_of_the_papers_table),
         cmocka_unit_test(resnet20_has_the_parameters_of_its_definition),
+        cmocka_unit_test(an_mlp_has_the_layers_of_its_name),
+        cmocka_unit_test(a_residual_mlp_adds_every_layer_but_the_first),
+        cmocka_unit_test(a_leaky_name_has_leaky_activations_and_the_same_parameters),
+        cmocka_unit_test(an_mlp_of_another_name_is_none),
         cmocka_unit_test(resnet20_on_grey_images_costs_the_operations_of_its_definition),
         cmocka_unit_test(every_depth_of_6n_plus_2_is_a_network_and_no_other),
         cmocka_unit_test(images_too_small_and_odd_class_counts_are_refused_by_name),

@@ -1,20 +1,34 @@
 /*
  * What an architecture is to nn/net.c: how it recognises its names, and the function that builds
- * it. One file an architecture; nn/net.c has the table of them.
+ * it. One file an architecture; nn/net.c has the table of them, and takes "-leaky" off the names.
  */
 #ifndef NN_ARCH_H
 #define NN_ARCH_H
 
 #include "nn/net.h"
 
+struct arch_use {
+    struct net_use net;
+    float slope; /* of activations where x <= 0; 0: ReLU */
+};
+
 struct arch {
     const char *name; /* for lists and help */
     bool (*has_name)(const char *name);
-    /* As net_build(); spec->arch is one of its names. */
-    int (*build)(const struct net_spec *spec, struct graph *g, int x, struct net_use use);
+    /* As net_build(); name is one of its names. */
+    int (*build)(const char *name, size_t classes, struct graph *g, int x,
+                 const struct arch_use *use);
 };
+
+/* What stands in an architecture where the papers have a ReLU. */
+static inline int arch_activation(struct graph *g, int x, const struct arch_use *use)
+{
+    return use->slope > 0 ? graph_leaky_relu(g, x, use->slope)
+                          : graph_relu_bpda(g, x, use->net.relu_slope);
+}
 
 extern const struct arch arch_simple_cnn;
 extern const struct arch arch_resnet;
+extern const struct arch arch_mlp;
 
 #endif

@@ -12,7 +12,11 @@
 
 enum { MIN_CLASSES = 2, MAX_CLASSES = 1000 };
 
-static const struct arch *const archs[] = {&arch_simple_cnn, &arch_resnet};
+static const struct arch *const archs[] = {&arch_simple_cnn, &arch_resnet, &arch_mlp};
+
+/* After a name: leaky ReLU. */
+static const char leaky_suffix[] = "-leaky";
+static const float leaky_slope = 0.1f;
 
 enum { ARCH_COUNT = sizeof archs / sizeof archs[0] };
 
@@ -21,19 +25,32 @@ const char *net_arch_name(size_t i)
     return i < ARCH_COUNT ? archs[i]->name : NULL;
 }
 
-static const struct arch *arch_find(const char *name)
+/* An architecture by its name, which is taken apart. */
+struct found {
+    const struct arch *arch; /* NULL: there is none */
+    char base[sizeof((struct net_spec *)NULL)->arch];
+    bool is_leaky;
+};
+
+static struct found arch_find(const char *name)
 {
-    for (size_t i = 0; i < ARCH_COUNT; i++)
-        if (archs[i]->has_name(name))
-            return archs[i];
-    return NULL;
+    struct found found = {.arch = NULL};
+    size_t len = strlen(name), suffix = sizeof leaky_suffix - 1;
+
+    found.is_leaky = len > suffix && strcmp(name + len - suffix, leaky_suffix) == 0;
+    memcpy(found.base, name, found.is_leaky ? len - suffix : len);
+    for (size_t i = 0; i < ARCH_COUNT && !found.arch; i++)
+        if (archs[i]->has_name(found.base))
+            found.arch = archs[i];
+    return found;
 }
 
 static ward_status spec_check(const struct net_spec *spec)
 {
-    if (!memchr(spec->arch, 0, sizeof spec->arch) || !arch_find(spec->arch))
+    if (!memchr(spec->arch, 0, sizeof spec->arch) || !arch_find(spec->arch).arch)
         return ward_fail(WARD_ERR_ARG,
-                         "unknown architecture '%.*s': simple-cnn, or resnetN with N = 6n + 2",
+                         "unknown architecture '%.*s': simple-cnn, resnetN with N = 6n + 2, or "
+                         "mlp-WIDTHxDEPTH",
                          (int)sizeof spec->arch, spec->arch);
     if (spec->classes < MIN_CLASSES || spec->classes > MAX_CLASSES)
         return ward_fail(WARD_ERR_ARG, "%zu classes: a network has %d to %d", spec->classes,
@@ -43,10 +60,11 @@ static ward_status spec_check(const struct net_spec *spec)
 
 int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_use use)
 {
-    const struct arch *arch = arch_find(spec->arch);
+    struct found found = arch_find(spec->arch);
+    struct arch_use how = {use, found.is_leaky ? leaky_slope : 0};
 
-    assert(arch);
-    return arch->build(spec, g, x, use);
+    assert(found.arch);
+    return found.arch->build(found.base, spec->classes, g, x, &how);
 }
 
 /* Fan-in is the count of inputs that one output sums: all dimensions of a weight but the first. */

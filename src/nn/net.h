@@ -14,7 +14,9 @@
 #include "tensor/tensor.h"
 
 struct net_spec {
-    char arch[32];             /* "simple-cnn", "resnet20": "resnetN" for N = 6n + 2, 8 .. 1202 */
+    char arch[32];             /* "simple-cnn", "resnet20": "resnetN" for N = 6n + 2, 8 .. 1202,
+                                  "mlp-1024x2": "mlp-WIDTHxDEPTH" and "mlp-WIDTHxDEPTH-residual";
+                                  any with "-leaky" after it: leaky ReLU, slope 0.1, for ReLU */
     size_t channels, height, width; /* of an input image */
     size_t classes;            /* 2 .. 1000 */
 };
@@ -36,7 +38,7 @@ void net_release(struct net *net);
 struct net_use {
     bool keeps_running; /* batch norm updates its running statistics in this use */
     bool is_frozen;     /* parameters take no gradient */
-    float relu_slope;   /* of the backward pass of each ReLU where x <= 0; 0: its derivative. Values
+    float relu_slope;   /* of the backward pass of each ReLU (no leaky one) where x <= 0; 0: its derivative. Values
                            stay as they are */
 };
 
@@ -46,7 +48,7 @@ struct net_use {
  */
 int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_use use);
 
-/* The i-th architecture's name for lists and help, NULL past the end. */
+/* The i-th architecture's name for lists and help, NULL past the end; each is a name, too. */
 const char *net_arch_name(size_t i);
 
 /*

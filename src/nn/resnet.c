@@ -39,45 +39,46 @@ struct block {
 
 /* Batch norm of a 3x3 convolution, the which-th of the block. */
 static int conv_norm(struct graph *g, int x, const struct block *b, size_t which, size_t stride,
-                     struct net_use use)
+                     const struct arch_use *use)
 {
     char conv[TENSOR_MAX_NAME], norm[TENSOR_MAX_NAME];
     struct conv_config config = {.name = conv, .channels = b->channels, .kernel = 3,
-                                 .stride = stride, .padding = 1, .is_frozen = use.is_frozen};
+                                 .stride = stride, .padding = 1, .is_frozen = use->net.is_frozen};
 
     snprintf(conv, sizeof conv, "layer%zu.%zu.conv%zu", b->stage, b->index, which);
     snprintf(norm, sizeof norm, "layer%zu.%zu.bn%zu", b->stage, b->index, which);
     x = graph_conv(g, x, &config);
-    return graph_batch_norm(g, x, norm, use.keeps_running, use.is_frozen);
+    return graph_batch_norm(g, x, norm, use->net.keeps_running, use->net.is_frozen);
 }
 
-static int basic_block(struct graph *g, int x, const struct block *b, struct net_use use)
+static int basic_block(struct graph *g, int x, const struct block *b, const struct arch_use *use)
 {
     bool changes = graph_dims(g, x).c != b->channels || b->stride != 1;
     /* Before the second batch norm, so that a device can fuse the sum into that. */
     int shortcut = changes ? graph_shortcut(g, x, b->channels, b->stride) : x;
-    int y = graph_relu_bpda(g, conv_norm(g, x, b, 1, b->stride, use), use.relu_slope);
+    int y = arch_activation(g, conv_norm(g, x, b, 1, b->stride, use), use);
 
     y = conv_norm(g, y, b, 2, 1, use);
-    return graph_relu_bpda(g, graph_add(g, y, shortcut), use.relu_slope);
+    return arch_activation(g, graph_add(g, y, shortcut), use);
 }
 
-static int build(const struct net_spec *spec, struct graph *g, int x, struct net_use use)
+static int build(const char *name, size_t classes, struct graph *g, int x,
+                 const struct arch_use *use)
 {
-    size_t blocks = blocks_of(spec->arch);
+    size_t blocks = blocks_of(name);
     struct conv_config stem = {.name = "conv1", .channels = 16, .kernel = 3, .stride = 1,
-                               .padding = 1, .is_frozen = use.is_frozen};
+                               .padding = 1, .is_frozen = use->net.is_frozen};
 
     x = graph_conv(g, x, &stem);
-    x = graph_batch_norm(g, x, "bn1", use.keeps_running, use.is_frozen);
-    x = graph_relu_bpda(g, x, use.relu_slope);
+    x = graph_batch_norm(g, x, "bn1", use->net.keeps_running, use->net.is_frozen);
+    x = arch_activation(g, x, use);
     for (size_t stage = 0; stage < STAGES; stage++)
         for (size_t i = 0; i < blocks; i++) {
             struct block b = {stage + 1, i, (size_t)16 << stage, stage > 0 && i == 0 ? 2 : 1};
 
             x = basic_block(g, x, &b, use);
         }
-    return graph_dense(g, graph_global_avg_pool(g, x), "fc", spec->classes, use.is_frozen);
+    return graph_dense(g, graph_global_avg_pool(g, x), "fc", classes, use->net.is_frozen);
 }
 
 const struct arch arch_resnet = {"resnet20", has_name, build};
