@@ -81,8 +81,10 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int code = dispatch(argc, argv);
+    int code;
 
+    ward_guard_enter(argc, argv);
+    code = dispatch(argc, argv);
     /* A result that could not be written is not a result. */
     if ((fflush(stdout) || ferror(stdout)) && code == CLI_DONE) {
         fprintf(stderr, "ward: cannot write to standard output: %s\n", strerror(errno));

@@ -50,6 +50,7 @@
 #include "ward/bench.h"
 #include "ward/data.h"
 #include "ward/device.h"
+#include "ward/guard.h"
 #include "ward/image.h"
 #include "ward/key.h"
 #include "ward/method.h"

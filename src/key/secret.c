@@ -46,6 +46,13 @@ ward_status secret_init(struct secret *secret, size_t len)
     return WARD_OK;
 }
 
+ward_status secret_protect(const struct secret *secret)
+{
+    if (secret->data && sodium_mprotect_readonly(secret->data) != 0)
+        return ward_fail(WARD_ERR_NOMEM, "cannot protect memory from writing: %s", strerror(errno));
+    return WARD_OK;
+}
+
 void secret_release(struct secret *secret)
 {
     sodium_free(secret->data);

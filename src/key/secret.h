@@ -23,6 +23,9 @@ struct secret {
  */
 WARD_CHECK ward_status secret_init(struct secret *secret, size_t len);
 
+/* Whoever writes to it from now on is killed; secret_release() works as before. */
+WARD_CHECK ward_status secret_protect(const struct secret *secret);
+
 /* Wipes and frees; fine for SECRET_INIT and twice. */
 void secret_release(struct secret *secret);
 

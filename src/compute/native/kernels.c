@@ -18,6 +18,15 @@ const struct native_kernels *native_kernels(size_t lanes)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : &portable;
 }
 
+/* What the sources for 16 lanes are compiled with: meson.build. */
+size_t native_lanes(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+               ? 16
+               : 8;
+}
+
 /* Position in the packed weights of the plain ones' [oc][ic][tap]. */
 static size_t packed_at(const struct native_conv *c, size_t lanes, size_t oc, size_t ic, size_t tap)
 {

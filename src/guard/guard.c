@@ -1,0 +1,137 @@
+/*
+ * The guard: alone with G. It opens the transform with all of the system at hand, locks itself in, and
+ * from then on only turns raw images on one stream into processed ones on another.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "guard/process.h"
+#include "guard/vault.h"
+#include "model/run.h"
+
+/* ---- opening ---- */
+
+/* Passphrase or PIN from the descriptor, to the end of it or of its first line. */
+static bool read_passphrase(void *context, const char *path, bool is_pin, char *out, size_t max,
+                            size_t *len)
+{
+    const struct process *p = context;
+    size_t have = 0;
+
+    (void)path;
+    (void)is_pin;
+    while (p->has_passphrase && have < max) {
+        ssize_t got = read(GUARD_PASSPHRASE, out + have, max - have);
+        char *end = got > 0 ? memchr(out + have, '\n', (size_t)got) : NULL;
+
+        if (got <= 0)
+            break;
+        have += (size_t)got;
+        if (end) {
+            have = (size_t)(end - out);
+            break;
+        }
+    }
+    *len = have;
+    return p->has_passphrase;
+}
+
+static ward_status open_run(const struct process *p, ward_run **run)
+{
+    const ward_keys_options options = {.identity = p->identity,
+                                       .ask = read_passphrase,
+                                       .context = (void *)(uintptr_t)p,
+                                       .tpm = p->tpm};
+    ward_keys *keys = NULL;
+    ward_status st = ward_keys_new(&keys, &options);
+
+    if (!st)
+        st = ward_run_open_with(run, p->run, keys);
+    ward_keys_free(keys);
+    if (p->has_passphrase)
+        close(GUARD_PASSPHRASE);
+    return st;
+}
+
+/* Of the run, only the values in the vault are left. */
+static ward_status open_vault(const struct process *p, struct vault *vault,
+                              struct frame_ready *ready)
+{
+    ward_run *run = NULL;
+    ward_status st = open_run(p, &run);
+
+    if (st)
+        return st;
+    if (!run->has_transform)
+        st = ward_fail(WARD_ERR_ARG, "'%s' has no transform: there is nothing to guard", p->run);
+    else
+        st = vault_init(vault, &run->transform);
+    memcpy(ready->model_id, run->model.id, sizeof ready->model_id);
+    ready->input_len = ready->output_len = vault->len;
+    ward_run_close(run);
+    return st;
+}
+
+/* ---- serving ---- */
+
+/* Image by image, so that a batch of any length needs the room of one. */
+static ward_status pass_batch(struct vault *vault, const struct process *p,
+                              const struct frame *frame)
+{
+    size_t bytes = vault->len * sizeof(float);
+    ward_status st = frame_send(GUARD_OUT, frame);
+
+    for (uint32_t i = 0; i < frame->count && !st; i++) {
+        st = frame_receive_bytes(GUARD_IN, vault->x, bytes);
+        if (st)
+            break;
+        if (p->probe)
+            p->probe(vault->x, vault->len);
+        vault_apply(vault);
+        st = frame_send_bytes(GUARD_OUT, vault->y, bytes);
+    }
+    return st;
+}
+
+static ward_status serve(struct vault *vault, const struct process *p)
+{
+    struct frame_limits limits = {p->batch, vault->len};
+    struct frame frame;
+    ward_status st;
+
+    for (;;) {
+        st = frame_receive(GUARD_IN, &limits, &frame);
+        if (st || frame.kind == FRAME_END)
+            return st;
+        st = frame.kind == FRAME_BATCH
+                 ? pass_batch(vault, p, &frame)
+                 : ward_fail(WARD_ERR_FORMAT, "a frame that the guard need not accept");
+        if (st)
+            return st;
+    }
+}
+
+/* The vault is not released: that takes system calls which are no longer allowed. Its pages end with
+ * the process, and the kernel clears pages before anybody else has them. */
+ward_status guard_process(const struct process *p)
+{
+    struct lockin lockin = process_lockin(p);
+    struct frame_ready ready = {.input_len = 0};
+    struct vault vault = {.len = 0};
+    ward_status st = lockin_begin(&lockin);
+
+    parallel_set_threads(1);
+    if (!st)
+        st = lockin_memory(&lockin);
+    if (!st)
+        st = open_vault(p, &vault, &ready);
+    if (!st)
+        st = lockin_files(&lockin);
+    if (!st)
+        st = lockin_guard(&lockin, GUARD_IN, GUARD_OUT);
+    if (!st)
+        st = frame_send_ready(GUARD_OUT, FRAME_GUARD, &ready);
+    return st ? st : serve(&vault, p);
+}
