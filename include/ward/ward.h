@@ -60,6 +60,7 @@
 #include "ward/report.h"
 #include "ward/reproduce.h"
 #include "ward/run.h"
+#include "ward/serve.h"
 #include "ward/status.h"
 #include "ward/train.h"
 #include "ward/version.h"

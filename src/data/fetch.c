@@ -1,11 +1,10 @@
 /* Downloads. What comes is checked against its pin before it gets its name. */
-#include <curl/curl.h>
-
 #include "base/file.h"
 #include "base/mem.h"
 #include "data/dataset.h"
+#include "net/net.h"
 
-enum { MAX_DOWNLOAD = 1 << 29, MAX_REDIRECTS = 5, CONNECT_SECONDS = 20, STALL_SECONDS = 30 };
+enum { MAX_DOWNLOAD = 1 << 29 };
 
 struct download {
     const char *name;
@@ -13,15 +12,14 @@ struct download {
     char *path;
     struct file_out file;
     uint64_t len;
-    ward_status status; /* of what our own callbacks met */
+    ward_status status; /* of taking what came */
     ward_data_progress *progress;
     void *context;
 };
 
-static size_t on_data(char *data, size_t elem, size_t count, void *context)
+static ward_status take(void *context, const void *data, size_t len)
 {
     struct download *d = context;
-    size_t len = elem * count;
 
     d->len += len;
     if (d->len > MAX_DOWNLOAD)
@@ -29,59 +27,32 @@ static size_t on_data(char *data, size_t elem, size_t count, void *context)
             ward_fail(WARD_ERR_FORMAT, "'%s' is larger than %d bytes", d->url, MAX_DOWNLOAD);
     else
         d->status = file_out_write(&d->file, data, len);
-    return d->status ? 0 : len;
+    return d->status;
 }
 
-static int on_progress(void *context, curl_off_t total, curl_off_t done, curl_off_t up_total,
-                       curl_off_t up_done)
+static bool report(void *context, uint64_t done, uint64_t total)
 {
     struct download *d = context;
 
-    (void)up_total;
-    (void)up_done;
-    if (!d->progress(d->context, d->name, (uint64_t)done, (uint64_t)total))
-        return 0;
-    d->status = ward_fail(WARD_ERR_STOPPED, "fetching '%s' was stopped", d->url);
-    return 1;
+    return !d->progress(d->context, d->name, done, total);
 }
 
-static void set_options(CURL *curl, struct download *d, char *text)
+static ward_status transfer(struct net *net, struct download *d)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, d->url);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, d);
-    if (d->progress) {
-        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, d);
-    }
-}
+    const struct net_request request = {.url = d->url,
+                                        .is_public = true,
+                                        .take = take,
+                                        .progress = d->progress ? report : NULL,
+                                        .context = d};
+    struct net_answer answer;
+    ward_status st = net_ask(net, &request, &answer);
 
-static ward_status transfer(struct download *d)
-{
-    char text[CURL_ERROR_SIZE] = "";
-    CURL *curl = curl_easy_init();
-    CURLcode code;
-
-    if (!curl)
-        return ward_fail(WARD_ERR_NOMEM, "out of memory");
-    set_options(curl, d, text);
-    code = curl_easy_perform(curl);
-    curl_easy_cleanup(curl);
-    if (d->status || code == CURLE_OK)
-        return d->status;
-    return ward_fail(WARD_ERR_IO, "cannot fetch '%s': %s; get it elsewhere and put it at '%s'",
-                     d->url, text[0] ? text : curl_easy_strerror(code), d->path);
+    if (st == WARD_ERR_STOPPED)
+        return ward_fail(st, "fetching '%s' was stopped", d->url);
+    if (st != WARD_ERR_IO || d->status)
+        return st;
+    return ward_fail(st, "cannot fetch '%s': %s; get it elsewhere and put it at '%s'", d->url,
+                     ward_error_message(), d->path);
 }
 
 /* A file that is there already is kept if it is the right one, and never overwritten. */
@@ -95,7 +66,8 @@ static ward_status keep(const struct known_set *set, size_t i, const char *path)
     return st;
 }
 
-static ward_status fetch_file(const struct known_set *set, size_t i, struct download *d)
+static ward_status fetch_file(struct net *net, const struct known_set *set, size_t i,
+                              struct download *d)
 {
     ward_status st;
 
@@ -103,7 +75,7 @@ static ward_status fetch_file(const struct known_set *set, size_t i, struct down
         return keep(set, i, d->path);
     st = file_out_open(&d->file, d->path, 0);
     if (!st)
-        st = transfer(d);
+        st = transfer(net, d);
     if (!st) {
         st = data_verify_file(set, i, d->file.temporary);
         if (st == WARD_ERR_FORMAT)
@@ -115,8 +87,8 @@ static ward_status fetch_file(const struct known_set *set, size_t i, struct down
     return st;
 }
 
-static ward_status fetch_all(const struct known_set *set, const char *url, const char *directory,
-                             ward_data_progress *progress, void *context)
+static ward_status fetch_all(struct net *net, const struct known_set *set, const char *url,
+                             const char *directory, ward_data_progress *progress, void *context)
 {
     size_t count = 0;
     ward_status st = WARD_OK;
@@ -135,7 +107,7 @@ static ward_status fetch_all(const struct known_set *set, const char *url, const
             st = file_join(&d.path, directory, name);
         d.name = name;
         if (!st)
-            st = fetch_file(set, i, &d);
+            st = fetch_file(net, set, i, &d);
         mem_free(d.url);
         mem_free(d.path);
         mem_free(name);
@@ -146,18 +118,18 @@ static ward_status fetch_all(const struct known_set *set, const char *url, const
 ward_status data_fetch(const struct known_set *set, const char *url, const char *directory,
                        ward_data_progress *progress, void *context)
 {
+    struct net *net = NULL;
     char *folder = NULL;
     ward_status st;
 
     st = directory ? mem_strdup(&folder, directory) : user_folder(set, &folder);
     if (!st)
         st = file_make_directory(folder);
-    if (!st && curl_global_init(CURL_GLOBAL_DEFAULT))
-        st = ward_fail(WARD_ERR_NOMEM, "out of memory");
-    if (!st) {
-        st = fetch_all(set, url, folder, progress, context);
-        curl_global_cleanup();
-    }
+    if (!st)
+        st = net_open(&net);
+    if (!st)
+        st = fetch_all(net, set, url, folder, progress, context);
+    net_close(net);
     mem_free(folder);
     return st;
 }

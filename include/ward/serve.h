@@ -1,0 +1,176 @@
+/*
+ * Serving a run to others: tokens that say who may ask, a server that speaks the Open Inference
+ * Protocol (version 2) over HTTP, and its client.
+ */
+#ifndef WARD_SERVE_H
+#define WARD_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ward/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- tokens ---- */
+
+enum { WARD_TOKEN_ID_LEN = 8, WARD_TOKEN_USER_MAX = 63 };
+
+/* What a token allows its user. Zero stands for no limit. */
+typedef struct ward_token {
+    char id[WARD_TOKEN_ID_LEN + 1];     /* names the token in lists; does not give it away */
+    char user[WARD_TOKEN_USER_MAX + 1]; /* 1 to 63 of letters, digits, ".", "_", "@", "-" */
+    uint64_t rate;                      /* images a second, at most 1,000,000,000 like the others */
+    uint64_t budget;                    /* images a day (UTC) */
+    uint64_t distinct;                  /* different images whose x_p is handed out, ever */
+    char expires[11];                   /* the last day, "2027-01-31" (UTC); "" for never */
+} ward_token;
+
+/*
+ * Make a token and add its digest to a file (mode 0600), which is made if it is not there.
+ *
+ *   path   borrowed
+ *   terms  borrowed; its id is not looked at
+ *   token  receives the token's text, which is kept nowhere else; owned: ward_string_free()
+ *
+ * WARD_ERR_ARG for a user or terms that cannot be; WARD_ERR_EXISTS while another process changes the
+ * file; WARD_ERR_FORMAT, WARD_ERR_IO, WARD_ERR_DEVICE without a source of randomness, WARD_ERR_NOMEM.
+ */
+WARD_API WARD_CHECK ward_status ward_token_new(const char *path, const ward_token *terms,
+                                               char **token);
+/* In the order of the file. Owned: ward_tokens_free(). */
+WARD_API WARD_CHECK ward_status ward_token_list(const char *path, ward_token **out, size_t *count);
+WARD_API void ward_tokens_free(ward_token *tokens);
+/* Remove the token of that id, or all tokens of that user. WARD_ERR_ARG if there is none. */
+WARD_API WARD_CHECK ward_status ward_token_revoke(const char *path, const char *id_or_user,
+                                                  size_t *count);
+
+/* ---- the server ---- */
+
+/*
+ * A line for people: what the server did or met. Never holds a token, an image or an answer. May be
+ * called from any thread, one at a time.
+ */
+typedef void ward_server_log(void *context, const char *line);
+
+typedef struct ward_server_config {
+    const char *run;          /* a run's directory, or a baseline's model.safetensors */
+    const char *identity;     /* key file that opens a sealed transform; NULL: those of
+                                 ward_key_default_path() */
+    const char *passphrase_file; /* its first line is the key file's passphrase or PIN; NULL: none.
+                                 Read by the guard, not by the server, and again for each reload */
+    int passphrase_fd;        /* the same from a descriptor, once; -1: none */
+    const char *tpm;          /* see ward_keys_options */
+    const char *name;         /* of the model in paths: 1 to 63 of letters, digits, ".", "_", "-";
+                                 NULL: the last part of `run` */
+    const char *listen;       /* "ADDRESS:PORT" ("[::1]:8080"; port 0: a free one) or "unix:PATH";
+                                 NULL: the socket that systemd hands over, or 127.0.0.1:8080 */
+    bool allows_plaintext;    /* listen beyond this machine without TLS */
+    const char *certificate;  /* PEM files; NULL: no TLS */
+    const char *private_key;
+    const char *client_ca;    /* only clients with a certificate of it; NULL: any */
+    const char *tokens;       /* NULL: nobody has one */
+    bool is_open;             /* without a known token the answer is F(x_r), not 401 */
+    bool has_scores;          /* answers have all probabilities, not only the first class */
+    bool is_transform_only;   /* answer with x_p, not with F(x_p) */
+    bool accepts_disclosure;  /* x_p beside x_r gives `fixed` and `learned` away: do it all the same */
+    const char *meter;        /* folder that keeps count of different images for each user; needed
+                                 by is_transform_only */
+    const char *audit;        /* file of one JSON object a line; NULL: none */
+    bool is_strict;           /* refuse to start where the kernel cannot lock the guard in */
+    size_t batch;             /* images computed at once, 1 .. 1024 */
+    size_t request_max;       /* images a request may have, 1 .. 65536 */
+    size_t queue;             /* images that may wait; at least request_max */
+    size_t connections;       /* at once, 1 .. 65536 */
+    unsigned seconds;         /* for a request to come in, and for its answer to be taken; 1 .. 3600 */
+    unsigned http_threads;    /* 1 .. 64 */
+    unsigned threads;         /* to compute with; 0: one a core */
+    ward_server_log *log;     /* NULL: silence */
+    void *context;
+} ward_server_config;
+
+WARD_API void ward_server_defaults(ward_server_config *config);
+
+/* A running server. Its functions may be called from one thread at a time. */
+typedef struct ward_server ward_server;
+
+/*
+ * Start a server; it serves from threads of its own when this returns. Block the signals that the
+ * caller waits for before, as threads inherit the mask.
+ *
+ *   out     owned: ward_server_stop()
+ *   config  kept, with all its strings
+ *
+ * WARD_ERR_ARG for settings that contradict each other or are out of range; WARD_ERR_AUTH for a
+ * transform that the keys do not open; WARD_ERR_IO if the address, a file or a process cannot be had;
+ * WARD_ERR_FORMAT, WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ */
+WARD_API WARD_CHECK ward_status ward_server_start(ward_server **out,
+                                                  const ward_server_config *config);
+/* Where it listens: "http://127.0.0.1:8080", "unix:PATH". Valid as long as the server. */
+WARD_API const char *ward_server_url(const ward_server *server);
+/*
+ * Read tokens and model again and reopen the audit log. What cannot be read stays as it was, and the
+ * first failure is returned.
+ */
+WARD_API WARD_CHECK ward_status ward_server_reload(ward_server *server);
+/*
+ * Take no more connections, answer what has been asked for up to `seconds`, and end. Frees the
+ * server. NULL is fine. WARD_ERR_STOPPED if requests were left without an answer.
+ */
+WARD_API ward_status ward_server_stop(ward_server *server, unsigned seconds);
+
+/* ---- the client ---- */
+
+typedef struct ward_remote_options {
+    const char *token_file;  /* its first line is the token; mode 0600; NULL: without */
+    const char *ca;          /* PEM file of who may have signed the server's certificate; NULL: the
+                                system's */
+    const char *certificate; /* the client's own, PEM; NULL: none */
+    const char *private_key;
+    unsigned seconds;        /* a request may take; 0: 60 */
+} ward_remote_options;
+
+/* A server's model. One thread at a time. */
+typedef struct ward_remote ward_remote;
+
+typedef struct ward_remote_info {
+    const char *name, *model_id;
+    size_t channels, height, width;
+    float low, high;
+    size_t classes;
+    const char *const *class_names;
+    bool has_scores, is_transform_only;
+} ward_remote_info;
+
+/*
+ * Ask a server what it serves.
+ *
+ *   url  "http://HOST:PORT" or "https://HOST:PORT", if the server has one model only, or with
+ *        "/v2/models/NAME"; "unix:PATH"
+ *
+ * WARD_ERR_IO if it cannot be reached or refuses; WARD_ERR_AUTH for a token it does not know;
+ * WARD_ERR_FORMAT if it is no ward server; WARD_ERR_NOMEM.
+ */
+WARD_API WARD_CHECK ward_status ward_remote_open(ward_remote **out, const char *url,
+                                                 const ward_remote_options *options);
+WARD_API void ward_remote_close(ward_remote *remote);
+/* Borrowed from the remote. */
+WARD_API void ward_remote_describe(const ward_remote *remote, ward_remote_info *info);
+/*
+ * The most probable class of each of n images [n, channels, height, width], and if the server gives
+ * them and `scores` is not NULL, probabilities [n, classes]. WARD_ERR_ARG if the server has other answers.
+ */
+WARD_API WARD_CHECK ward_status ward_remote_predict(ward_remote *remote, size_t n, const float *x,
+                                                    uint32_t *classes, float *scores);
+/* y = G(x), of a server that does only that; y may be x. */
+WARD_API WARD_CHECK ward_status ward_remote_transform(ward_remote *remote, size_t n, const float *x,
+                                                      float *y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,354 @@
+/* See audit.h. */
+#include "serve/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/signals.h"
+#include "base/util.h"
+#include "key/grants.h"
+#include "serve/reader.h"
+
+struct audit {
+    pthread_mutex_t lock;
+    pthread_cond_t is_wanted;
+    pthread_t thread;
+    char *path;               /* owned */
+    int fd;
+    struct audit_note *first, **last; /* waiting */
+    bool is_closing, is_well;
+    uint64_t syncs;
+    double seconds;
+};
+
+/* ---- the file ---- */
+
+/* Past the last newline; a log's lines are short, so the end of the file suffices. */
+static ward_status cut_torn_line(const char *path, int fd)
+{
+    char tail[AUDIT_LINE_MAX];
+    off_t len = lseek(fd, 0, SEEK_END);
+    size_t want = (size_t)len < sizeof tail ? (size_t)len : sizeof tail, keep;
+
+    if (len < 0 || pread(fd, tail, want, len - (off_t)want) != (ssize_t)want)
+        return ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    for (keep = want; keep > 0 && tail[keep - 1] != '\n'; keep--)
+        ;
+    if (keep == 0 && want == sizeof tail)
+        return ward_fail(WARD_ERR_FORMAT, "'%s' is not an audit log: a line is too long", path);
+    return keep == want ? WARD_OK : file_truncate(path, (uint64_t)len - (want - keep));
+}
+
+static ward_status open_file(const char *path, int *out)
+{
+    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    struct stat info;
+    ward_status st = WARD_OK;
+
+    if (fd < 0 || fstat(fd, &info) != 0)
+        st = ward_fail(WARD_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    else if (S_ISREG(info.st_mode))
+        st = cut_torn_line(path, fd);
+    if (!st)
+        *out = fd;
+    else if (fd >= 0)
+        close(fd);
+    return st;
+}
+
+/* All or, on a full disk, nothing: a line that is cut off would hide the next one. */
+static ward_status put(int fd, const struct wr *wr)
+{
+    off_t before = lseek(fd, 0, SEEK_END);
+    size_t done = 0;
+
+    if (wr->status)
+        return wr->status;
+    while (done < wr->len) {
+        ssize_t n = write(fd, wr->data + done, wr->len - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            ward_fail(WARD_ERR_IO, "cannot write the audit log: %s", strerror(errno));
+            if (done > 0 && before >= 0 && ftruncate(fd, before) != 0)
+                ward_fail(WARD_ERR_IO, "the audit log is cut short: %s", strerror(errno));
+            return WARD_ERR_IO;
+        }
+        done += (size_t)n;
+    }
+    if (fdatasync(fd) != 0 && errno != EINVAL && errno != EROFS)
+        return ward_fail(WARD_ERR_IO, "cannot sync the audit log: %s", strerror(errno));
+    return WARD_OK;
+}
+
+/* ---- the thread ---- */
+
+static void finish(struct audit_note *note, ward_status st)
+{
+    while (note) {
+        struct audit_note *next = note->next;
+
+        if (note->done)
+            note->done(note, st);
+        else
+            mem_free(note);
+        note = next;
+    }
+}
+
+/* With the lock held; gives it up while it writes. */
+static void write_waiting(struct audit *audit)
+{
+    struct audit_note *notes = audit->first;
+    struct wr wr = WR_INIT;
+    int fd = audit->fd;
+    double begin = clock_seconds(), end;
+    ward_status st;
+
+    audit->first = NULL;
+    audit->last = &audit->first;
+    pthread_mutex_unlock(&audit->lock);
+    for (const struct audit_note *note = notes; note; note = note->next)
+        wr_bytes(&wr, note->line, note->len);
+    st = put(fd, &wr);
+    wr_release(&wr);
+    end = clock_seconds();
+    finish(notes, st);
+    pthread_mutex_lock(&audit->lock);
+    audit->is_well = st == WARD_OK;
+    audit->syncs++;
+    audit->seconds += end - begin;
+}
+
+static void *serve_notes(void *context)
+{
+    struct audit *audit = context;
+
+    pthread_mutex_lock(&audit->lock);
+    while (audit->first || !audit->is_closing) {
+        if (audit->first)
+            write_waiting(audit);
+        else
+            pthread_cond_wait(&audit->is_wanted, &audit->lock);
+    }
+    pthread_mutex_unlock(&audit->lock);
+    return NULL;
+}
+
+static ward_status start_thread(struct audit *audit)
+{
+    sigset_t before;
+    int code;
+
+    signals_block(&before);
+    code = pthread_create(&audit->thread, NULL, serve_notes, audit);
+    signals_restore(&before);
+    return code ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(code)) : WARD_OK;
+}
+
+ward_status audit_open(struct audit **out, const char *path)
+{
+    struct audit *audit = NULL;
+    ward_status st = mem_new(&audit, 1, sizeof *audit);
+
+    if (st)
+        return st;
+    audit->fd = -1;
+    audit->last = &audit->first;
+    audit->is_well = true;
+    pthread_mutex_init(&audit->lock, NULL);
+    pthread_cond_init(&audit->is_wanted, NULL);
+    st = mem_strdup(&audit->path, path);
+    if (!st)
+        st = open_file(path, &audit->fd);
+    if (!st)
+        st = start_thread(audit);
+    if (!st) {
+        *out = audit;
+        return WARD_OK;
+    }
+    if (audit->fd >= 0)
+        close(audit->fd);
+    mem_free(audit->path);
+    mem_free(audit);
+    return st;
+}
+
+void audit_stop(struct audit *audit)
+{
+    if (!audit || audit->is_closing)
+        return;
+    pthread_mutex_lock(&audit->lock);
+    audit->is_closing = true;
+    pthread_cond_signal(&audit->is_wanted);
+    pthread_mutex_unlock(&audit->lock);
+    pthread_join(audit->thread, NULL);
+}
+
+void audit_close(struct audit *audit)
+{
+    if (!audit)
+        return;
+    audit_stop(audit);
+    close(audit->fd);
+    pthread_cond_destroy(&audit->is_wanted);
+    pthread_mutex_destroy(&audit->lock);
+    mem_free(audit->path);
+    mem_free(audit);
+}
+
+/* dup2() lets a write that is under way end in the file where it began. */
+ward_status audit_reopen(struct audit *audit)
+{
+    int fd = -1;
+    ward_status st = open_file(audit->path, &fd);
+
+    if (st)
+        return st;
+    if (dup3(fd, audit->fd, O_CLOEXEC) < 0)
+        st = ward_fail(WARD_ERR_IO, "cannot open '%s': %s", audit->path, strerror(errno));
+    close(fd);
+    return st;
+}
+
+void audit_write(struct audit *audit, struct audit_note *note)
+{
+    bool is_late;
+
+    note->next = NULL;
+    pthread_mutex_lock(&audit->lock);
+    is_late = audit->is_closing;
+    if (!is_late) {
+        *audit->last = note;
+        audit->last = &note->next;
+        pthread_cond_signal(&audit->is_wanted);
+    }
+    pthread_mutex_unlock(&audit->lock);
+    if (is_late)
+        finish(note, ward_fail(WARD_ERR_IO, "the audit log is closed"));
+}
+
+bool audit_is_well(struct audit *audit)
+{
+    bool is_well;
+
+    pthread_mutex_lock(&audit->lock);
+    is_well = audit->is_well;
+    pthread_mutex_unlock(&audit->lock);
+    return is_well;
+}
+
+void audit_count(struct audit *audit, uint64_t *syncs, double *seconds)
+{
+    pthread_mutex_lock(&audit->lock);
+    *syncs = audit->syncs;
+    *seconds = audit->seconds;
+    pthread_mutex_unlock(&audit->lock);
+}
+
+void audit_time(char text[AUDIT_TIME_LEN + 1])
+{
+    struct timespec now;
+    struct tm utc;
+    char whole[64];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(whole + AUDIT_TIME_LEN - 5, 16, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
+    memcpy(text, whole, AUDIT_TIME_LEN + 1);
+}
+
+/* ---- reading it again ---- */
+
+struct entry {
+    struct span time, user;
+    uint64_t images, status;
+};
+
+static bool read_entry(const char *line, size_t len, struct entry *e)
+{
+    struct reader r;
+    struct span key;
+
+    *e = (struct entry){.images = 0};
+    reader_init(&r, line, len);
+    if (!reader_open(&r, '{'))
+        return false;
+    while (reader_key(&r, &key)) {
+        if (span_is(key, "time"))
+            reader_string(&r, &e->time);
+        else if (span_is(key, "user") && reader_peek(&r) == '"')
+            reader_string(&r, &e->user);
+        else if (span_is(key, "images"))
+            reader_count(&r, UINT32_MAX, &e->images);
+        else if (span_is(key, "status"))
+            reader_count(&r, 999, &e->status);
+        else
+            reader_skip(&r);
+    }
+    return reader_is_done(&r) && e->time.text;
+}
+
+ward_status audit_replay_text(const char *text, size_t len, const char *day,
+                              struct accounts *accounts)
+{
+    ward_status st = WARD_OK;
+
+    /* Backwards, as today is at the end of what may be years. */
+    while (len > 0 && !st) {
+        size_t begin = len - 1;
+        char user[WARD_TOKEN_USER_MAX + 1] = "";
+        struct entry e;
+
+        while (begin > 0 && text[begin - 1] != '\n')
+            begin--;
+        if (read_entry(text + begin, len - begin, &e)) {
+            if (e.time.len < DATE_LEN || memcmp(e.time.text, day, DATE_LEN) < 0)
+                break;
+            if (e.status == 200 && e.images && e.user.len && e.user.len < sizeof user &&
+                memcmp(e.time.text, day, DATE_LEN) == 0) {
+                memcpy(user, e.user.text, e.user.len);
+                st = accounts_add(accounts, user, e.images);
+            }
+        }
+        len = begin;
+    }
+    return st;
+}
+
+ward_status audit_replay(const char *path, struct accounts *accounts)
+{
+    char day[DATE_LEN + 1];
+    struct stat info;
+    void *text;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ward_status st = WARD_OK;
+
+    if (fd < 0)
+        return errno == ENOENT ? WARD_OK
+                               : ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path,
+                                           strerror(errno));
+    date_today(day);
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+        text = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (text == MAP_FAILED) {
+            st = ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+        } else {
+            st = audit_replay_text(text, (size_t)info.st_size, day, accounts);
+            munmap(text, (size_t)info.st_size);
+        }
+    }
+    close(fd);
+    return st;
+}

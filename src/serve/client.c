@@ -1,0 +1,459 @@
+/* The client: see ward/serve.h. Tensors go in binary, both ways. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "net/net.h"
+#include "serve/tokens.h"
+
+enum {
+    SECONDS = 60,
+    CHUNK = 256,              /* images a request at most */
+    SMALL_ANSWER = 1 << 22,   /* metadata, errors, the JSON before tensors */
+    FILE_MAX_LEN = 4096
+};
+
+struct ward_remote {
+    struct net *net;
+    char *base;        /* "https://HOST:PORT" */
+    char *socket_path; /* NULL: the network */
+    char *model_url;   /* BASE/v2/models/NAME */
+    char *authorization; /* a header line; wiped; NULL: none */
+    char *files[3];    /* CA, certificate, key; NULL where not given */
+    unsigned seconds;
+    json_t *metadata;
+    ward_remote_info info;
+    size_t images_max;
+};
+
+/* ---- asking ---- */
+
+struct answer {
+    struct wr body;
+    size_t max;
+};
+
+static ward_status take(void *context, const void *data, size_t len)
+{
+    struct answer *a = context;
+
+    if (len > a->max - a->body.len)
+        return ward_fail(WARD_ERR_FORMAT, "the server's answer is too long");
+    wr_bytes(&a->body, data, len);
+    return a->body.status;
+}
+
+/* What the server says went wrong, or that it said nothing of use. */
+static ward_status refusal(const struct ward_remote *r, unsigned status, const struct wr *body)
+{
+    ward_status st = status == 401 || status == 403 ? WARD_ERR_AUTH : WARD_ERR_IO;
+    const char *text = "no reason given";
+    json_t *object = NULL;
+
+    if (json_parse_object(&object, (const char *)body->data, body->len) == WARD_OK &&
+        json_get_string(object, "error", &text))
+        text = "no reason given";
+    st = ward_fail(st, "'%s' refuses with status %u: %s", r->base, status, text);
+    json_decref(object);
+    return st;
+}
+
+/* body may be NULL: GET. answer->body is to be released in any case. */
+static ward_status ask(struct ward_remote *r, const char *url, const struct wr *body,
+                       const char *json_len, struct answer *answer, size_t *answer_json)
+{
+    struct net_request q = {.url = url,
+                            .socket_path = r->socket_path,
+                            .ca = r->files[0],
+                            .certificate = r->files[1],
+                            .private_key = r->files[2],
+                            .seconds = r->seconds,
+                            .take = take,
+                            .context = answer};
+    struct net_answer got;
+    size_t n = 0;
+    ward_status st;
+
+    if (r->authorization)
+        q.headers[n++] = r->authorization;
+    if (body) {
+        q.body = body->data;
+        q.body_len = body->len;
+        q.headers[n++] = "Content-Type: application/octet-stream";
+        q.headers[n++] = "Expect:";
+        q.headers[n++] = json_len;
+    }
+    st = net_ask(r->net, &q, &got);
+    if (st == WARD_ERR_IO)
+        return ward_fail_within(st, "cannot ask '%s'", r->base);
+    if (!st && got.status != 200)
+        return refusal(r, got.status, &answer->body);
+    *answer_json = !st && got.json_len < answer->body.len ? (size_t)got.json_len
+                                                          : answer->body.len;
+    return st;
+}
+
+static ward_status get(struct ward_remote *r, const char *url, json_t **out)
+{
+    struct answer answer = {WR_INIT, SMALL_ANSWER};
+    size_t len;
+    ward_status st = ask(r, url, NULL, NULL, &answer, &len);
+
+    if (!st) {
+        st = json_parse_object(out, (const char *)answer.body.data, answer.body.len);
+        if (st == WARD_ERR_FORMAT)
+            st = ward_fail(st, "'%s' is no ward server: %s", r->base, ward_error_message());
+    }
+    wr_release(&answer.body);
+    return st;
+}
+
+/* ---- opening ---- */
+
+static ward_status read_token(struct ward_remote *r, const char *path)
+{
+    uint8_t *text = NULL;
+    size_t len, end;
+    ward_status st = tokens_check_mode(path);
+
+    if (!st)
+        st = file_read(path, FILE_MAX_LEN, &text, &len);
+    if (st)
+        return st;
+    end = strcspn((char *)text, "\r\n");
+    if (end != TOKEN_TEXT_LEN)
+        st = ward_fail(WARD_ERR_FORMAT, "the first line of '%s' is no token", path);
+    else
+        st = mem_printf(&r->authorization, "Authorization: Bearer %.*s", (int)end, text);
+    mem_wipe(text, len);
+    mem_free(text);
+    return st;
+}
+
+static ward_status copy_options(struct ward_remote *r, const ward_remote_options *o)
+{
+    const char *const paths[] = {o->ca, o->certificate, o->private_key};
+    ward_status st = WARD_OK;
+
+    r->seconds = o->seconds ? o->seconds : SECONDS;
+    for (size_t i = 0; i < 3 && !st; i++)
+        if (paths[i])
+            st = mem_strdup(&r->files[i], paths[i]);
+    if (!st && o->token_file)
+        st = read_token(r, o->token_file);
+    return st;
+}
+
+/* The model's name, if the address does not say it. */
+static ward_status find_model(struct ward_remote *r)
+{
+    json_t *server = NULL;
+    const char *name;
+    char *url = NULL;
+    ward_status st = mem_printf(&url, "%s/v2", r->base);
+
+    if (!st)
+        st = get(r, url, &server);
+    if (!st) {
+        st = json_get_string(json_object_get(server, "parameters"), "model", &name);
+        if (st)
+            st = ward_fail(WARD_ERR_FORMAT, "'%s' does not say which model it has: name it with "
+                           "/v2/models/NAME", r->base);
+        else
+            st = mem_printf(&r->model_url, "%s/v2/models/%s", r->base, name);
+    }
+    json_decref(server);
+    mem_free(url);
+    return st;
+}
+
+static ward_status read_url(struct ward_remote *r, const char *url)
+{
+    const char *host = strstr(url, "://"), *path;
+    size_t len = strlen(url);
+    ward_status st;
+
+    if (strncmp(url, "unix:", 5) == 0) {
+        st = mem_strdup(&r->socket_path, url + 5);
+        return st ? st : mem_strdup(&r->base, "http://localhost");
+    }
+    if (!host || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))
+        return ward_fail(WARD_ERR_ARG, "'%s' is no http://, https:// or unix: address", url);
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    path = strchr(host + 3, '/');
+    if (!path || path >= url + len)
+        return mem_printf(&r->base, "%.*s", (int)len, url);
+    if (strncmp(path, "/v2/models/", 11) != 0)
+        return ward_fail(WARD_ERR_ARG, "'%s' has a path that is not /v2/models/NAME", url);
+    st = mem_printf(&r->base, "%.*s", (int)(path - url), url);
+    return st ? st : mem_printf(&r->model_url, "%.*s", (int)len, url);
+}
+
+static ward_status read_shape(const json_t *metadata, ward_remote_info *info)
+{
+    json_t *input = json_array_get(json_object_get(metadata, "inputs"), 0);
+    json_int_t batch, c, h, w;
+
+    if (json_unpack(input, "{s:[I,I,I,I]}", "shape", &batch, &c, &h, &w) != 0 || c < 1 || c > 64 ||
+        h < 1 || h > 16384 || w < 1 || w > 16384 || c * h * w > 1 << 24)
+        return ward_fail(WARD_ERR_FORMAT, "the model takes no images");
+    info->channels = (size_t)c;
+    info->height = (size_t)h;
+    info->width = (size_t)w;
+    return WARD_OK;
+}
+
+static ward_status read_classes(const json_t *names, struct ward_remote *r)
+{
+    const char **list = NULL;
+    size_t count = json_array_size(names);
+    ward_status st;
+
+    if (count < 1 || count > 1000)
+        return ward_fail(WARD_ERR_FORMAT, "the model names no classes");
+    st = mem_new(&list, count, sizeof *list);
+    for (size_t k = 0; k < count && !st; k++) {
+        list[k] = json_string_value(json_array_get(names, k));
+        if (!list[k])
+            st = ward_fail(WARD_ERR_FORMAT, "the name of a class is no text");
+    }
+    if (st) {
+        mem_free(list);
+        return st;
+    }
+    r->info.classes = count;
+    r->info.class_names = list;
+    return WARD_OK;
+}
+
+static void read_outputs(const json_t *outputs, ward_remote_info *info)
+{
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const char *name =
+            json_string_value(json_object_get(json_array_get(outputs, i), "name"));
+
+        info->has_scores |= name && strcmp(name, "scores") == 0;
+        info->is_transform_only |= name && strcmp(name, "processed") == 0;
+    }
+}
+
+static ward_status read_metadata(struct ward_remote *r)
+{
+    const json_t *more = json_object_get(r->metadata, "parameters");
+    ward_remote_info *info = &r->info;
+    uint64_t images_max = 1;
+    double low = 0, high = 0;
+    ward_status st = json_get_string(r->metadata, "name", &info->name);
+
+    if (!st)
+        st = read_shape(r->metadata, info);
+    if (!st)
+        st = json_get_string(more, "model_id", &info->model_id);
+    if (!st)
+        st = json_get_real(more, "low", &low);
+    if (!st)
+        st = json_get_real(more, "high", &high);
+    if (!st)
+        st = json_get_u64(more, "images_max", UINT32_MAX, &images_max);
+    if (!st)
+        st = read_classes(json_object_get(more, "class_names"), r);
+    if (!st && (low >= high || images_max < 1))
+        st = ward_fail(WARD_ERR_FORMAT, "the model's range is empty");
+    if (st)
+        return ward_fail_within(st, "the metadata of '%s'", r->model_url);
+    info->low = (float)low;
+    info->high = (float)high;
+    r->images_max = min_size((size_t)images_max, CHUNK);
+    read_outputs(json_object_get(r->metadata, "outputs"), info);
+    return WARD_OK;
+}
+
+ward_status ward_remote_open(ward_remote **out, const char *url, const ward_remote_options *options)
+{
+    struct ward_remote *r = NULL;
+    ward_status st = mem_new(&r, 1, sizeof *r);
+
+    if (st)
+        return st;
+    st = copy_options(r, options);
+    if (!st)
+        st = read_url(r, url);
+    if (!st)
+        st = net_open(&r->net);
+    if (!st && !r->model_url)
+        st = find_model(r);
+    if (!st)
+        st = get(r, r->model_url, &r->metadata);
+    if (!st)
+        st = read_metadata(r);
+    if (st)
+        ward_remote_close(r);
+    else
+        *out = r;
+    return st;
+}
+
+void ward_remote_close(ward_remote *r)
+{
+    if (!r)
+        return;
+    net_close(r->net);
+    if (r->authorization)
+        mem_wipe(r->authorization, strlen(r->authorization));
+    mem_free(r->authorization);
+    for (size_t i = 0; i < 3; i++)
+        mem_free(r->files[i]);
+    mem_free((void *)(uintptr_t)r->info.class_names);
+    json_decref(r->metadata);
+    mem_free(r->base);
+    mem_free(r->socket_path);
+    mem_free(r->model_url);
+    mem_free(r);
+}
+
+void ward_remote_describe(const ward_remote *remote, ward_remote_info *info)
+{
+    *info = remote->info;
+}
+
+/* ---- inference ---- */
+
+static size_t image_len(const struct ward_remote *r)
+{
+    return r->info.channels * r->info.height * r->info.width;
+}
+
+/* names of outputs, all wanted in binary; up to the first NULL. */
+static void write_request(const struct ward_remote *r, size_t n, const float *x,
+                          const char *const *names, struct wr *out, size_t *json_len)
+{
+    size_t len = n * image_len(r) * sizeof *x;
+
+    wr_printf(out,
+              "{\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP32\",\"shape\":[%zu,%zu,%zu,%zu],"
+              "\"parameters\":{\"binary_data_size\":%zu}}],\"outputs\":[",
+              n, r->info.channels, r->info.height, r->info.width, len);
+    for (size_t i = 0; names[i]; i++)
+        wr_printf(out, "%s{\"name\":\"%s\",\"parameters\":{\"binary_data\":true}}", i ? "," : "",
+                  names[i]);
+    wr_text(out, "]}");
+    *json_len = out->len;
+    wr_bytes(out, x, len);
+}
+
+/* Whether the JSON of an answer announces these outputs, in this order and of these lengths. */
+static bool announces(const json_t *answer, const char *const *names, const size_t *lens)
+{
+    const json_t *outputs = json_object_get(answer, "outputs");
+    size_t count = 0;
+
+    for (; names[count]; count++) {
+        const json_t *output = json_array_get(outputs, count);
+        const char *name = json_string_value(json_object_get(output, "name"));
+        uint64_t len;
+
+        if (!name || strcmp(name, names[count]) != 0 ||
+            json_get_u64(json_object_get(output, "parameters"), "binary_data_size", SIZE_MAX / 2,
+                         &len) ||
+            len != lens[count])
+            return false;
+    }
+    return json_array_size(outputs) == count;
+}
+
+/* One request; the outputs' bytes go to `to`, lens of each. */
+static ward_status infer(struct ward_remote *r, size_t n, const float *x, const char *const *names,
+                         const size_t *lens, void *const *to)
+{
+    struct answer answer = {WR_INIT, SMALL_ANSWER};
+    struct wr request = WR_INIT;
+    char *url = NULL, header[64];
+    json_t *object = NULL;
+    size_t json_len, at = 0, total = 0;
+    ward_status st = mem_printf(&url, "%s/infer", r->model_url);
+
+    for (size_t i = 0; names[i]; i++)
+        total += lens[i];
+    answer.max += total;
+    write_request(r, n, x, names, &request, &json_len);
+    snprintf(header, sizeof header, "Inference-Header-Content-Length: %zu", json_len);
+    if (!st)
+        st = wr_finish(&request);
+    if (!st)
+        st = ask(r, url, &request, header, &answer, &at);
+    if (!st)
+        st = json_parse_object(&object, (const char *)answer.body.data, at);
+    if (!st && (!announces(object, names, lens) || answer.body.len - at != total))
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' answers what was not asked", r->base);
+    for (size_t i = 0; !st && names[i]; at += lens[i], i++)
+        memcpy(to[i], answer.body.data + at, lens[i]);
+    json_decref(object);
+    wr_release(&answer.body);
+    wr_release(&request);
+    mem_free(url);
+    return st;
+}
+
+static ward_status predict_some(struct ward_remote *r, size_t n, const float *x, uint64_t *wide,
+                                uint32_t *classes, float *scores)
+{
+    const char *const names[] = {"class", scores ? "scores" : NULL, NULL};
+    const size_t lens[] = {n * sizeof *wide, n * r->info.classes * sizeof *scores};
+    void *const to[] = {wide, scores};
+    ward_status st = infer(r, n, x, names, lens, to);
+
+    for (size_t i = 0; i < n && !st; i++) {
+        if (wide[i] >= r->info.classes)
+            st = ward_fail(WARD_ERR_FORMAT, "'%s' answers with class %ju of %zu", r->base,
+                           (uintmax_t)wide[i], r->info.classes);
+        classes[i] = (uint32_t)wide[i];
+    }
+    return st;
+}
+
+ward_status ward_remote_predict(ward_remote *r, size_t n, const float *x, uint32_t *classes,
+                                float *scores)
+{
+    uint64_t *wide = NULL;
+    ward_status st;
+
+    if (r->info.is_transform_only)
+        return ward_fail(WARD_ERR_ARG, "'%s' transforms images, it does not classify them",
+                         r->base);
+    if (scores && !r->info.has_scores)
+        return ward_fail(WARD_ERR_ARG, "'%s' does not tell probabilities", r->base);
+    st = mem_new(&wide, r->images_max, sizeof *wide);
+    for (size_t at = 0, some; at < n && !st; at += some) {
+        some = min_size(n - at, r->images_max);
+        st = predict_some(r, some, x + at * image_len(r), wide, classes + at,
+                          scores ? scores + at * r->info.classes : NULL);
+    }
+    mem_free(wide);
+    return st;
+}
+
+ward_status ward_remote_transform(ward_remote *r, size_t n, const float *x, float *y)
+{
+    const char *const names[] = {"processed", NULL};
+    ward_status st = WARD_OK;
+
+    if (!r->info.is_transform_only)
+        return ward_fail(WARD_ERR_ARG, "'%s' classifies images, it does not hand out processed ones",
+                         r->base);
+    for (size_t at = 0, some; at < n && !st; at += some) {
+        size_t len;
+        void *to = y + at * image_len(r);
+
+        some = min_size(n - at, r->images_max);
+        len = some * image_len(r) * sizeof *y;
+        st = infer(r, some, x + at * image_len(r), names, &len, &to);
+        for (size_t i = 0; i < some * image_len(r) && !st; i++)
+            if (!isfinite(y[at * image_len(r) + i]))
+                st = ward_fail(WARD_ERR_NUMERIC, "'%s' answers with numbers that are none", r->base);
+    }
+    return st;
+}
