@@ -69,13 +69,14 @@ static void assert_alone(void)
 /* ---- answers ---- */
 
 /* What ward predict computes: a session of as many images as there are, up to its batch. */
-static void expect(const char *path, size_t n, const float *x, bool wants_processed, float *y)
+static void expect_on(unsigned threads, const char *path, size_t n, const float *x,
+                      bool wants_processed, float *y)
 {
     ward_run *run = NULL;
     ward_device *device = NULL;
     ward_session *session = NULL;
 
-    parallel_set_threads(1);
+    parallel_set_threads(threads);
     assert_ok(ward_run_open(&run, path));
     assert_ok(ward_device_open(&device, "cpu"));
     assert_ok(ward_session_new(&session, run, device, n));
@@ -84,6 +85,11 @@ static void expect(const char *path, size_t n, const float *x, bool wants_proces
     ward_session_free(session);
     ward_device_close(device);
     ward_run_close(run);
+}
+
+static void expect(const char *path, size_t n, const float *x, bool wants_processed, float *y)
+{
+    expect_on(1, path, n, x, wants_processed, y);
 }
 
 static void assert_same(const char *what, size_t n, size_t count, const float *got,
@@ -140,6 +146,31 @@ static void test_answers_equal_those_of_predict_bit_for_bit(void **state)
         check_answers(in_folder(name), name, w->channels * w->side * w->side, true);
     }
     assert_alone();
+}
+
+/* So many that teams of several sizes come about, and threads end and are made again. */
+static void test_a_worker_of_many_threads_is_not_killed_for_having_them(void **state)
+{
+    static const struct wanted deep = {"resnet20", WARD_METHOD_GENERATOR, 3, 20, 16, false, 0};
+    struct guard_config config = config_of(make_run("many", &deep, NULL), BATCH);
+    struct guard *guard = NULL;
+    float *x = make_images(BATCH, 3 * 20 * 20), y[BATCH * 3], wanted[BATCH * 3];
+
+    (void)state;
+    config.threads = 5;
+    assert_ok(guard_start(&guard, &config));
+    for (size_t i = 0; i < 2 * BATCH; i++) {
+        size_t n = 1 + i * 7 % BATCH;
+
+        assert_ok(guard_run(guard, n, x, y));
+        if (i >= 6)
+            continue;
+        expect_on(5, config.run, n, x, false, wanted);
+        assert_same("five threads", n, n * 3, y, wanted);
+    }
+    guard_stop(guard);
+    mem_free(x);
+    parallel_set_threads(1);
 }
 
 /* Its convolutions are oneDNN's elsewhere. */
@@ -494,6 +525,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_equal_those_of_predict_bit_for_bit),
+        cmocka_unit_test(test_a_worker_of_many_threads_is_not_killed_for_having_them),
         cmocka_unit_test(test_a_generator_of_any_width_is_applied),
         cmocka_unit_test(test_each_of_many_threads_gets_its_own_answers),
         cmocka_unit_test(test_what_cannot_be_computed_is_refused_and_the_next_is_not),

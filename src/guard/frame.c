@@ -97,7 +97,7 @@ static ward_status receive(int fd, void *data, size_t len, size_t *received)
 
 ward_status frame_receive_bytes(int fd, void *data, size_t len)
 {
-    size_t received;
+    size_t received = 0;
     ward_status st = receive(fd, data, len, &received);
 
     if (!st && received < len)
@@ -149,7 +149,7 @@ static ward_status parse(const uint8_t header[FRAME_HEADER_LEN], const struct fr
 ward_status frame_receive(int fd, const struct frame_limits *limits, struct frame *frame)
 {
     uint8_t header[FRAME_HEADER_LEN];
-    size_t received;
+    size_t received = 0;
     ward_status st = receive(fd, header, sizeof header, &received);
 
     if (st)

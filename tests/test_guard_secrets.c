@@ -1,0 +1,427 @@
+/*
+ * Where G and processed images are while a run is served, and where they are not: found by searching
+ * the memory of all three processes. That takes root, as the guard's own user may not read it; what
+ * root is needed for is skipped without.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "base/mem.h"
+#include "guard_fixture.h"
+
+enum { IMAGES = 6, NOBODY = 65534, NEEDLE = 4 * sizeof(float), NEEDLES = 32 };
+
+/* ---- a serving process, whose memory nobody but itself has written ---- */
+
+static const char serving[] = "@serve"; /* test_guard_secrets @serve RUN */
+
+/* Has IMAGES images answered, from the first to the last, tells its pids and waits for the end of its
+ * input. Exec'ed, so that its memory holds nothing of the test's. */
+static int serve(const char *path)
+{
+    struct guard_config config = config_of(path, 4);
+    struct guard *guard = NULL;
+    struct guard_info info;
+    float *x = NULL, *y = NULL;
+    char end;
+    ward_status st = guard_start(&guard, &config);
+
+    if (st) {
+        fprintf(stderr, "%s\n", ward_error_message());
+        return 1;
+    }
+    guard_describe(guard, &info);
+    x = make_images(IMAGES, info.input_len);
+    if (mem_new(&y, 4 * info.output_len, sizeof *y))
+        return 1;
+    for (size_t i = 0; i < IMAGES && !st; i += 3)
+        st = guard_run(guard, 3, x + i * info.input_len, y);
+    if (st || write(STDOUT_FILENO, &info, sizeof info) != sizeof info)
+        return 1;
+    while (read(STDIN_FILENO, &end, 1) > 0)
+        continue;
+    guard_stop(guard);
+    mem_free(x);
+    mem_free(y);
+    return 0;
+}
+
+struct server {
+    pid_t pid;
+    int in, out;
+    struct guard_info info; /* pids only */
+};
+
+/* As nobody if this is root and that is asked for. */
+static struct server server_start(const char *path, bool as_nobody)
+{
+    int in[2], out[2];
+    struct server s;
+
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    s.pid = fork();
+    if (s.pid == 0) {
+        if (as_nobody && geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+            _exit(1);
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        execl("/proc/self/exe", "server", serving, path, (char *)NULL);
+        _exit(1);
+    }
+    close(in[0]);
+    close(out[1]);
+    s.in = in[1];
+    s.out = out[0];
+    if (read(s.out, &s.info, sizeof s.info) != sizeof s.info)
+        fail_msg("the server did not start");
+    return s;
+}
+
+static void server_end(struct server *s)
+{
+    int status;
+
+    close(s->in);
+    close(s->out);
+    assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void give_folder_to(unsigned user)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "chown -R %u '%s'", user, folder);
+    if (geteuid() == 0)
+        shell(command);
+}
+
+/* ---- searching ---- */
+
+/* Four floats in a row that occur nowhere by chance. */
+struct needles {
+    uint8_t bytes[NEEDLES][NEEDLE];
+    size_t count;
+};
+
+static void add_needle(struct needles *n, const float *four)
+{
+    assert_true(n->count < NEEDLES);
+    for (int i = 0; i < 4; i++)
+        assert_true(four[i] != 0 && (i == 0 || four[i] != four[i - 1]));
+    memcpy(n->bytes[n->count++], four, NEEDLE);
+}
+
+/* Some from a row of floats, its first and last among them. */
+static void add_row(struct needles *n, const float *row, size_t len)
+{
+    for (size_t i = 0; i < 5; i++)
+        add_needle(n, row + i * (len - 4) / 4);
+}
+
+static size_t count_in(const struct needles *n, const uint8_t *data, size_t len)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n->count; i++)
+        found += memmem(data, len, n->bytes[i], NEEDLE) != NULL;
+    return found;
+}
+
+/* In all of a process' memory, also where it may not read itself. Regions are read whole. */
+static size_t count_in_process(const struct needles *n, pid_t pid)
+{
+    char path[64], line[512];
+    size_t found = 0, bytes = 0;
+    FILE *maps;
+    int memory;
+
+    snprintf(path, sizeof path, "/proc/%ld/mem", (long)pid);
+    memory = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%ld/maps", (long)pid);
+    maps = fopen(path, "r");
+    if (memory < 0 || !maps)
+        fail_msg("cannot read the memory of process %ld", (long)pid);
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long begin, end;
+        uint8_t *data = NULL;
+        ssize_t got;
+
+        if (sscanf(line, "%lx-%lx", &begin, &end) != 2 || strstr(line, "[v"))
+            continue;
+        if (strstr(line, " ---p") && end - begin > 1 << 24)
+            continue; /* reserved, never touched */
+        assert_ok(mem_new(&data, end - begin, 1));
+        got = pread(memory, data, end - begin, (off_t)begin);
+        if (got > 0) {
+            found += count_in(n, data, (size_t)got);
+            bytes += (size_t)got;
+        }
+        mem_free(data);
+    }
+    fclose(maps);
+    close(memory);
+    assert_true(bytes > 1 << 20);
+    return found;
+}
+
+static void assert_absent(const char *what, const struct needles *n, const char *where, pid_t pid)
+{
+    size_t found = count_in_process(n, pid);
+
+    if (found > 0)
+        fail_msg("%s is in the memory of the %s, %zu times", what, where, found);
+}
+
+static void assert_present(const char *what, const struct needles *n, const char *where, pid_t pid)
+{
+    if (count_in_process(n, pid) == 0)
+        fail_msg("%s is not in the memory of the %s: the search finds nothing", what, where);
+}
+
+/* Of the run that the fixture makes, and of the images that the server asks about. */
+struct secrets {
+    struct needles transform, raw, processed, difference;
+};
+
+/* Weights, as they are in the file and as kernels want them: channels next to each other. */
+static void add_transform(struct secrets *s, const struct transform *t)
+{
+    const struct tensor *w = &t->params.items[0];
+
+    add_row(&s->transform, w->data, shape_count(&w->shape));
+    if (t->spec.method == WARD_METHOD_GENERATOR) {
+        size_t apart = w->shape.dim[1] * w->shape.dim[2] * w->shape.dim[3];
+        float four[4];
+
+        for (size_t tap = 0; tap < 10; tap += 3) {
+            for (size_t i = 0; i < 4; i++)
+                four[i] = w->data[i * apart + tap];
+            add_needle(&s->transform, four);
+        }
+    }
+}
+
+static void secrets_of(struct secrets *s, const char *path, size_t len)
+{
+    ward_run *run = NULL;
+    ward_device *device = NULL;
+    ward_session *session = NULL;
+    float *x = make_images(IMAGES, len), *y = NULL;
+
+    *s = (struct secrets){.raw = {.count = 0}};
+    assert_ok(mem_new(&y, IMAGES * len, sizeof *y));
+    assert_ok(ward_run_open(&run, path));
+    assert_ok(ward_device_open(&device, "cpu"));
+    assert_ok(ward_session_new(&session, run, device, IMAGES));
+    assert_ok(ward_session_transform(session, IMAGES, x, y));
+    add_transform(s, &run->transform);
+    for (size_t i = 0; i < IMAGES; i += IMAGES - 1) { /* the first and the last */
+        add_row(&s->raw, x + i * len, len);
+        add_row(&s->processed, y + i * len, len);
+    }
+    for (size_t i = 0; i < IMAGES * len; i++)
+        y[i] -= x[i];
+    for (size_t i = 0; i < IMAGES; i += IMAGES - 1)
+        add_row(&s->difference, y + i * len, len);
+    ward_session_free(session);
+    ward_device_close(device);
+    ward_run_close(run);
+    mem_free(x);
+    mem_free(y);
+}
+
+static void check_memory(const char *name, const struct wanted *w)
+{
+    const char *path = make_run(name, w, NULL);
+    struct server server;
+    struct secrets s;
+
+    secrets_of(&s, path, w->channels * w->side * w->side);
+    server = server_start(path, false);
+    assert_present("a raw image", &s.raw, "server", server.pid);
+    assert_absent("G", &s.transform, "server", server.pid);
+    assert_absent("a processed image", &s.processed, "server", server.pid);
+    assert_absent("x_p - x_r", &s.difference, "server", server.pid);
+    assert_present("a processed image", &s.processed, "worker", server.info.worker);
+    assert_absent("G", &s.transform, "worker", server.info.worker);
+    assert_absent("a raw image", &s.raw, "worker", server.info.worker);
+    assert_absent("x_p - x_r", &s.difference, "worker", server.info.worker);
+    assert_present("G", &s.transform, "guard", server.info.guard);
+    assert_present("a processed image", &s.processed, "guard", server.info.guard);
+    server_end(&server);
+}
+
+static void test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair(void **state)
+{
+    static const struct wanted runs[] = {
+        {"simple-cnn", WARD_METHOD_LEARNED, 1, 12, 0, false, 0},
+        {"resnet20", WARD_METHOD_GENERATOR, 3, 12, 16, false, 0},
+    };
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    check_memory("learned", &runs[0]);
+    check_memory("generator", &runs[1]);
+}
+
+/* ---- what others of the same user can do ---- */
+
+/* In a process of its own; 0 if nothing can be read. */
+static int spy_on(pid_t pid)
+{
+    char path[64], byte;
+    struct iovec here = {&byte, 1}, there = {(void *)(uintptr_t)0x400000, 1};
+    static const char *const files[] = {"mem", "environ", "maps", "fd", "io"};
+    int spied = 0;
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        int fd;
+
+        snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, files[i]);
+        fd = open(path, O_RDONLY);
+        spied |= fd >= 0 && (read(fd, &byte, 1) == 1 || i == 0 || errno == EISDIR) ? 1 << i : 0;
+    }
+    spied |= process_vm_readv(pid, &here, 1, &there, 1, 0) >= 0 || errno != EPERM ? 64 : 0;
+    spied |= ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0 ? 128 : 0;
+    return spied;
+}
+
+static int spy_as_nobody(pid_t pid)
+{
+    pid_t spy = fork();
+    int status;
+
+    if (spy == 0) {
+        if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+            _exit(255);
+        _exit(spy_on(pid));
+    }
+    assert_int_equal(waitpid(spy, &status, 0), spy);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static bool may_debug_each_other(void)
+{
+    FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "r");
+    int scope = file ? fgetc(file) : '0';
+
+    if (file)
+        fclose(file);
+    return scope == '0';
+}
+
+static void test_another_process_of_the_same_user_reads_nothing_of_guard_and_worker(void **state)
+{
+    const char *path = make_run("spied", &small, NULL);
+    struct server server;
+
+    (void)state;
+    give_folder_to(NOBODY);
+    server = server_start(path, true);
+    if (may_debug_each_other()) /* else the spies below are no test */
+        assert_int_not_equal(spy_as_nobody(server.pid), 0);
+    assert_int_equal(spy_as_nobody(server.info.guard), 0);
+    assert_int_equal(spy_as_nobody(server.info.worker), 0);
+    server_end(&server);
+    give_folder_to(0);
+}
+
+/* ---- what the system says of them ---- */
+
+static char *read_proc(pid_t pid, const char *name)
+{
+    char path[64];
+    uint8_t *text = NULL;
+    size_t len;
+
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
+    assert_ok(file_read(path, 1 << 20, &text, &len));
+    for (size_t i = 0; i < len; i++)
+        text[i] = text[i] ? text[i] : ' ';
+    return (char *)text;
+}
+
+static void assert_says(pid_t pid, const char *name, const char *text, bool wanted)
+{
+    char *all = read_proc(pid, name);
+
+    if ((strstr(all, text) != NULL) != wanted)
+        fail_msg("'%s' is %s /proc/PID/%s:\n%s", text, wanted ? "not in" : "in", name, all);
+    mem_free(all);
+}
+
+static size_t descriptors_of(pid_t pid)
+{
+    char path[64];
+    size_t count = 0;
+    DIR *folder_of_them;
+
+    snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
+    folder_of_them = opendir(path);
+    assert_non_null(folder_of_them);
+    for (const struct dirent *e = readdir(folder_of_them); e; e = readdir(folder_of_them))
+        count += e->d_name[0] != '.';
+    closedir(folder_of_them);
+    return count;
+}
+
+static void check_process(pid_t pid, bool is_guard)
+{
+    assert_says(pid, "status", "NoNewPrivs:\t1", true);
+    assert_says(pid, "status", "Seccomp:\t2", true);
+    assert_says(pid, "limits", "Max core file size        0                    0", true);
+    assert_says(pid, "environ", "WARD_TEST_SECRET", false);
+    if (is_guard) {
+        assert_says(pid, "status", "Threads:\t1", true);
+        assert_says(pid, "status", "VmLck:\t       0 kB", false);
+    }
+    assert_int_equal(descriptors_of(pid), 2);
+}
+
+static void test_both_are_locked_in_with_two_descriptors_and_a_clean_environment(void **state)
+{
+    struct server server;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    setenv("WARD_TEST_SECRET", "1", 1);
+    server = server_start(make_run("locked", &small, NULL), false);
+    assert_says(server.pid, "environ", "WARD_TEST_SECRET", true);
+    check_process(server.info.guard, true);
+    check_process(server.info.worker, false);
+    server_end(&server);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair),
+        cmocka_unit_test(
+            test_another_process_of_the_same_user_reads_nothing_of_guard_and_worker),
+        cmocka_unit_test(
+            test_both_are_locked_in_with_two_descriptors_and_a_clean_environment),
+    };
+
+    process_enter(argc, argv, NULL);
+    if (argc == 3 && strcmp(argv[1], serving) == 0)
+        return serve(argv[2]);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
+}
