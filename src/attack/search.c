@@ -324,11 +324,17 @@ static ward_status step(struct work *w, uint64_t number)
     return WARD_OK;
 }
 
+/* The rate was lowered in vain, or there is nothing left to improve. */
+static bool is_over(const struct work *w)
+{
+    return w->drops > DROPS || (!w->s->loss->is_label_free && w->tried.merit >= 1);
+}
+
 static ward_status train(struct work *w)
 {
     ward_status st = check(w);
 
-    for (uint64_t i = 1; i <= w->steps && !st && w->drops <= DROPS; i++) {
+    for (uint64_t i = 1; i <= w->steps && !st && !is_over(w); i++) {
         st = step(w, i - 1);
         if (w->has_diverged)
             break;

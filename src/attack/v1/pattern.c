@@ -10,11 +10,11 @@
 
 #include "base/util.h"
 
-enum { BOUNDS = 4, RATES = 2 };
+enum { BOUNDS = 4, RATES = 3 };
 
 /* The widest first: it matters most. In widths of the range of values. */
 static const double bounds[BOUNDS] = {INFINITY, 0.1, 0.3, 1.0};
-static const double rates[RATES] = {0.03, 0.1};
+static const double rates[RATES] = {0.003, 0.001, 0.01};
 static const float leak = 0.1f;
 
 static const char *const name = "transform.";
@@ -69,7 +69,7 @@ static ward_status try_bound(struct thief *t, const struct search_loss *loss, do
     ward_status st = WARD_OK;
 
     for (unsigned i = 0; i < variants && !st; i++) {
-        struct variant v = {bound, rates[(i + 1) % RATES], i / RATES, false};
+        struct variant v = {bound, rates[i % RATES], i / RATES, false};
 
         st = try_variant(t, loss, &v);
         v.is_leaky = true;
