@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "images.h"
+#include "keys.h"
 #include "progress.h"
 #include "redteam.h"
 #include "stop.h"
@@ -50,6 +51,7 @@ static const struct cli_option options[] = {
     {OPT_DATA, "data", "DATA", "the data set [what the run was trained on]"},
     {'o', "out", "DIR", "where finished trials are kept [RUN/attacks; v1: RUN/redteam]"},
     {CLI_FORCE, "force", NULL, "start afresh where trials are kept already"},
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     {CLI_JSON, "json", NULL, "print one JSON object; paper: a line, an attack each"},
@@ -389,16 +391,15 @@ int cmd_attack(int argc, char **argv)
     struct cli cli;
     struct session s = {.cli = &cli};
     ward_run *run = NULL;
-    ward_status st;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code == CLI_RUN)
         code = check_command_line(&cli);
     if (code != CLI_RUN)
         return code;
-    st = ward_run_open(&run, cli.operands[0]);
-    if (st)
-        return cli_failed(&cli, st);
+    code = keys_open_run(&cli, cli.operands[0], &run);
+    if (code != CLI_RUN)
+        return code;
     s.run = run;
     ward_run_describe(run, &s.info);
     code = run_attacks(&s);

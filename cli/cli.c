@@ -190,6 +190,12 @@ int cli_parse(struct cli *cli, const struct cli_command *command, int argc, char
             return CLI_DONE;
         }
         cli->values[place] = optarg ? optarg : "";
+        if (command->options[place].key != CLI_RECIPIENT)
+            continue;
+        if (cli->recipient_count == CLI_RECIPIENTS_MAX)
+            return cli_usage(cli, "more than %d recipients: see ward key grant",
+                             CLI_RECIPIENTS_MAX);
+        cli->recipients[cli->recipient_count++] = optarg;
     }
     cli->operands = argv + optind;
     cli->operand_count = (size_t)(argc - optind);

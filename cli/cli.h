@@ -29,7 +29,7 @@ enum cli_exit {
 };
 
 /* Options without a letter get a key of their own: CLI_LONG, CLI_LONG + 1, ... */
-enum { CLI_LONG = 256, CLI_OPTIONS_MAX = 64 };
+enum { CLI_LONG = 256, CLI_OPTIONS_MAX = 64, CLI_RECIPIENTS_MAX = 64 };
 
 struct cli_option {
     int key;
@@ -39,13 +39,32 @@ struct cli_option {
 };
 
 /* The options that mean the same everywhere. A table ends with CLI_OPTION_HELP, CLI_OPTION_END. */
-enum { CLI_DEVICE = CLI_LONG + 1000, CLI_THREADS, CLI_JSON, CLI_FORCE };
+enum {
+    CLI_DEVICE = CLI_LONG + 1000,
+    CLI_THREADS,
+    CLI_JSON,
+    CLI_FORCE,
+    CLI_IDENTITY,
+    CLI_PASSPHRASE_FILE,
+    CLI_PASSPHRASE_FD,
+    CLI_TPM,
+    CLI_RECIPIENT
+};
 /* clang-format off */
 #define CLI_OPTION_DEVICE {CLI_DEVICE, "device", "NAME", "what computes: cpu or ref [cpu]"}
 #define CLI_OPTION_THREADS \
     {CLI_THREADS, "threads", "N", "threads to compute with, 1 .. 256 [one a core]"}
 #define CLI_OPTION_JSON {CLI_JSON, "json", NULL, "print the result as one JSON object"}
 #define CLI_OPTION_FORCE {CLI_FORCE, "force", NULL, "overwrite what is there"}
+/* With what a sealed run is opened: cli/keys.h. */
+#define CLI_OPTIONS_KEYS                                                                     \
+    {CLI_IDENTITY, "identity", "FILE",                                                       \
+     "the key file that opens what is sealed\n[the owner's, then the user's in the data folder]"}, \
+        {CLI_PASSPHRASE_FILE, "passphrase-file", "FILE",                                     \
+         "the first line of it is the key file's passphrase or PIN\n[asked for on the terminal]"}, \
+        {CLI_PASSPHRASE_FD, "passphrase-fd", "N", "the same from an open descriptor"},        \
+        {CLI_TPM, "tpm", "TCTI", "which TPM, as tpm2-tss spells it [the machine's own]"}
+#define CLI_OPTION_RECIPIENT(text) {CLI_RECIPIENT, "recipient", "PUBLIC", text}
 #define CLI_OPTION_QUIET {'q', "quiet", NULL, "no messages but errors"}
 #define CLI_OPTION_HELP {'h', "help", NULL, "print this help"}
 #define CLI_OPTION_END {0, NULL, NULL, NULL}
@@ -65,6 +84,8 @@ struct cli_command {
 struct cli {
     const struct cli_command *command;
     const char *values[CLI_OPTIONS_MAX]; /* by place in the table; "" for a flag; NULL: not given */
+    const char *recipients[CLI_RECIPIENTS_MAX]; /* of each --recipient, the only one that repeats */
+    size_t recipient_count;
     char **operands;
     size_t operand_count;
 };
@@ -115,6 +136,10 @@ int cmd_report(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_reproduce(int argc, char **argv);
+int cmd_key(int argc, char **argv);
+int cmd_seal(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_relock(int argc, char **argv);
 int cmd_data(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_version(int argc, char **argv);

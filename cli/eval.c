@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "images.h"
+#include "keys.h"
 #include "progress.h"
 
 enum option_key { OPT_DATA = CLI_LONG, OPT_SPLIT };
@@ -10,6 +11,7 @@ enum option_key { OPT_DATA = CLI_LONG, OPT_SPLIT };
 static const struct cli_option options[] = {
     {OPT_DATA, "data", "DATA", "the data set [what the run was trained on]"},
     {OPT_SPLIT, "split", "NAME", "test or train [test]"},
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     CLI_OPTION_JSON,
@@ -105,16 +107,15 @@ int cmd_eval(int argc, char **argv)
     ward_run *run = NULL;
     ward_run_info info;
     ward_split split;
-    ward_status st;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code != CLI_RUN)
         return code;
     if (!cli_split(&cli, OPT_SPLIT, &split))
         return CLI_USAGE;
-    st = ward_run_open(&run, cli.operands[0]);
-    if (st)
-        return cli_failed(&cli, st);
+    code = keys_open_run(&cli, cli.operands[0], &run);
+    if (code != CLI_RUN)
+        return code;
     ward_run_describe(run, &info);
     if (info.is_reproducible)
         cli_talk(&cli, "this run's transform was drawn from a given seed: it is not secret");

@@ -1,6 +1,7 @@
 /* ward export: a run's network, and its transform, as ONNX files for other software. */
 #include "cli.h"
 #include "json.h"
+#include "keys.h"
 
 enum option_key { OPT_ONNX = CLI_LONG, OPT_TRANSFORM, OPT_JOINED, OPT_FOLD };
 
@@ -9,6 +10,7 @@ static const struct cli_option options[] = {
     {OPT_TRANSFORM, "with-transform", "FILE", "write the transform G alone: secret, mode 0600"},
     {OPT_JOINED, "joined", "FILE", "write F after G as one network: secret, mode 0600"},
     {OPT_FOLD, "fold", NULL, "fold batch norm into the convolutions: smaller, faster"},
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_FORCE,
     CLI_OPTION_JSON,
     CLI_OPTION_QUIET,
@@ -108,15 +110,15 @@ int cmd_export(int argc, char **argv)
 {
     struct cli cli;
     ward_run *run = NULL;
-    ward_status st;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code == CLI_RUN)
         code = check_command_line(&cli);
     if (code != CLI_RUN)
         return code;
-    st = ward_run_open(&run, cli.operands[0]);
-    code = st ? cli_failed(&cli, st) : export_all(&cli, run);
+    code = keys_open_run(&cli, cli.operands[0], &run);
+    if (code == CLI_RUN)
+        code = export_all(&cli, run);
     ward_run_close(run);
     return code;
 }

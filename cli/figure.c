@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "images.h"
 #include "json.h"
+#include "keys.h"
 
 enum option_key { OPT_DATA = CLI_LONG, OPT_SPLIT, OPT_COUNT };
 
@@ -13,6 +14,7 @@ static const struct cli_option options[] = {
     {OPT_SPLIT, "split", "NAME", "test or train [test]"},
     {OPT_COUNT, "count", "N", "images, taken from the classes in turn [one of each class]"},
     CLI_OPTION_FORCE,
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     CLI_OPTION_JSON,
@@ -146,14 +148,16 @@ int cmd_figure(int argc, char **argv)
     const ward_run *borrowed[RUNS_MAX];
     ward_dataset *data = NULL;
     ward_run_info info;
+    ward_keys *keys = NULL;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code != CLI_RUN)
         return code;
     if (!cli_has(&cli, 'o'))
         return cli_usage(&cli, "--out is missing");
+    code = keys_open(&cli, &keys);
     for (size_t i = 0; code == CLI_RUN && i < cli.operand_count; i++) {
-        ward_status st = ward_run_open(&runs[i], cli.operands[i]);
+        ward_status st = ward_run_open_with(&runs[i], cli.operands[i], keys);
 
         if (st)
             code = cli_failed(&cli, st);
@@ -165,6 +169,7 @@ int cmd_figure(int argc, char **argv)
     }
     if (code == CLI_RUN)
         code = draw(&cli, borrowed, data, &info);
+    ward_keys_free(keys);
     ward_dataset_free(data);
     for (size_t i = 0; i < RUNS_MAX; i++)
         ward_run_close(runs[i]);

@@ -5,12 +5,14 @@
 #include "cli.h"
 #include "images.h"
 #include "json.h"
+#include "keys.h"
 
 enum option_key { OPT_RAW = CLI_LONG, OPT_TOP };
 
 static const struct cli_option options[] = {
     {OPT_RAW, "raw", NULL, "without the transform, as a thief would"},
     {OPT_TOP, "top", "N", "classes to name for an image [3]"},
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     CLI_OPTION_JSON,
@@ -141,16 +143,15 @@ int cmd_predict(int argc, char **argv)
     struct prediction r = {.top = 3};
     ward_run *run = NULL;
     uint64_t top = 3;
-    ward_status st;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code != CLI_RUN)
         return code;
     if (!cli_count(&cli, OPT_TOP, 1, SIZE_MAX, &top))
         return CLI_USAGE;
-    st = ward_run_open(&run, cli.operands[0]);
-    if (st)
-        return cli_failed(&cli, st);
+    code = keys_open_run(&cli, cli.operands[0], &run);
+    if (code != CLI_RUN)
+        return code;
     ward_run_describe(run, &r.info);
     r.paths = cli.operands + 1;
     r.count = cli.operand_count - 1;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "keys.h"
 #include "progress.h"
 
 enum option_key { OPT_FORMAT = CLI_LONG, OPT_SECRET, OPT_DATA };
@@ -15,6 +16,7 @@ static const struct cli_option options[] = {
      "the data set of the runs that were trained on one of its name\n"
      "[what each run was trained on]"},
     CLI_OPTION_FORCE,
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     CLI_OPTION_QUIET,
@@ -89,14 +91,19 @@ static int report(const struct cli *cli, ward_report_format format)
     ward_status st;
     int code = cli_open_device(cli, &device);
 
-    if (code != CLI_RUN)
+    if (code == CLI_RUN)
+        code = keys_open(cli, &made.keys);
+    if (code != CLI_RUN) {
+        ward_device_close(device);
         return code;
+    }
     progress_init(&talk.progress, cli);
     st = ward_report_new(&page, device, (const char *const *)cli->operands, cli->operand_count,
                          &made);
     progress_finish(&talk.progress);
     code = st ? cli_failed(cli, st) : write_report(cli, page);
     ward_report_free(page);
+    ward_keys_free(made.keys);
     ward_device_close(device);
     return code;
 }

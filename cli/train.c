@@ -6,11 +6,13 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli.h"
 #include "json.h"
+#include "keys.h"
 #include "progress.h"
 #include "secret_seed.h"
 #include "stop.h"
@@ -106,6 +108,8 @@ static const struct cli_option options[] = {
      "32 bytes, or 64 hex digits, that G is drawn from (-: standard\n"
      "input); marks the run as not secret [from the system]"},
     {OPT_CHECKPOINT_SECONDS, "checkpoint-seconds", "X", "time between checkpoints"},
+    CLI_OPTION_RECIPIENT("seal G to this user, too: a public key, or a file that holds\none; may be repeated"),
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     CLI_OPTION_JSON,
@@ -284,6 +288,10 @@ static int check_settings(const struct cli *cli, const ward_train_config *config
         return cli_usage(cli, "--validation does not go with --splits");
     if (config->method == WARD_METHOD_BASELINE && cli_has(cli, OPT_SECRET_SEED))
         return cli_usage(cli, "--secret-seed means nothing with method baseline");
+    if (config->method == WARD_METHOD_BASELINE && cli_has(cli, CLI_RECIPIENT))
+        return cli_usage(cli, "--recipient means nothing with method baseline");
+    if (cli_has(cli, OPT_SECRET_SEED) && cli_has(cli, CLI_RECIPIENT))
+        return cli_usage(cli, "--recipient means nothing with --secret-seed: there is no secret");
     return CLI_RUN;
 }
 
@@ -314,7 +322,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
 static const char *first_setting(const struct cli *cli)
 {
     static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_FROM,
-                                 OPT_SPLITS, OPT_SECRET_SEED};
+                                 OPT_SPLITS, OPT_SECRET_SEED, CLI_RECIPIENT};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (cli_has(cli, others[i]))
@@ -328,6 +336,7 @@ static const char *first_setting(const struct cli *cli)
 /* ---- while it runs ---- */
 
 struct watch {
+    const struct cli *cli;
     struct progress progress;
     ward_train_progress last;
     bool has_drawn, has_trained;
@@ -392,6 +401,11 @@ static bool on_progress(void *context, const ward_train_progress *p)
     return !stop_is_asked();
 }
 
+static ward_status find_owner(void *context, char **public_key)
+{
+    return keys_owner_public(((const struct watch *)context)->cli, public_key);
+}
+
 /* ---- afterwards ---- */
 
 static void add_pair(struct js *js, const char *key, double processed, double raw)
@@ -430,15 +444,19 @@ static void print_result(const char *out, const ward_train_progress *p, double s
     printf("next: ward eval %s\n", out);
 }
 
-static int run(const struct cli *cli, ward_device *device, const ward_train_config *config)
+static int run(const struct cli *cli, ward_device *device, const ward_train_config *config,
+               ward_keys *keys)
 {
     const char *out = cli_text(cli, 'o');
-    struct watch watch = {.last = {.validation_processed = -1, .validation_raw = -1}};
+    struct watch watch = {.cli = cli,
+                          .last = {.validation_processed = -1, .validation_raw = -1}};
     ward_train_options train = {.out = out,
                                 .is_resumed = cli_has(cli, OPT_RESUME),
                                 .replaces = cli_has(cli, CLI_FORCE),
                                 .progress = on_progress,
-                                .context = &watch};
+                                .context = &watch,
+                                .keys = keys,
+                                .owner = find_owner};
     time_t start = time(NULL);
     ward_status st;
 
@@ -484,6 +502,8 @@ int cmd_train(int argc, char **argv)
 {
     struct cli cli;
     ward_device *device = NULL;
+    ward_keys *keys = NULL;
+    char *recipients = NULL;
     ward_train_config config;
     struct secret_seed seed = {{0}};
     bool is_configured;
@@ -502,8 +522,16 @@ int cmd_train(int argc, char **argv)
     }
     if (code == CLI_RUN)
         code = cli_open_device(&cli, &device);
+    if (code == CLI_RUN && is_configured) {
+        code = keys_recipients(&cli, &recipients);
+        config.recipients = recipients;
+    }
     if (code == CLI_RUN)
-        code = run(&cli, device, is_configured ? &config : NULL);
+        code = keys_open(&cli, &keys);
+    if (code == CLI_RUN)
+        code = run(&cli, device, is_configured ? &config : NULL, keys);
+    ward_keys_free(keys);
+    free(recipients);
     ward_device_close(device);
     secret_seed_wipe(&seed);
     return code;

@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "images.h"
 #include "json.h"
+#include "keys.h"
 #include "progress.h"
 
 enum option_key { OPT_DATA = CLI_LONG, OPT_SPLIT, OPT_RAW_OUT, OPT_LABELS_OUT, OPT_SAVE_U8 };
@@ -28,6 +29,7 @@ static const struct cli_option options[] = {
      "of a data set: write 8 bits a value instead of float32,\n"
      "and report what that costs in accuracy"},
     CLI_OPTION_FORCE,
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
     CLI_OPTION_JSON,
@@ -462,9 +464,9 @@ int cmd_transform(int argc, char **argv)
         return code;
     if (!cli_split(&cli, OPT_SPLIT, &split))
         return CLI_USAGE;
-    st = ward_run_open(&run, cli.operands[0]);
-    if (st)
-        return cli_failed(&cli, st);
+    code = keys_open_run(&cli, cli.operands[0], &run);
+    if (code != CLI_RUN)
+        return code;
     job.run = run;
     ward_run_describe(run, &job.info);
     code = cli_open_device(&cli, &job.device);

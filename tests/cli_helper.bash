@@ -3,9 +3,10 @@
 
 : "${WARD:?the path of the ward command}" "${SOURCE:?the path of the source tree}"
 
-# No data set of the user's, no colours, no translation.
+# No data set and no key of the user's, no TPM, no colours, no translation.
 unset WARD_DATA
-export XDG_DATA_HOME=/nonexistent LC_ALL=C
+export XDG_DATA_HOME=${BATS_FILE_TMPDIR:-/nonexistent}/data-home LC_ALL=C
+export TPM2TOOLS_TCTI=device:/nonexistent/tpm
 
 images() {
     /usr/bin/python3 "$SOURCE/tests/make_images.py" "$@"

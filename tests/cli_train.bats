@@ -210,7 +210,7 @@ with open(path, 'r+b') as file:
     file.write(bytes([byte[0] ^ 1]))
 END
     run --separate-stderr "$WARD" train --resume --out "$RUN" -q
-    fails_with 1 "checkpoint.ward"
+    fails_with 3 "checkpoint.ward"
 }
 
 @test "a full disk fails with one line, leaves no half-written file, and can be resumed" {

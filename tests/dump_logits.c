@@ -51,8 +51,12 @@ static ward_status write_pass(struct dump *d, const char *dir, const char *name,
 
 static ward_status dump_open(struct dump *d, const char *run, const char *data, size_t count)
 {
-    ward_status st = ward_run_open(&d->run, run);
+    ward_keys *keys = NULL;
+    ward_status st = ward_keys_new(&keys, &(ward_keys_options){.identity = NULL});
 
+    if (!st)
+        st = ward_run_open_with(&d->run, run, keys);
+    ward_keys_free(keys);
     if (!st)
         st = ward_device_open(&d->device, "cpu");
     if (!st)

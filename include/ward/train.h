@@ -122,6 +122,12 @@ typedef struct ward_train_options {
     ward_train_callback *progress; /* may be NULL */
     void *context;
     ward_keys *keys;      /* to open a sealed checkpoint with; NULL: none */
+    /*
+     * May be NULL. Called with `context` for a new training whose G is a secret and whose settings
+     * name no owner, once all else was found right and before anything is written. Gives the owner's
+     * public key, owned by the caller of it: ward_string_free(). NULL: seal to none.
+     */
+    ward_status (*owner)(void *context, char **public_key);
 } ward_train_options;
 
 /*
@@ -138,6 +144,34 @@ typedef struct ward_train_options {
  */
 WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train_config *config,
                                            const ward_train_options *options);
+
+/* The answer to a transform that has leaked. All borrowed for the call. */
+typedef struct ward_relock_options {
+    const char *run;      /* what is relocked; it stays as it is */
+    const char *out;      /* the run that is made */
+    ward_keys *keys;      /* the owner's: open the old run, seal the new one */
+    const char *without;  /* a user, by public key or name, who does not get the new transform; NULL:
+                             all users of a sealed run do */
+    uint64_t iterations;  /* 0: a quarter of the run's own */
+    double rate;          /* 0: the run's own */
+    ward_train_callback *progress; /* may be NULL */
+    void *context;
+} ward_relock_options;
+
+/* What it came to, accuracies on the test images as fractions. */
+typedef struct ward_relock_result {
+    double old_transform; /* of the new F on images processed by the old G: what a leaked G is still worth */
+    double authorised, unauthorised, chance;
+    size_t count;         /* test images */
+} ward_relock_result;
+
+/*
+ * Draw a new G and train F on with it, with the settings of the run, from its F. Called again after it was
+ * stopped, it goes on. Errors as ward_train() and ward_run_open_with().
+ */
+WARD_API WARD_CHECK ward_status ward_relock(ward_device *device,
+                                            const ward_relock_options *options,
+                                            ward_relock_result *out);
 
 #ifdef __cplusplus
 }

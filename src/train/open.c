@@ -127,7 +127,8 @@ static ward_status open_seal(struct trainer *t)
     ward_status st;
 
     if (!c->owner)
-        return WARD_OK;
+        return c->recipients ? ward_fail(WARD_ERR_ARG, "recipients, but no owner to seal it")
+                             : WARD_OK;
     st = public_key_parse(c->owner, strlen(c->owner), &t->seal.owner);
     if (!st && t->seal.owner.type != WARD_KEY_OWNER)
         st = ward_fail(WARD_ERR_ARG, "a run is sealed to an owner's key, and that is a user's");
@@ -135,6 +136,19 @@ static ward_status open_seal(struct trainer *t)
         st = take_recipients(t, c->recipients);
     t->seal.grants = &t->grants;
     t->is_sealed = true;
+    return st;
+}
+
+/* An owner that the settings do not name is asked for last: it may have to be made. */
+static ward_status ask_owner(struct trainer *t)
+{
+    ward_train_config *c = &t->config.values;
+    ward_status st;
+
+    if (c->owner || !t->options->owner || c->secret_seed || !trainer_has_transform(t))
+        return WARD_OK;
+    st = t->options->owner(t->options->context, &t->config.owner);
+    c->owner = t->config.owner;
     return st;
 }
 
@@ -376,8 +390,6 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     graph_init(&t->graph);
     st = open_settings(t, config);
     if (!st)
-        st = open_seal(t);
-    if (!st)
         st = open_data(t);
     if (!st && t->is_resumed && config)
         st = match_given(t, config);
@@ -388,6 +400,10 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
         st = open_plan(t);
     if (!st)
         st = load_state(t);
+    if (!st && !t->is_resumed)
+        st = ask_owner(t);
+    if (!st)
+        st = open_seal(t);
     if (!st && !t->is_resumed)
         st = create_directory(t);
     if (!st)

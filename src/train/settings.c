@@ -77,8 +77,6 @@ ward_status settings_check(const ward_train_config *config)
         return ward_fail(WARD_ERR_ARG, "unknown method %d", (int)config->method);
     if (config->owner && (config->secret_seed || config->method == WARD_METHOD_BASELINE))
         return ward_fail(WARD_ERR_ARG, "there is nothing to seal: no transform, or no secret one");
-    if (config->recipients && !config->owner)
-        return ward_fail(WARD_ERR_ARG, "recipients, but no owner to seal it");
     if (config->schedule != WARD_SCHEDULE_STEP && config->schedule != WARD_SCHEDULE_ONECYCLE)
         return ward_fail(WARD_ERR_ARG, "unknown schedule %d", (int)config->schedule);
     if (config->schedule == WARD_SCHEDULE_STEP && config->rate_drop_every == 0)

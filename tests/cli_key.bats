@@ -1,0 +1,291 @@
+# Keys from the command line: made, protected, granted, revoked, exchanged.
+
+bats_require_minimum_version 1.5.0
+load cli_helper
+
+setup_file() {
+    export IMAGES=$BATS_FILE_TMPDIR/images DONE=$BATS_FILE_TMPDIR/done
+    export WORD=$BATS_FILE_TMPDIR/word WRONG=$BATS_FILE_TMPDIR/wrong
+    images folder "$IMAGES" 3 24 8
+    echo 'correct horse' >"$WORD"
+    echo 'wrong horse' >"$WRONG"
+    small_training "$DONE"
+    "$WARD" seal "$DONE"
+}
+
+setup() {
+    RUN=$BATS_TEST_TMPDIR/run
+    KEY=$BATS_TEST_TMPDIR/key
+    OWNER=$XDG_DATA_HOME/ward/keys/owner.key
+    # An Argon2id that costs nothing.
+    CHEAP=(--memory 1 --passes 1)
+}
+
+copy() {
+    cp -r "$DONE" "$RUN"
+}
+
+new_user() {
+    "$WARD" key new --protect file --out "$1" -q
+}
+
+evaluates() {
+    "$WARD" eval "$RUN" --data "$IMAGES" --threads 1 -q "$@" | grep -q authorised
+}
+
+refused() {
+    run --separate-stderr "$WARD" eval "$RUN" --threads 1 -q "$@" </dev/null
+    fails_with 3
+    [ -z "$output" ]
+}
+
+@test "a new key has mode 0600, a public half beside it, and prints that" {
+    run -0 --separate-stderr new_user "$KEY"
+    [ "$(mode "$KEY")" = 600 ]
+    [ "$output" = "$(cat "$KEY.pub")" ]
+    [[ $output == ward-user:* ]]
+    run --separate-stderr new_user "$KEY"
+    fails_with 1 "--force"
+    "$WARD" key new --type owner --protect file --out "$KEY.2" --json -q >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['path'], d['public_key'][:11]")" = \
+        "('$KEY.2', 'ward-owner:')" ]
+}
+
+@test "a passphrase opens, another one or none does not" {
+    copy
+    "$WARD" key new --out "$KEY" --passphrase-file "$WORD" "${CHEAP[@]}" -q
+    "$WARD" key grant "$RUN" "$KEY.pub"
+    evaluates --identity "$KEY" --passphrase-file "$WORD"
+    evaluates --identity "$KEY" --passphrase-fd 7 7<"$WORD"
+    refused --identity "$KEY" --passphrase-file "$WRONG"
+    [[ $stderr == *"wrong passphrase"* && $stderr != *horse* ]]
+    run --separate-stderr setsid -w "$WARD" eval "$RUN" -q --identity "$KEY" </dev/null
+    fails_with 3 "a passphrase is needed"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file /dev/null -q
+    fails_with 1 "empty"
+    [ ! -e "$KEY.2" ]
+}
+
+@test "a passphrase is typed without echo" {
+    copy
+    "$WARD" key new --out "$KEY" --passphrase-file "$WORD" "${CHEAP[@]}" -q
+    "$WARD" key grant "$RUN" "$KEY.pub"
+    run -0 /usr/bin/python3 - "$WARD" eval "$RUN" -q --threads 1 --data "$IMAGES" --identity "$KEY" <<'END'
+import os, pty, sys, time
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b''
+while b'passphrase of' not in seen:
+    seen += os.read(terminal, 1000)
+time.sleep(0.2)
+os.write(terminal, b'correct horse\n')
+try:
+    while True:
+        seen += os.read(terminal, 1000)
+except OSError:
+    pass
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+sys.exit(status or b'horse' in seen or b'authorised' not in seen)
+END
+}
+
+@test "passphrases are neither arguments nor in the environment" {
+    for option in --passphrase --password; do
+        run --separate-stderr "$WARD" key new $option secret --out "$KEY"
+        fails_with 2 "$option"
+    done
+    ! strings -a "$(dirname "$WARD")/../src/libward.so" | grep -qi '^WARD_PASS'
+}
+
+@test "a file that asks for too much is refused before anything is computed" {
+    "$WARD" key new --out "$KEY" --passphrase-file "$WORD" "${CHEAP[@]}" -q
+    for cost in m=1048577,t=1,p=1 m=1048576,t=5,p=1 m=8,t=1001,p=1 m=7,t=1,p=1 m=8,t=1,p=2 \
+        m=08,t=1,p=1 m=18446744073709551624,t=1,p=1; do
+        sed "s/m=1024,t=1,p=1/$cost/" "$KEY" >"$KEY.2"
+        run --separate-stderr "$WARD" key backup --identity "$KEY.2" --out "$KEY.3" \
+            --protect file --passphrase-file "$WORD"
+        fails_with 1 "$KEY.2" "asks for too much"
+    done
+    run --separate-stderr "$WARD" key new --out "$KEY.4" --passphrase-file "$WORD" \
+        --memory 1024 --passes 5
+    fails_with 2 "cost"
+    run --separate-stderr "$WARD" key new --out "$KEY.4" --memory 1025
+    fails_with 2 "--memory"
+}
+
+@test "granting, listing and revoking" {
+    copy
+    new_user "$KEY.1"
+    new_user "$KEY.2"
+    new_user "$KEY.3"
+    run -0 "$WARD" key grant "$RUN" "$KEY.1.pub" --name alice
+    run -0 "$WARD" key grant "$RUN" "$(cat "$KEY.2.pub")" "$KEY.3"
+    for i in 1 2 3; do
+        evaluates --identity "$KEY.$i"
+    done
+    run -0 "$WARD" key list "$RUN"
+    [ "${#lines[@]}" = 3 ]
+    [[ ${lines[0]} == *"$(cat "$KEY.1.pub")  alice" ]]
+    run -0 "$WARD" key grant "$RUN" "$KEY.1.pub" --name again
+    [ "$("$WARD" key list "$RUN" | wc -l)" = 3 ]
+    run -0 --separate-stderr "$WARD" key revoke "$RUN" alice
+    [[ $stderr == *"not taken back"*"ward relock"* ]]
+    refused --identity "$KEY.1"
+    evaluates --identity "$KEY.2"
+    run -0 "$WARD" key revoke "$RUN" "$(cat "$KEY.2.pub")" -q
+    refused --identity "$KEY.2"
+    evaluates --identity "$KEY.3"
+    "$WARD" key list "$RUN" --json >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "[u['name'] for u in d['users']]")" = "[None]" ]
+    run -0 "$WARD" verify "$RUN"
+    run --separate-stderr "$WARD" key revoke "$RUN" alice
+    fails_with 2 "alice"
+}
+
+@test "a revoked user's copy of the old header does not open the new file" {
+    copy
+    new_user "$KEY"
+    "$WARD" key grant "$RUN" "$KEY.pub" --name bob
+    cp "$RUN/transform.ward" "$KEY.before"
+    "$WARD" key revoke "$RUN" bob -q
+    # The old header before the new payload: another file key.
+    /usr/bin/python3 - "$KEY.before" "$RUN/transform.ward" <<'END'
+import sys
+def split(path):
+    data = open(path, 'rb').read()
+    at = data.index(b'\n', data.index(b'\n--- ') + 1) + 1
+    return data[:at], data[at:]
+head, payload = split(sys.argv[1])[0], split(sys.argv[2])[1]
+open(sys.argv[2], 'wb').write(head + payload)
+END
+    refused --identity "$KEY"
+}
+
+@test "granting and revoking are for the owner, and for sealed runs" {
+    copy
+    new_user "$KEY"
+    "$WARD" key new --type owner --protect file --out "$KEY.2" -q
+    run --separate-stderr "$WARD" key grant "$RUN" "$KEY.pub" --identity "$KEY"
+    fails_with 3 "owner"
+    run --separate-stderr "$WARD" key grant "$RUN" "$KEY.pub" --identity "$KEY.2"
+    fails_with 3 "transform.ward"
+    run --separate-stderr "$WARD" key list "$RUN" --identity "$KEY.2"
+    fails_with 3 "transform.ward"
+    printf 'ab%.0s' {1..32} | small_training "$RUN.2" --secret-seed -
+    run --separate-stderr "$WARD" key grant "$RUN.2" "$KEY.pub"
+    fails_with 2 "not sealed"
+}
+
+@test "what is no public key is refused" {
+    copy
+    new_user "$KEY"
+    for key in "ward-user:AAAA" "ward-user:" "$(tr A-Y B-Z <"$KEY.pub")"; do
+        run --separate-stderr "$WARD" key grant "$RUN" "ward-user:${key#*:}"
+        fails_with 2 "public key"
+    done
+    run --separate-stderr "$WARD" key grant "$RUN" "$BATS_TEST_TMPDIR/none"
+    fails_with 1 "none"
+    run --separate-stderr "$WARD" key grant "$RUN" "$WORD"
+    fails_with 1 "$WORD"
+    run --separate-stderr "$WARD" key grant "$RUN" "$KEY" --name 'two words'
+    fails_with 2 "name"
+}
+
+@test "a backup opens what the key opens, under another passphrase" {
+    copy
+    run -0 "$WARD" key backup --out "$KEY" --new-passphrase-file "$WORD" "${CHEAP[@]}" -q
+    [ "$(mode "$KEY")" = 600 ]
+    cmp "$KEY.pub" "$OWNER.pub"
+    export XDG_DATA_HOME=$BATS_TEST_TMPDIR/elsewhere
+    refused
+    evaluates --identity "$KEY" --passphrase-file "$WORD"
+    run -0 "$WARD" key backup --identity "$KEY" --passphrase-file "$WORD" --protect file \
+        --out "$KEY.2" -q
+    evaluates --identity "$KEY.2"
+    run --separate-stderr "$WARD" key backup --identity "$KEY" --passphrase-file "$WRONG" \
+        --protect file --out "$KEY.3" -q
+    fails_with 3 "$KEY" "wrong passphrase"
+    [ ! -e "$KEY.3" ]
+}
+
+@test "rotating puts a new owner key in place and hands runs over" {
+    copy
+    new_user "$KEY.user"
+    "$WARD" key grant "$RUN" "$KEY.user.pub" --name alice
+    cp "$OWNER" "$KEY" && cp "$OWNER.pub" "$KEY.pub"
+    run -0 "$WARD" key rotate "$RUN" --identity "$KEY" --new-passphrase-file "$WORD" "${CHEAP[@]}"
+    ! cmp -s "$KEY.pub" "$KEY.old.pub"
+    cmp "$KEY.old" "$OWNER"
+    refused --identity "$KEY.old"
+    evaluates --identity "$KEY" --passphrase-file "$WORD"
+    evaluates --identity "$KEY.user"
+    run -0 "$WARD" verify "$RUN" --owner "$KEY.pub"
+    run -0 "$WARD" key list "$RUN" --identity "$KEY" --passphrase-file "$WORD"
+    [[ $output == *alice ]]
+    # Again: the old one's old one stays.
+    run -0 "$WARD" key rotate "$RUN" --identity "$KEY" --passphrase-file "$WORD" --protect file
+    cmp "$KEY.old" "$OWNER"
+    [ -e "$KEY.old2" ]
+    evaluates --identity "$KEY"
+}
+
+@test "a rotation that was interrupted is completed by the same command" {
+    copy
+    cp -r "$DONE" "$RUN.2"
+    cp "$OWNER" "$KEY" && cp "$OWNER.pub" "$KEY.pub"
+    run "$WARD" key rotate "$RUN" "$BATS_TEST_TMPDIR/none" --identity "$KEY" --protect file -q
+    [ "$status" = 1 ]
+    [ -e "$KEY.new" ]
+    run -0 "$WARD" key rotate "$RUN" "$RUN.2" --identity "$KEY" --protect file -q
+    [ ! -e "$KEY.new" ]
+    evaluates --identity "$KEY"
+    RUN=$RUN.2
+    evaluates --identity "$KEY"
+}
+
+@test "a TPM that is not there is one clear message" {
+    run --separate-stderr "$WARD" key new --protect tpm --out "$KEY" --tpm device:/nonexistent -q
+    fails_with 1
+    [ ! -e "$KEY" ]
+    run --separate-stderr "$WARD" key new --protect tpm --pcrs sha1:0 --out "$KEY" -q
+    fails_with 2 "sha1"
+    run --separate-stderr "$WARD" key new --protect file --pcrs sha256:0 --out "$KEY" -q
+    fails_with 2 "--pcrs"
+}
+
+@test "a key in a TPM opens with its PIN, and not with another" {
+    command -v swtpm >/dev/null || skip "swtpm"
+    ldd "$WARD" | grep -q tss2-esys || skip "built without tpm2-tss"
+    copy
+    mkdir "$BATS_TEST_TMPDIR/tpm"
+    state=$BATS_TEST_TMPDIR/tpm
+    swtpm socket --tpm2 --tpmstate dir="$state" --server type=unixio,path="$state/sock" \
+        --ctrl type=unixio,path="$state/sock.ctrl" --flags not-need-init,startup-clear \
+        --pid file="$state/pid" -d
+    tpm=(--tpm "swtpm:path=$state/sock")
+    "$WARD" key new --protect tpm --pin --passphrase-file "$WORD" --out "$KEY" "${tpm[@]}" -q
+    "$WARD" key grant "$RUN" "$KEY.pub"
+    evaluates --identity "$KEY" --passphrase-file "$WORD" "${tpm[@]}"
+    refused --identity "$KEY" --passphrase-file "$WRONG" "${tpm[@]}"
+    kill "$(cat "$state/pid")"
+}
+
+@test "wrong verbs and operands are usage errors" {
+    run --separate-stderr "$WARD" key
+    fails_with 2 "missing operand"
+    run --separate-stderr "$WARD" key make
+    fails_with 2 "make"
+    run --separate-stderr "$WARD" key new extra
+    fails_with 2 "extra"
+    run --separate-stderr "$WARD" key grant run
+    fails_with 2 "grant takes"
+    run --separate-stderr "$WARD" key list
+    fails_with 2 "list takes"
+    run --separate-stderr "$WARD" key backup
+    fails_with 2 "--out"
+    run --separate-stderr "$WARD" key backup --out x --passphrase-file a --passphrase-fd 3
+    fails_with 2 "contradict"
+    run --separate-stderr "$WARD" key new --protect iron --out "$KEY"
+    fails_with 2 "iron"
+}
