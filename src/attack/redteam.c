@@ -294,6 +294,8 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
         .low = m->low,
         .high = m->high,
         .structure = structure_of(r->run),
+        .own = r->run->has_transform ? &r->run->transform.spec : NULL,
+        .shown = suite_raid_of(&piece->cell)->is_shown ? &r->run->transform : NULL,
         .choice = &r->choice,
         .choice_count = r->result.choice_count,
         .random_flip = ward_dataset_get_info(r->data)->random_flip,

@@ -44,7 +44,8 @@ struct raid {
     ward_knowledge knows;
     uint64_t least, most; /* amounts that make sense; most 0: any */
     bool is_cheap;        /* also at the smaller amounts of a small budget */
-    bool is_control;      /* does not use F */
+    bool is_control;      /* for comparison: never counts as an attack */
+    bool is_shown;        /* the thief is shown G; only of a control */
     unsigned methods;     /* 1 << ward_method of each that it makes sense against */
     /* Ends with one or more offers, or with a failure. Releases all it has made. */
     ward_status (*attempt)(struct thief *thief);
@@ -52,7 +53,10 @@ struct raid {
 
 extern const struct raid raid_direct, raid_readout, raid_readout_control, raid_input_only,
     raid_universal, raid_infomax, raid_learned_labelled, raid_learned_unlabelled, raid_fine_tune,
-    raid_recalibrate, raid_scratch;
+    raid_recalibrate, raid_pair, raid_pair_through, raid_distil, raid_subtract,
+    raid_other_structure, raid_block_map, raid_key_search, raid_partial_key, raid_black_box,
+    raid_another_backward_labelled, raid_another_backward_unlabelled, raid_extract,
+    raid_extract_class, raid_align_labelled, raid_align_unlabelled, raid_perturbed, raid_scratch;
 
 /* The i-th line; NULL past the end. */
 const struct raid *suite_raid(size_t i);
@@ -83,6 +87,8 @@ struct thief {
     ward_method method;
     float low, high;                         /* range of input values */
     struct transform_spec structure;         /* of G, which is no secret; of a baseline: a usual one */
+    const struct transform_spec *own;        /* G's own, without its values; NULL: G is not there */
+    const struct transform *shown;           /* G; NULL unless the line says so */
     const struct split *images;              /* what his knowledge is of; NULL: nothing */
     const struct split *unlabelled;          /* others, whose labels are not to be looked at */
     const struct split *choice;              /* what he chooses on */
@@ -123,6 +129,8 @@ WARD_CHECK ward_status thief_answers(struct thief *thief, const struct split *im
 WARD_CHECK ward_status thief_process(struct thief *thief, size_t n, const float *x, float *y);
 /* The authorised service's logits on n images, [n, classes]. */
 WARD_CHECK ward_status thief_ask(struct thief *thief, size_t n, const float *x, float *logits);
+/* The class that it finds in each of them. */
+WARD_CHECK ward_status thief_name(struct thief *thief, size_t n, const float *x, int32_t *classes);
 
 /*
  * Offer a classifier that was measured on the images for choices: kept if its merit is the highest

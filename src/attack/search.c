@@ -97,6 +97,8 @@ static ward_status build(struct work *w)
     n->labels = s->loss->takes_labels ? graph_labels(&w->graph, w->batch) : -1;
     n->logits = classifier.build(&classifier, &w->graph, n->x, &n->front);
     choose_trained(&w->graph, s->trained);
+    if (s->temperature > 0)
+        n->logits = graph_scale(&w->graph, n->logits, 1 / s->temperature);
     s->loss->build(s, &w->graph, n);
     return graph_finish(&w->graph);
 }
@@ -150,7 +152,8 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
                        .plateau = -INFINITY,
                        .steps = s->steps ? s->steps : s->thief->budget->steps};
     w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
-    w->tried = (ward_redteam_try){.merit = -INFINITY, .bound = s->bound, .is_leaky = s->leak > 0};
+    w->tried = (ward_redteam_try){
+        .merit = -INFINITY, .bound = s->bound, .is_leaky = s->leak > 0 || s->temperature > 0};
     memcpy(w->tried.what, s->what, sizeof w->tried.what);
     graph_init(&w->graph);
     st = open_images(w);
@@ -306,10 +309,10 @@ static ward_status step(struct work *w, uint64_t number)
     if (st)
         return st;
     batch_make(&w->source, &w->order, number, w->x, w->labels);
-    if (s->augments)
-        st = augment(w, number);
-    if (!st && s->loss->fill)
+    if (s->loss->fill)
         st = s->loss->fill(s, w->plan, &w->nodes, w->batch, w->x, w->labels);
+    if (!st && s->augments)
+        st = augment(w, number);
     plan_set_step(w->plan, w->thief->seed, number);
     if (!st)
         st = plan_forward(w->plan);
@@ -371,7 +374,7 @@ ward_status search_head(const struct net_spec *net, char *name, size_t len)
         const char *weight = g.params[last->param[0]].name;
 
         assert(last->kind == OP_DENSE);
-        snprintf(name, len, "%.*s", (int)strcspn(weight, "."), weight);
+        snprintf(name, len, "%.*s.", (int)strcspn(weight, "."), weight);
     }
     graph_release(&g);
     return st;

@@ -25,7 +25,8 @@ struct search_loss {
     void (*build)(const struct search *search, struct graph *g, struct search_nodes *nodes);
     bool takes_labels;
     bool is_label_free; /* then the thief chooses by how confident and diverse the answers are */
-    /* Fill in extra, or change the labels, of n images; NULL: nothing to do. */
+    /* Fill in extra, or change the labels, of n images as they are held, which are augmented after
+     * that; NULL: nothing to do. */
     ward_status (*fill)(const struct search *search, struct plan *plan,
                         const struct search_nodes *nodes, size_t n, const float *x,
                         int32_t *labels);
@@ -48,6 +49,7 @@ struct search {
     bool augments;          /* shifts by up to two pixels; flips where they keep the class */
     bool chooses_by_accuracy; /* even if the loss is label-free */
     float leak;             /* F's activations pass so much of the gradient where they are shut */
+    float temperature;      /* that the logits are divided by before the loss; 0: none */
     void *context;          /* of the loss */
 };
 
@@ -57,7 +59,8 @@ struct search {
  */
 WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
 
-/* The name of the network's last dense layer, which makes the logits: "fc2". WARD_ERR_NOMEM. */
+/* What the parameters of the network's last layer, which makes the logits, start with: "fc2.".
+ * WARD_ERR_NOMEM. */
 WARD_CHECK ward_status search_head(const struct net_spec *net, char *name, size_t len);
 
 #endif

@@ -18,8 +18,24 @@ static const struct raid *const raids[] = {
     &raid_infomax,
     &raid_learned_labelled,
     &raid_learned_unlabelled,
+    &raid_block_map,
     &raid_fine_tune,
     &raid_recalibrate,
+    &raid_pair,
+    &raid_pair_through,
+    &raid_distil,
+    &raid_subtract,
+    &raid_other_structure,
+    &raid_key_search,
+    &raid_partial_key,
+    &raid_black_box,
+    &raid_another_backward_labelled,
+    &raid_another_backward_unlabelled,
+    &raid_extract,
+    &raid_extract_class,
+    &raid_align_labelled,
+    &raid_align_unlabelled,
+    &raid_perturbed,
     &raid_scratch,
 };
 
@@ -141,9 +157,10 @@ static ward_status check_names(const char *only)
 
 static bool takes_part(const struct raid *raid, const struct suite_plan *plan)
 {
-    bool is_served = raid->knows != WARD_KNOWS_PAIRS && raid->knows != WARD_KNOWS_QUERIES;
+    bool needs_service = raid->knows == WARD_KNOWS_PAIRS || raid->knows == WARD_KNOWS_QUERIES ||
+                         raid == &raid_key_search || raid->is_shown;
 
-    if (!(raid->methods & 1u << plan->method) || !(is_served || plan->has_service))
+    if (!(raid->methods & 1u << plan->method) || (needs_service && !plan->has_service))
         return false;
     return raid == &raid_scratch || !plan->only ||
            is_listed(plan->only, raid->name, strlen(raid->name));

@@ -5,6 +5,7 @@
 
 #include "attack/redteam.h"
 #include "attack/score.h"
+#include "base/mem.h"
 #include "base/util.h"
 #include "model/run.h"
 
@@ -115,6 +116,27 @@ ward_status thief_process(struct thief *thief, size_t n, const float *x, float *
 ward_status thief_ask(struct thief *thief, size_t n, const float *x, float *logits)
 {
     return session_run(thief->service, PASS_AUTHORISED, n, x, logits);
+}
+
+ward_status thief_name(struct thief *thief, size_t n, const float *x, int32_t *classes)
+{
+    size_t k = thief->network->spec.classes;
+    float *logits = NULL;
+    ward_status st = mem_new(&logits, n * k, sizeof *logits);
+
+    if (!st)
+        st = thief_ask(thief, n, x, logits);
+    for (size_t i = 0; i < n && !st; i++) {
+        const float *row = logits + i * k;
+        int32_t best = 0;
+
+        for (size_t j = 1; j < k; j++)
+            if (row[j] > row[best])
+                best = (int32_t)j;
+        classes[i] = best;
+    }
+    mem_free(logits);
+    return st;
 }
 
 /* ---- offers ---- */

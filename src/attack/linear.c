@@ -1,0 +1,290 @@
+/* Linear algebra: see linear.h. Inner loops run along rows, and add. */
+#include "attack/linear.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/util.h"
+
+enum { ITERATIONS = 40, GROUP = 8 };
+
+/* to += factor row. */
+static void add_row(double *restrict to, const double *restrict row, double factor, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        to[i] += factor * row[i];
+}
+
+/* Four sums side by side, as each addition waits for the one before it. */
+static double dot(const double *a, const double *b, size_t len)
+{
+    double sum[4] = {0};
+    size_t i = 0;
+
+    for (; i + 4 <= len; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            sum[j] += a[i + j] * b[i + j];
+    for (; i < len; i++)
+        sum[0] += a[i] * b[i];
+    return sum[0] + sum[1] + (sum[2] + sum[3]);
+}
+
+/* ---- symmetric systems ---- */
+
+/* out [d, d] = A^T A for A [n, d]; the lower half of it. */
+static void gram(size_t n, size_t d, const double *a, double *out)
+{
+    memset(out, 0, d * d * sizeof *out);
+    for (size_t first = 0; first < n; first += GROUP)
+        for (size_t i = 0; i < d; i++)
+            for (size_t s = first; s < min_size(n, first + GROUP); s++)
+                add_row(out + i * d, a + s * d, a[s * d + i], i + 1);
+}
+
+/* L L^T = A in place, in the lower half. */
+static ward_status cholesky(size_t n, double *a)
+{
+    for (size_t i = 0; i < n; i++) {
+        double *row = a + i * n;
+
+        for (size_t j = 0; j < i; j++)
+            row[j] = (row[j] - dot(row, a + j * n, j)) / a[j * n + j];
+        row[i] -= dot(row, row, i);
+        if (!(row[i] > 0) || !isfinite(row[i]))
+            return ward_fail(WARD_ERR_NUMERIC, "least squares: the matrix is singular");
+        row[i] = sqrt(row[i]);
+    }
+    return WARD_OK;
+}
+
+static void divide_row(double *row, double by, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        row[i] /= by;
+}
+
+/* B [n, m] := (L L^T)^-1 B. */
+static void solve(size_t n, const double *l, size_t m, double *b)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < i; j++)
+            add_row(b + i * m, b + j * m, -l[i * n + j], m);
+        divide_row(b + i * m, l[i * n + i], m);
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t j = i + 1; j < n; j++)
+            add_row(b + i * m, b + j * m, -l[j * n + i], m);
+        divide_row(b + i * m, l[i * n + i], m);
+    }
+}
+
+/* The ridge, on the diagonal. */
+static void add_ridge(size_t n, double *a, double ridge)
+{
+    double trace = 0;
+
+    for (size_t i = 0; i < n; i++)
+        trace += a[i * n + i];
+    for (size_t i = 0; i < n; i++)
+        a[i * n + i] += ridge * trace / (double)n + 1e-12;
+}
+
+/* ---- affine maps ---- */
+
+struct fit {
+    size_t n, d;
+    double *x, *r;         /* [n, d]: x, and y - x, both less their means */
+    double *mean_x, *mean; /* [d]: of x, of y - x */
+    double *turned;        /* [d, n]: x^T */
+    double *square;        /* [n, n] or [d, d], whichever is smaller */
+    double *map;           /* [d, d]: (y - x)^T = map^T x^T */
+};
+
+static ward_status fit_open(struct fit *f, size_t n, size_t d)
+{
+    size_t least = min_size(n, d);
+    ward_status st = mem_new(&f->x, n * d, sizeof *f->x);
+
+    f->n = n;
+    f->d = d;
+    if (!st)
+        st = mem_new(&f->r, n * d, sizeof *f->r);
+    if (!st)
+        st = mem_new(&f->mean_x, d, sizeof *f->mean_x);
+    if (!st)
+        st = mem_new(&f->mean, d, sizeof *f->mean);
+    if (!st)
+        st = mem_new(&f->turned, n * d, sizeof *f->turned);
+    if (!st)
+        st = mem_new(&f->square, least * least, sizeof *f->square);
+    return st ? st : mem_new(&f->map, d * d, sizeof *f->map);
+}
+
+static void fit_close(struct fit *f)
+{
+    mem_free(f->x);
+    mem_free(f->r);
+    mem_free(f->mean_x);
+    mem_free(f->mean);
+    mem_free(f->turned);
+    mem_free(f->square);
+    mem_free(f->map);
+}
+
+static void centre(struct fit *f, const float *x, const float *y)
+{
+    for (size_t i = 0; i < f->n * f->d; i++) {
+        f->mean_x[i % f->d] += (double)x[i] / (double)f->n;
+        f->mean[i % f->d] += ((double)y[i] - (double)x[i]) / (double)f->n;
+    }
+    for (size_t i = 0; i < f->n * f->d; i++) {
+        f->x[i] = (double)x[i] - f->mean_x[i % f->d];
+        f->r[i] = (double)y[i] - (double)x[i] - f->mean[i % f->d];
+        f->turned[i % f->d * f->n + i / f->d] = f->x[i];
+    }
+}
+
+/* map = X^T R of the rows of r. */
+static void project_back(struct fit *f)
+{
+    for (size_t i = 0; i < f->d; i++)
+        for (size_t s = 0; s < f->n; s++)
+            add_row(f->map + i * f->d, f->r + s * f->d, f->turned[i * f->n + s], f->d);
+}
+
+/* (X^T X + ridge)^-1 X^T R, or the same as X^T (X X^T + ridge)^-1 R. */
+static ward_status find_map(struct fit *f, double ridge)
+{
+    bool is_wide = f->n <= f->d;
+    size_t size = is_wide ? f->n : f->d;
+    ward_status st;
+
+    if (is_wide)
+        gram(f->d, f->n, f->turned, f->square);
+    else
+        gram(f->n, f->d, f->x, f->square);
+    add_ridge(size, f->square, is_wide ? ridge * (double)f->n / (double)f->d : ridge);
+    st = cholesky(size, f->square);
+    if (st)
+        return st;
+    if (is_wide)
+        solve(size, f->square, f->d, f->r);
+    project_back(f);
+    if (!is_wide)
+        solve(size, f->square, f->d, f->map);
+    return WARD_OK;
+}
+
+ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, double ridge,
+                       float *weight, float *bias)
+{
+    struct fit f = {.n = n};
+    ward_status st = fit_open(&f, n, d);
+
+    if (!st) {
+        centre(&f, x, y);
+        st = find_map(&f, ridge);
+    }
+    for (size_t i = 0; i < d && !st; i++) {
+        double b = f.mean[i];
+
+        for (size_t j = 0; j < d; j++) {
+            weight[i * d + j] = (float)(f.map[j * d + i] + (i == j ? 1 : 0));
+            b -= f.map[j * d + i] * f.mean_x[j];
+        }
+        bias[i] = (float)b;
+    }
+    fit_close(&f);
+    return st;
+}
+
+/* ---- principal axes ---- */
+
+/* Rows made orthonormal, one after the other. */
+static void orthonormalise(size_t r, size_t d, double *rows)
+{
+    for (size_t i = 0; i < r; i++) {
+        double *row = rows + i * d;
+
+        for (unsigned twice = 0; twice < 2; twice++)
+            for (size_t j = 0; j < i; j++)
+                add_row(row, rows + j * d, -dot(row, rows + j * d, d), d);
+        divide_row(row, fmax(sqrt(dot(row, row, d)), 1e-150), d);
+    }
+}
+
+/* next = axes X^T X; X one point at a time. */
+static void iterate(size_t n, size_t d, const double *x, size_t r, const double *axes, double *next)
+{
+    memset(next, 0, r * d * sizeof *next);
+    for (size_t s = 0; s < n; s++)
+        for (size_t i = 0; i < r; i++)
+            add_row(next + i * d, x + s * d, dot(axes + i * d, x + s * d, d), d);
+}
+
+static void swap_rows(double *a, double *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        double kept = a[i];
+
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
+static double strength_of(size_t n, size_t d, const double *x, const double *axis)
+{
+    double sum = 0;
+
+    for (size_t s = 0; s < n; s++) {
+        double along = dot(axis, x + s * d, d);
+
+        sum += along * along;
+    }
+    return sqrt(sum);
+}
+
+/* The strongest first: iteration leaves neighbours of nearly one strength in any order. */
+static void sort_axes(size_t r, size_t d, double *axes, double *strength)
+{
+    for (size_t i = 0; i < r; i++)
+        for (size_t j = i + 1; j < r; j++)
+            if (strength[j] > strength[i]) {
+                swap_rows(strength + i, strength + j, 1);
+                swap_rows(axes + i * d, axes + j * d, d);
+            }
+}
+
+ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct rng *rng,
+                           double *axes, double *strength)
+{
+    double *points = NULL, *next = NULL, *found = NULL;
+    ward_status st = mem_new(&points, n * d, sizeof *points);
+
+    if (!st)
+        st = mem_new(&next, r * d, sizeof *next);
+    if (!st)
+        st = mem_new(&found, r, sizeof *found);
+    for (size_t i = 0; i < n * d && !st; i++)
+        points[i] = (double)x[i];
+    for (size_t i = 0; i < r * d && !st; i++)
+        axes[i] = (double)rng_normal(rng);
+    for (unsigned i = 0; i < ITERATIONS && !st; i++) {
+        orthonormalise(r, d, axes);
+        iterate(n, d, points, r, axes, next);
+        memcpy(axes, next, r * d * sizeof *axes);
+    }
+    if (!st) {
+        orthonormalise(r, d, axes);
+        for (size_t i = 0; i < r; i++)
+            found[i] = strength_of(n, d, points, axes + i * d);
+        sort_axes(r, d, axes, found);
+    }
+    if (!st && strength)
+        memcpy(strength, found, r * sizeof *strength);
+    mem_free(points);
+    mem_free(next);
+    mem_free(found);
+    return st;
+}

@@ -1,0 +1,40 @@
+/*
+ * The linear algebra of attacks, on matrices in row-major order: an affine map by least squares, and
+ * principal axes. For a few thousand dimensions at most.
+ */
+#ifndef ATTACK_LINEAR_H
+#define ATTACK_LINEAR_H
+
+#include <stddef.h>
+
+#include "base/rng.h"
+#include "base/status.h"
+
+/*
+ * y = W x + b, as near as n pairs of d values say: y - x is fitted by least squares with a ridge, so
+ * that directions in which x has no values stay as they are. Exact from d + 1 pairs on.
+ *
+ *   x, y    [n, d]
+ *   ridge   > 0, in units of the mean variance of x
+ *   weight  [d, d]
+ *   bias    [d]
+ *
+ * WARD_ERR_NOMEM; WARD_ERR_NUMERIC if a value is not finite.
+ */
+WARD_CHECK ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, double ridge,
+                                  float *weight, float *bias);
+
+/*
+ * The first r principal axes of n points of d values around zero, the strongest first, by subspace
+ * iteration: orthonormal, their signs arbitrary.
+ *
+ *   x         [n, d]
+ *   axes      [r, d], r <= d
+ *   strength  [r]: root of the sum of squares along each axis; NULL if not wanted
+ *
+ * WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct rng *rng,
+                                      double *axes, double *strength);
+
+#endif

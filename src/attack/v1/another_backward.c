@@ -1,0 +1,151 @@
+/*
+ * A15, another-backward: gradients of F may mislead or vanish although F could be used. The searches
+ * of A3 to A6 once more, where ReLUs pass a share of the gradient although they are shut, up to all
+ * of it, and where the logits are divided by a temperature before the loss, so that answers that are
+ * too sure have a gradient again. Beside one search of each kind by F's own gradient, as these differ
+ * in luck, too.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "attack/search.h"
+#include "base/mem.h"
+#include "base/util.h"
+
+enum { ASKED = 500 };
+
+enum target { TARGET_PATTERN, TARGET_COPY, TARGET_NETWORK, TARGETS };
+
+static const char *const target_names[TARGETS] = {"pattern", "copy of G", "all"};
+
+static const struct variant {
+    unsigned effort; /* from which on */
+    enum target target;
+    float leak;
+    bool is_tempered;
+} variants[] = {
+    {1, TARGET_PATTERN, 0, false},    {1, TARGET_PATTERN, 0.3f, true},
+    {1, TARGET_PATTERN, 1, true},     {1, TARGET_PATTERN, 0, true},
+    {2, TARGET_COPY, 0, false},       {2, TARGET_COPY, 0.3f, true},
+    {2, TARGET_COPY, 1, true},        {2, TARGET_NETWORK, 0, false},
+    {2, TARGET_NETWORK, 0.3f, true},  {2, TARGET_PATTERN, 0.01f, true},
+    {3, TARGET_NETWORK, 1, true},     {3, TARGET_PATTERN, 0.01f, false},
+    {3, TARGET_PATTERN, 0.3f, false}, {3, TARGET_PATTERN, 1, false},
+    {3, TARGET_COPY, 0.01f, true},    {3, TARGET_COPY, 0, true},
+};
+
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
+/* The deviation of F's logits from their mean over the classes, so that they come to about 1. */
+static ward_status find_temperature(struct thief *t, float *out)
+{
+    size_t k = t->network->spec.classes, n = min_size(t->images->count, ASKED);
+    struct split some = *t->images;
+    float *logits = NULL;
+    double sum = 0;
+    ward_status st = mem_new(&logits, n * k, sizeof *logits);
+
+    some.count = (uint32_t)n;
+    if (!st)
+        st = thief_answers(t, &some, logits);
+    for (size_t i = 0; i < n && !st; i++) {
+        double mean = 0;
+
+        for (size_t j = 0; j < k; j++)
+            mean += (double)logits[i * k + j] / (double)k;
+        for (size_t j = 0; j < k; j++)
+            sum += pow((double)logits[i * k + j] - mean, 2);
+    }
+    mem_free(logits);
+    *out = (float)sqrt(sum / (double)(n * k));
+    if (!(*out > 1e-6f && *out < 1e30f))
+        *out = 1;
+    return st;
+}
+
+static struct transform_spec front_of(const struct thief *t, enum target target, uint32_t restart)
+{
+    struct transform_spec spec = t->structure;
+
+    spec.is_clamped = false;
+    spec.method = target == TARGET_PATTERN ? WARD_METHOD_LEARNED : WARD_METHOD_GENERATOR;
+    spec.start = target == TARGET_PATTERN ? (t->high - t->low) * 0.02f * (float)(1 + restart) : 1;
+    return spec;
+}
+
+static double rate_of(const struct thief *t, enum target target)
+{
+    return target == TARGET_PATTERN ? 0.1 * (double)(t->high - t->low)
+           : target == TARGET_COPY  ? 0.01
+                                    : 1e-3;
+}
+
+static ward_status try_variant(struct thief *t, const struct search_loss *loss,
+                               const struct variant *v, float temperature, uint32_t restart)
+{
+    const struct transform_spec spec = front_of(t, v->target, restart);
+    const bool has_front = v->target != TARGET_NETWORK;
+    struct transform front = {.params = {NULL, 0}};
+    struct search s = {
+        .thief = t,
+        .classifier = classifier_of(&t->network->spec, has_front ? &spec : NULL),
+        .loss = loss,
+        .trained = has_front ? "transform." : "",
+        .rate = rate_of(t, v->target),
+        .bound = (double)NAN,
+        .trains_network = !has_front,
+        .augments = !has_front,
+        .leak = v->leak,
+        .temperature = v->is_tempered ? temperature : 0,
+    };
+    ward_status st = has_front ? thief_transform(t, &spec, restart, &front) : WARD_OK;
+
+    snprintf(s.what, sizeof s.what, "%s, slope %g, temperature %.3g, start %u",
+             target_names[v->target], (double)v->leak,
+             v->is_tempered ? (double)temperature : 1.0, restart + 1);
+    if (!st)
+        st = thief_network(t, &front.params);
+    if (!st)
+        st = search_run(&s, &front.params);
+    transform_release(&front);
+    return st;
+}
+
+static ward_status attempt(struct thief *t, const struct search_loss *loss)
+{
+    float temperature = 1;
+    ward_status st = find_temperature(t, &temperature);
+
+    for (size_t i = 0; i < VARIANTS && !st; i++)
+        for (uint32_t restart = 0; restart < (t->budget->effort + 1) / 2 && !st; restart++)
+            if (variants[i].effort <= t->budget->effort &&
+                (loss->takes_labels || variants[i].target != TARGET_NETWORK))
+                st = try_variant(t, loss, &variants[i], temperature, restart);
+    return st;
+}
+
+static ward_status attempt_labelled(struct thief *t)
+{
+    return attempt(t, &search_labels);
+}
+
+static ward_status attempt_unlabelled(struct thief *t)
+{
+    return attempt(t, &search_infomax);
+}
+
+const struct raid raid_another_backward_labelled = {
+    .name = "another-backward",
+    .id = "A15",
+    .knows = WARD_KNOWS_LABELLED,
+    .methods = ATTACK_ALL_METHODS,
+    .attempt = attempt_labelled,
+};
+
+const struct raid raid_another_backward_unlabelled = {
+    .name = "another-backward",
+    .id = "A15",
+    .knows = WARD_KNOWS_UNLABELLED,
+    .methods = ATTACK_ALL_METHODS,
+    .attempt = attempt_unlabelled,
+};

@@ -1,0 +1,40 @@
+/*
+ * What attacks that only ask F have in common: its loss on some labelled images behind a pattern or
+ * another transform, by its answers and without any gradient.
+ */
+#ifndef ATTACK_V1_QUERY_H
+#define ATTACK_V1_QUERY_H
+
+#include "attack/redteam.h"
+
+enum { QUERY_BATCH = 64 };
+
+struct query {
+    struct thief *thief;
+    struct classifier classifier;
+    struct batch_source source;
+    struct epoch_order order;
+    struct graph graph;
+    struct plan *plan;
+    int x, logits;
+    size_t batch, classes;
+    float *images;      /* the input's */
+    int32_t *labels;    /* [batch] */
+    bool names_classes; /* labels are what the service says */
+};
+
+/* All parameters of the network are F's. query_close(), also after a failure. */
+WARD_CHECK ward_status query_open(struct query *query, struct thief *thief,
+                                  const struct transform_spec *transform, bool names_classes);
+void query_close(struct query *query);
+/* Go on to the images of a step: as many as fit, of those that the thief holds. */
+WARD_CHECK ward_status query_images(struct query *query, uint64_t step);
+/* The mean cross entropy with the transform whose parameters these are; infinite if it is not
+ * finite. */
+WARD_CHECK ward_status query_loss(struct query *query, const struct tensor_list *transform,
+                                  double *out);
+/* Offer the transform in front of F. */
+WARD_CHECK ward_status query_offer(struct query *query, const struct tensor_list *transform,
+                                   const char *what);
+
+#endif

@@ -1,0 +1,521 @@
+/*
+ * Attacks of suite v1 on networks whose secrets are known. The victim is made by hand: it says
+ * "bright" if the brightest pixels are above 1.1, which only processed images reach, as G adds 0.5
+ * to all pixels. Images are of one grey, about 0.2 ("dark") or about 0.8. So F alone finds every image
+ * dark, and whatever an attack ends with shows what it has found.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attack/linear.h"
+#include "attack/record.h"
+#include "attack/redteam.h"
+#include "attack/score.h"
+#include "base/mem.h"
+#include "model/run.h"
+#include "model_fixture.h"
+#include "ward/ward.h"
+
+enum { SIDE = 8, PIXELS = SIDE * SIDE, BRIGHT = 30, DARK = 50, TRAIN = 100 };
+
+static const double dark_share = (double)DARK / (BRIGHT + DARK);
+static const double found = 0.95;
+
+static ward_device *device;
+static ward_dataset *data;
+static atomic_bool is_stopping;
+
+/* ---- victims ---- */
+
+static void set(struct tensor_list *params, const char *name, size_t at, float value)
+{
+    tensor_list_find(params, name)->data[at] = value;
+}
+
+static void clear(struct tensor_list *params)
+{
+    for (size_t i = 0; i < params->count; i++)
+        memset(params->items[i].data, 0, shape_count(&params->items[i].shape) * sizeof(float));
+}
+
+/* How F is made to stand against attacks. */
+enum making {
+    SOUND,
+    DEAD,  /* the first layer is shut on all raw images, so that they have no gradient */
+    SURE,  /* logits so large that softmax has none */
+    RANDOM /* random weights */
+};
+
+static void fill(struct tensor_list *params, enum making making)
+{
+    float shut = making == DEAD ? 1.0f : 0, scale = making == SURE ? 1e4f : 20;
+
+    clear(params);
+    set(params, "conv1.weight", 4, 1); /* the middle of 3x3: pass the first channel on */
+    set(params, "conv1.bias", 0, -shut);
+    set(params, "conv2.weight", 4, 1);
+    for (size_t i = 0; i < 4; i++)
+        set(params, "fc1.weight", i, 0.25f); /* the first channel's 2x2 values, on average */
+    set(params, "fc2.weight", 0, scale);
+    set(params, "fc2.bias", 0, -scale * (1.1f - shut));
+}
+
+static struct model victim(ward_method method, enum making making)
+{
+    const char *const names[] = {"bright", "dark"};
+    struct net_spec spec = {"simple-cnn", 1, SIDE, SIDE, 2};
+    struct model m = {.method = method};
+
+    assert_ok(net_init(&m.net, &spec, 1));
+    if (making != RANDOM)
+        fill(&m.net.params, making);
+    assert_ok(model_describe(&m, "lamps", 0.0f, 1.0f, names, 2));
+    model_identify(&m);
+    return m;
+}
+
+/* G adds 0.5. */
+static void write_transform(const struct model *m, const char *path)
+{
+    struct transform t = transform_for(m);
+    struct transform_owner owner = owner_of(m);
+
+    clear(&t.params);
+    if (m->method == WARD_METHOD_GENERATOR)
+        set(&t.params, "transform.conv2.bias", 0, atanhf(0.5f));
+    else
+        for (size_t i = 0; i < PIXELS; i++)
+            t.params.items[0].data[i] = 0.5f;
+    if (m->method == WARD_METHOD_FIXED)
+        t.spec.sigma = 0.5f;
+    assert_ok(transform_file_write(path, &t, &owner, NULL));
+    transform_release(&t);
+}
+
+static ward_run *open_run(ward_method method, enum making making)
+{
+    static unsigned next;
+    char name[32];
+    struct model m = victim(method, making);
+    struct run_dir dir = {.path = NULL};
+    ward_run *run = NULL;
+
+    snprintf(name, sizeof name, "victim%u", next++);
+    assert_ok(file_make_directory(in_folder(name)));
+    assert_ok(run_dir_init(&dir, in_folder(name)));
+    assert_ok(model_write(dir.model, &m));
+    write_transform(&m, dir.transform);
+    assert_ok(ward_run_open(&run, in_folder(name)));
+    run_dir_release(&dir);
+    model_release(&m);
+    return run;
+}
+
+static void write_lamps(const char *directory, float grey, int count)
+{
+    uint8_t pixels[PIXELS];
+    const ward_image image = {SIDE, SIDE, 1, pixels};
+    char name[300];
+
+    assert_ok(file_make_directory(directory));
+    for (int i = 0; i < count; i++) {
+        memset(pixels, (int)lrintf(255 * (grey + 0.01f * (float)(i % 9))), sizeof pixels);
+        snprintf(name, sizeof name, "%s/%03d.png", directory, i);
+        assert_ok(ward_image_write(&image, name, WARD_IMAGE_REPLACE));
+    }
+}
+
+static int open_all(void **state)
+{
+    if (folder_make(state))
+        return -1;
+    write_lamps(in_folder("lamps/train/bright"), 0.75f, TRAIN);
+    write_lamps(in_folder("lamps/train/dark"), 0.15f, TRAIN);
+    write_lamps(in_folder("lamps/test/bright"), 0.75f, BRIGHT);
+    write_lamps(in_folder("lamps/test/dark"), 0.15f, DARK);
+    assert_ok(ward_dataset_open(&data, in_folder("lamps")));
+    assert_ok(ward_device_open(&device, "cpu"));
+    ward_set_threads(2);
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    ward_device_close(device);
+    ward_dataset_free(data);
+    return folder_remove(state);
+}
+
+/* ---- one attack ---- */
+
+/* What a thief with so many images ends with, where he chooses. */
+static ward_redteam_cell raided(const ward_run *run, const struct raid *raid, uint64_t amount)
+{
+    static const struct budget budget = {.effort = 1, .steps = 160};
+    const struct model *m = &run->model;
+    struct split all, choice, none;
+    ward_redteam_cell cell = {.attack = raid->name, .knows = raid->knows, .amount = amount};
+    struct thief t = {.device = device,
+                      .network = &m->net,
+                      .method = m->method,
+                      .low = m->low,
+                      .high = m->high,
+                      .structure = transform_for(m).spec,
+                      .own = &run->transform.spec,
+                      .shown = raid->is_shown ? &run->transform : NULL,
+                      .images = &all,
+                      .unlabelled = &none,
+                      .choice = &choice,
+                      .choice_count = BRIGHT + DARK,
+                      .budget = &budget,
+                      .seed = 5,
+                      .is_stopping = &is_stopping,
+                      .cell = &cell};
+    uint32_t order[2 * TRAIN];
+
+    t.structure.generator_width = 4;
+    for (uint32_t i = 0; i < 2 * TRAIN; i++)
+        order[i] = i / 2 + i % 2 * TRAIN; /* both classes in turn */
+    all = (struct split){data, WARD_SPLIT_TRAIN, order, (uint32_t)amount};
+    none = (struct split){data, WARD_SPLIT_TRAIN, order, 0};
+    assert_ok(split_init(&choice, data, WARD_SPLIT_TEST, 0, 0));
+    assert_ok(ward_session_new(&t.service, run, device, 20));
+    assert_ok(raid->attempt(&t));
+    assert_true(t.has_offer);
+    ward_session_free(t.service);
+    tensor_list_release(&t.best_params);
+    split_release(&choice);
+    return cell;
+}
+
+static void assert_finds(ward_method method, enum making making, const struct raid *raid,
+                         uint64_t amount)
+{
+    ward_run *run = open_run(method, making);
+    ward_redteam_cell cell = raided(run, raid, amount);
+
+    if (!(cell.choice >= found)) {
+        for (size_t i = 0; i < cell.try_count; i++)
+            print_message("  %s: %g\n", cell.tries[i].what, cell.tries[i].accuracy);
+        fail_msg("%s with %ju images of a %s: %.3f (%s), expected %.2f", raid->name,
+                 (uintmax_t)amount, ward_method_name(method), cell.choice, cell.chosen, found);
+    }
+    ward_run_close(run);
+}
+
+static void the_victim_is_right_only_of_processed_images(void **state)
+{
+    static const enum making makings[] = {SOUND, DEAD, SURE};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        ward_run *run = open_run(WARD_METHOD_LEARNED, makings[i]);
+        ward_evaluation e;
+
+        assert_ok(
+            ward_evaluate(run, device, data, WARD_SPLIT_TEST, false, &e, NULL, NULL));
+        if (!(e.authorised == 1.0 && e.unauthorised == dark_share))
+            fail_msg("victim %zu: %g, raw %g", i, e.authorised, e.unauthorised);
+        ward_evaluation_release(&e);
+        ward_run_close(run);
+    }
+}
+
+static void copies_fitted_to_pairs_do_what_g_does(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_pair, 40);
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_pair_through, 40);
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_other_structure, 40);
+}
+
+static void a_student_of_the_answers_needs_no_g(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_distil, 40);
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_extract, 40);
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_extract_class, 40);
+}
+
+static void one_pair_is_enough_for_a_pattern(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_FIXED, SOUND, &raid_subtract, 1);
+    assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_subtract, 1);
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_subtract, 40);
+}
+
+static void keys_are_found_by_steps_that_help(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_FIXED, SOUND, &raid_key_search, 60);
+    assert_finds(WARD_METHOD_FIXED, SOUND, &raid_partial_key, 60);
+}
+
+static void labels_train_a_map_of_blocks(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_block_map, 40);
+}
+
+static void answers_are_enough_to_find_a_pattern(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_black_box, 40);
+}
+
+static void perturbing_does_not_keep_attacks_from_working(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_perturbed, 40);
+}
+
+/* ---- masked gradients ---- */
+
+/* The best of the tries by F's own gradient, and of the others. */
+static void compare_tries(const ward_redteam_cell *cell, double *plain, double *other)
+{
+    *plain = *other = 0;
+    for (size_t i = 0; i < cell->try_count; i++) {
+        double *best = cell->tries[i].is_leaky ? other : plain;
+
+        *best = fmax(*best, cell->tries[i].accuracy);
+    }
+}
+
+static void another_backward_pass_sees_through_a_mask(void **state)
+{
+    static const struct {
+        enum making making;
+        const struct raid *raid;
+    } cases[] = {{DEAD, &raid_another_backward_labelled},
+                 {SURE, &raid_another_backward_unlabelled}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        ward_run *run = open_run(WARD_METHOD_LEARNED, cases[i].making);
+        ward_redteam_cell cell = raided(run, cases[i].raid, 40);
+        double plain, other;
+
+        compare_tries(&cell, &plain, &other);
+        if (!(plain < dark_share + 0.05 && other >= found))
+            fail_msg("victim %zu: %g by its own gradient, %g by another", i, plain, other);
+        ward_run_close(run);
+    }
+}
+
+/* ---- alignment ---- */
+
+/* A dense F in other coordinates: what is grey to everybody is a stripe pattern to it. */
+static void turned_coordinates_are_found_by_their_strength(void **state)
+{
+    static const struct raid *const raids[] = {&raid_align_labelled, &raid_align_unlabelled};
+    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
+    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+
+    (void)state;
+    net_release(&run->model.net);
+    assert_ok(net_init(&run->model.net, &spec, 1));
+    for (size_t i = 0; i < PIXELS; i++) /* orthogonal to grey */
+        for (size_t o = 0; o < 4; o++)
+            set(&run->model.net.params, "fc1.weight", o * PIXELS + i,
+                o == 0 ? (i % 2 ? 0.125f : -0.125f) : 0);
+    for (size_t o = 0; o < 2; o++)
+        for (size_t i = 0; i < 4; i++)
+            set(&run->model.net.params, "fc.weight", o * 4 + i, 0);
+    set(&run->model.net.params, "fc.weight", 0, 4);
+    set(&run->model.net.params, "fc.bias", 0, -1);
+    for (size_t i = 0; i < 2; i++) {
+        ward_redteam_cell cell = raided(run, raids[i], 60);
+
+        /* Without labels, of two classes, nothing says which is which. */
+        if (!(cell.choice >= found || (i == 1 && cell.choice <= 1 - found)))
+            fail_msg("%s %zu: %g (%s)", raids[i]->name, i, cell.choice, cell.chosen);
+    }
+    ward_run_close(run);
+}
+
+static void a_convolution_is_aligned_as_well(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_align_labelled, 60);
+}
+
+/* ---- linear algebra ---- */
+
+static void an_affine_map_is_known_from_one_pair_more_than_values(void **state)
+{
+    enum { D = 6, MANY = 30 };
+    float x[MANY * D], y[MANY * D], map[D * D], shift[D], weight[D * D], bias[D];
+    struct rng rng;
+
+    (void)state;
+    rng_init(&rng, 3, RNG_TEST, 0, 0);
+    for (size_t i = 0; i < D * D; i++)
+        map[i] = rng_normal(&rng);
+    for (size_t i = 0; i < D; i++)
+        shift[i] = rng_normal(&rng);
+    for (size_t i = 0; i < MANY * D; i++)
+        x[i] = rng_normal(&rng);
+    for (size_t s = 0; s < MANY; s++)
+        for (size_t i = 0; i < D; i++) {
+            y[s * D + i] = shift[i];
+            for (size_t j = 0; j < D; j++)
+                y[s * D + i] += map[i * D + j] * x[s * D + j];
+        }
+    for (size_t n = D + 1; n <= MANY; n += MANY - D - 1) {
+        assert_ok(affine_fit(n, D, x, y, 1e-9, weight, bias));
+        for (size_t i = 0; i < D * D; i++)
+            if (fabsf(weight[i] - map[i]) > 1e-3f)
+                fail_msg("%zu pairs, weight %zu: %g, expected %g", n, i, (double)weight[i],
+                         (double)map[i]);
+        for (size_t i = 0; i < D; i++)
+            assert_true(fabsf(bias[i] - shift[i]) < 1e-3f);
+    }
+}
+
+static void unseen_directions_stay_as_they_are(void **state)
+{
+    const float x[] = {0, 5, 1, 5, 2, 5}, y[] = {1, 6, 3, 6, 5, 6}; /* 2 x + 1; x + 1 */
+    float weight[4], bias[2];
+
+    (void)state;
+    assert_ok(affine_fit(3, 2, x, y, 1e-9, weight, bias));
+    assert_true(fabsf(weight[0] - 2) < 1e-3f && fabsf(weight[1]) < 1e-3f);
+    assert_true(fabsf(weight[2]) < 1e-3f && fabsf(weight[3] - 1) < 1e-3f);
+    assert_true(fabsf(bias[0] - 1) < 1e-3f && fabsf(bias[1] - 1) < 1e-3f);
+}
+
+static void axes_come_strongest_first_and_orthonormal(void **state)
+{
+    enum { N = 200, D = 5, R = 3 };
+    static const float spreads[D] = {0.1f, 3, 0.2f, 1, 0.5f};
+    static const size_t expected[R] = {1, 3, 4};
+    float x[N * D];
+    double axes[R * D], strength[R];
+    struct rng rng;
+
+    (void)state;
+    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    for (size_t i = 0; i < N * D; i++)
+        x[i] = spreads[i % D] * rng_normal(&rng);
+    assert_ok(principal_axes(N, D, x, R, &rng, axes, strength));
+    for (size_t i = 0; i < R; i++) {
+        double length = 0;
+
+        for (size_t j = 0; j < D; j++)
+            length += axes[i * D + j] * axes[i * D + j];
+        if (fabs(length - 1) > 1e-9 || fabs(axes[i * D + expected[i]]) < 0.97)
+            fail_msg("axis %zu: length %g, %g along %zu", i, length, axes[i * D + expected[i]],
+                     expected[i]);
+        assert_true(i == 0 || strength[i] <= strength[i - 1]);
+    }
+}
+
+/* ---- the verdict ---- */
+
+static ward_redteam_result suite_on(enum making making, const char *only)
+{
+    static const ward_redteam_options nowhere = {.directory = NULL};
+    ward_run *run = open_run(WARD_METHOD_LEARNED, making);
+    ward_redteam_settings s;
+    ward_redteam_result r;
+
+    ward_redteam_defaults(&s);
+    s.only = only;
+    assert_ok(ward_redteam(run, device, data, &s, &nowhere, &r));
+    ward_run_close(run);
+    return r;
+}
+
+static bool has_flag(const ward_redteam_verdict *v, const char *name)
+{
+    for (size_t i = 0; i < v->flag_count; i++)
+        if (strcmp(v->flags[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The verdict on one cell of an attack. */
+static ward_redteam_verdict verdict_on(enum making making, const struct raid *raid)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED, making);
+    struct record_facts facts = {.authorised = 1, .unauthorised = dark_share, .chance = 0.5};
+    ward_redteam_cell cell = raided(run, raid, 40);
+    ward_redteam_result r = {.test_count = BRIGHT + DARK, .cell_count = 1, .cells = &cell};
+    struct split raw;
+
+    cell.is_done = true;
+    assert_ok(split_init(&raw, data, WARD_SPLIT_TEST, 0, 0));
+    assert_ok(score_zero_gradients(device, &run->model.net, &raw, raw.count,
+                                   &facts.zero_gradients));
+    verdict_make(&r, &facts, &r.verdict);
+    split_release(&raw);
+    ward_run_close(run);
+    return r.verdict;
+}
+
+static void a_masked_victim_raises_flags_and_a_sound_one_does_not(void **state)
+{
+    ward_redteam_verdict v = verdict_on(DEAD, &raid_another_backward_labelled);
+
+    (void)state;
+    assert_true(has_flag(&v, "no-gradient") && has_flag(&v, "masked-gradient"));
+    v = verdict_on(SURE, &raid_another_backward_unlabelled);
+    assert_true(has_flag(&v, "masked-gradient"));
+    v = verdict_on(SOUND, &raid_another_backward_labelled);
+    assert_false(has_flag(&v, "no-gradient") || has_flag(&v, "masked-gradient"));
+}
+
+static void random_weights_are_worth_nothing(void **state)
+{
+    ward_redteam_result r = suite_on(RANDOM, "fine-tune,universal");
+
+    (void)state;
+    assert_true(r.verdict.gain_count > 0);
+    for (size_t i = 0; i < r.verdict.gain_count; i++)
+        if (!(r.verdict.gains[i].advantage < 0.02))
+            fail_msg("an advantage of %g with %ju images (%s)", r.verdict.gains[i].advantage,
+                     (uintmax_t)r.verdict.gains[i].amount, r.verdict.gains[i].attack);
+    ward_redteam_result_release(&r);
+}
+
+static void controls_do_not_count_as_attacks(void **state)
+{
+    for (size_t i = 0; suite_raid(i); i++)
+        if (suite_raid(i)->is_shown)
+            assert_true(suite_raid(i)->is_control);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_victim_is_right_only_of_processed_images),
+        cmocka_unit_test(copies_fitted_to_pairs_do_what_g_does),
+        cmocka_unit_test(a_student_of_the_answers_needs_no_g),
+        cmocka_unit_test(one_pair_is_enough_for_a_pattern),
+        cmocka_unit_test(keys_are_found_by_steps_that_help),
+        cmocka_unit_test(labels_train_a_map_of_blocks),
+        cmocka_unit_test(answers_are_enough_to_find_a_pattern),
+        cmocka_unit_test(perturbing_does_not_keep_attacks_from_working),
+        cmocka_unit_test(another_backward_pass_sees_through_a_mask),
+        cmocka_unit_test(turned_coordinates_are_found_by_their_strength),
+        cmocka_unit_test(a_convolution_is_aligned_as_well),
+        cmocka_unit_test(an_affine_map_is_known_from_one_pair_more_than_values),
+        cmocka_unit_test(unseen_directions_stay_as_they_are),
+        cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
+        cmocka_unit_test(a_masked_victim_raises_flags_and_a_sound_one_does_not),
+        cmocka_unit_test(random_weights_are_worth_nothing),
+        cmocka_unit_test(controls_do_not_count_as_attacks),
+    };
+
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
