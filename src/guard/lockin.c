@@ -174,11 +174,11 @@ static void allow_streams(struct filter *f, int in, int out)
 static void allow_threads(struct filter *f)
 {
     static const int calls[] = {
-        SCMP_SYS(futex),        SCMP_SYS(sched_yield),       SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),              SCMP_SYS(set_robust_list),
-        SCMP_SYS(rseq),         SCMP_SYS(sched_getaffinity), SCMP_SYS(brk),
-        SCMP_SYS(munmap),       SCMP_SYS(mremap),            SCMP_SYS(madvise),
-        SCMP_SYS(clock_gettime),
+        SCMP_SYS(futex),         SCMP_SYS(sched_yield),       SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),  SCMP_SYS(exit),              SCMP_SYS(set_robust_list),
+        SCMP_SYS(rseq),          SCMP_SYS(sched_getaffinity), SCMP_SYS(brk),
+        SCMP_SYS(munmap),        SCMP_SYS(mremap),            SCMP_SYS(madvise),
+        SCMP_SYS(clock_gettime), SCMP_SYS(gettid),            SCMP_SYS(sigaltstack),
     };
     const scmp_datum_t thread = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND;
     const struct scmp_arg_cmp cloning[] = {has_bits(0, thread, thread)};
