@@ -48,6 +48,19 @@ enum option_key {
     OPT_GENERATOR_WIDTH,
     OPT_START,
     OPT_CLAMP,
+    OPT_OBJECTIVE,
+    OPT_WRONG_KEYS,
+    OPT_WRONG_WEIGHT,
+    OPT_FRONT,
+    OPT_FRONT_WIDTH,
+    OPT_COORDINATES,
+    OPT_ROUNDS,
+    OPT_SHUFFLE,
+    OPT_NEGATIVE,
+    OPT_RESIDUAL,
+    OPT_TEACHER,
+    OPT_TEACHER_WEIGHT,
+    OPT_TEMPERATURE,
     OPT_SPLITS,
     OPT_VALIDATION,
     OPT_VALIDATE_EVERY,
@@ -58,8 +71,11 @@ enum option_key {
 
 static const struct cli_option options[] = {
     {OPT_DATA, "data", "DATA", "the data set: NAME, NAME:PATH or PATH"},
-    {OPT_ARCH, "arch", "NAME", "simple-cnn, or resnetN with N = 6n + 2, such as resnet20"},
-    {OPT_METHOD, "method", "NAME", "baseline, fixed, learned or generator"},
+    {OPT_ARCH, "arch", "NAME",
+     "simple-cnn, resnetN with N = 6n + 2, such as resnet20,\n"
+     "mlp-WIDTHxDEPTH or mlp-WIDTHxDEPTH-residual; after any\n"
+     "-leaky: leaky ReLU. With keyed [mlp-1024x2-leaky]"},
+    {OPT_METHOD, "method", "NAME", "baseline, fixed, learned, generator or keyed"},
     {OPT_RECIPE, "recipe", "NAME", "where other settings come from: paper, fast or demo [fast]"},
     {OPT_FROM, "from", "FILE",
      "go on from a network that is there: an ONNX file, a\n"
@@ -80,6 +96,9 @@ static const struct cli_option options[] = {
     {OPT_TRANSFORM_RATE, "transform-rate", "X", "the transform G's learning rate, times F's"},
     {OPT_TRANSFORM_DECAY, "transform-decay", "X", "weight decay of G"},
     {OPT_CLIP_NORM, "clip-norm", "X", "largest norm of F's gradients, and of G's; 0: any"},
+    {OPT_OBJECTIVE, "objective", "NAME",
+     "what raw images are to get: paper (wrong answers) or\n"
+     "chance (equal probabilities); keyed: chance"},
     {OPT_ALPHA, "alpha", "X", "weight of the loss on processed images"},
     {OPT_BETA, "beta", "X", "weight of the loss on raw images"},
     {OPT_GAMMA, "gamma", "X", "weight of the distance between the two"},
@@ -87,16 +106,36 @@ static const struct cli_option options[] = {
     {OPT_RAW_WARMUP, "raw-warmup", "X",
      "share of the first steps in which raw images are to\n"
      "get equal probabilities, not wrong ones"},
+    {OPT_WRONG_KEYS, "wrong-keys", "X",
+     "keyed, chance: share of each batch that is also shown\n"
+     "under a wrong key, 0 .. 1"},
+    {OPT_WRONG_WEIGHT, "wrong-weight", "X", "keyed, chance: weight of the loss on these"},
+    {OPT_TEACHER, "teacher", "RUN",
+     "learn the answers of this run's network as well, the\n"
+     "owner's baseline"},
+    {OPT_TEACHER_WEIGHT, "teacher-weight", "X", "weight of that loss"},
+    {OPT_TEMPERATURE, "temperature", "X", "that softens the teacher's answers and F's"},
     {OPT_BN, "bn", "NAME",
      "batch-norm statistics of processed and raw images:\n"
      "shared or separate"},
-    {OPT_SIGMA, "sigma", "X", "fixed: size of the pattern's entries"},
-    {OPT_P, "p", "X", "fixed: share of +sigma, and of -sigma"},
+    {OPT_FRONT, "front", "NAME", "keyed: a learned front-end: none or conv"},
+    {OPT_FRONT_WIDTH, "front-width", "N", "keyed: channels of its first layer"},
+    {OPT_COORDINATES, "coordinates", "NAME",
+     "keyed: secret orthogonal coordinates: none, dense or\n"
+     "cascade"},
+    {OPT_ROUNDS, "rounds", "N", "keyed: of the cascade, 4 .. 16"},
+    {OPT_SHUFFLE, "shuffle", "N", "keyed: shuffle blocks of N x N; 0: none"},
+    {OPT_NEGATIVE, "negative", "X", "keyed: share of values that are mirrored, 0 .. 1"},
+    {OPT_RESIDUAL, "residual", "YES|NO", "keyed: a generator after the rest"},
+    {OPT_SIGMA, "sigma", "X", "fixed, keyed: size of the pattern's entries; keyed [0]"},
+    {OPT_P, "p", "X", "fixed, keyed: share of +sigma, and of -sigma"},
     {OPT_GENERATOR_WIDTH, "generator-width", "N",
-     "generator: hidden channels; 0: 16, or 64 for colour"},
+     "generator, residual: hidden channels; 0: 16, or 64\n"
+     "for colour"},
     {OPT_START, "start", "X",
      "learned: standard deviation of the first pattern;\n"
-     "generator: factor on its last layer's first weights"},
+     "generator, residual: factor on its last layer's first\n"
+     "weights"},
     {OPT_CLAMP, "clamp", "YES|NO", "clamp processed images to the range of the input"},
     {OPT_SPLITS, "splits", "NAME",
      "redteam: train on 65 % of the training images, and leave\n"
@@ -122,7 +161,8 @@ static const struct cli_option options[] = {
 enum {
     FOR_FIXED = 1 << WARD_METHOD_FIXED,
     FOR_GENERATOR = 1 << WARD_METHOD_GENERATOR,
-    FOR_TRAINED = 1 << WARD_METHOD_LEARNED | FOR_GENERATOR,
+    FOR_KEYED = 1 << WARD_METHOD_KEYED,
+    FOR_TRAINED = 1 << WARD_METHOD_LEARNED | FOR_GENERATOR | FOR_KEYED,
     FOR_PROTECTED = FOR_FIXED | FOR_TRAINED,
     FOR_ALL = 1 << WARD_METHOD_BASELINE | FOR_PROTECTED
 };
@@ -131,13 +171,16 @@ static const char *const yes_words[] = {"no", "yes", NULL};
 static const char *const bn_words[] = {"shared", "separate", NULL};
 static const char *const scope_words[] = {"weights", "all", NULL};
 static const char *const schedule_words[] = {"step", "onecycle", NULL};
+static const char *const objective_words[] = {"paper", "chance", NULL};
+static const char *const front_words[] = {"none", "conv", NULL};
+static const char *const coordinates_words[] = {"none", "dense", "cascade", NULL};
 
 static const struct setting {
     int key;
-    enum { AS_U64, AS_SIZE, AS_REAL, AS_BOOL, AS_SCHEDULE } kind;
+    enum { AS_U64, AS_SIZE, AS_REAL, AS_BOOL, AS_SCHEDULE, AS_OBJECTIVE, AS_COORDINATES } kind;
     size_t offset;
     int methods;
-    const char *const *words; /* of AS_BOOL (false, true) and AS_SCHEDULE (as enumerated) */
+    const char *const *words; /* of AS_BOOL (false, true) and of enumerations */
 } settings[] = {
 #define AT(member) offsetof(ward_train_config, member)
     {OPT_ITERATIONS, AS_U64, AT(iterations), FOR_ALL, NULL},
@@ -153,15 +196,27 @@ static const struct setting {
     {OPT_TRANSFORM_RATE, AS_REAL, AT(transform_rate_factor), FOR_TRAINED, NULL},
     {OPT_TRANSFORM_DECAY, AS_REAL, AT(transform_decay), FOR_TRAINED, NULL},
     {OPT_CLIP_NORM, AS_REAL, AT(clip_norm), FOR_ALL, NULL},
+    {OPT_OBJECTIVE, AS_OBJECTIVE, AT(objective), FOR_PROTECTED, objective_words},
     {OPT_ALPHA, AS_REAL, AT(alpha), FOR_ALL, NULL},
     {OPT_BETA, AS_REAL, AT(beta), FOR_PROTECTED, NULL},
     {OPT_GAMMA, AS_REAL, AT(gamma), FOR_TRAINED, NULL},
     {OPT_RAW_SHARE, AS_REAL, AT(raw_share), FOR_PROTECTED, NULL},
     {OPT_RAW_WARMUP, AS_REAL, AT(raw_warmup), FOR_PROTECTED, NULL},
+    {OPT_WRONG_KEYS, AS_REAL, AT(wrong_share), FOR_KEYED, NULL},
+    {OPT_WRONG_WEIGHT, AS_REAL, AT(wrong_weight), FOR_KEYED, NULL},
+    {OPT_TEACHER_WEIGHT, AS_REAL, AT(teacher_weight), FOR_ALL, NULL},
+    {OPT_TEMPERATURE, AS_REAL, AT(temperature), FOR_ALL, NULL},
     {OPT_BN, AS_BOOL, AT(separates_bn), FOR_PROTECTED, bn_words},
-    {OPT_SIGMA, AS_REAL, AT(sigma), FOR_FIXED, NULL},
-    {OPT_P, AS_REAL, AT(p), FOR_FIXED, NULL},
-    {OPT_GENERATOR_WIDTH, AS_SIZE, AT(generator_width), FOR_GENERATOR, NULL},
+    {OPT_FRONT, AS_BOOL, AT(has_front), FOR_KEYED, front_words},
+    {OPT_FRONT_WIDTH, AS_SIZE, AT(front_width), FOR_KEYED, NULL},
+    {OPT_COORDINATES, AS_COORDINATES, AT(coordinates), FOR_KEYED, coordinates_words},
+    {OPT_ROUNDS, AS_SIZE, AT(rounds), FOR_KEYED, NULL},
+    {OPT_SHUFFLE, AS_SIZE, AT(shuffle), FOR_KEYED, NULL},
+    {OPT_NEGATIVE, AS_REAL, AT(negative), FOR_KEYED, NULL},
+    {OPT_RESIDUAL, AS_BOOL, AT(has_residual), FOR_KEYED, yes_words},
+    {OPT_SIGMA, AS_REAL, AT(sigma), FOR_FIXED | FOR_KEYED, NULL},
+    {OPT_P, AS_REAL, AT(p), FOR_FIXED | FOR_KEYED, NULL},
+    {OPT_GENERATOR_WIDTH, AS_SIZE, AT(generator_width), FOR_GENERATOR | FOR_KEYED, NULL},
     {OPT_START, AS_REAL, AT(start), FOR_TRAINED, NULL},
     {OPT_CLAMP, AS_BOOL, AT(is_clamped), FOR_PROTECTED, yes_words},
     {OPT_VALIDATION, AS_SIZE, AT(validation), FOR_ALL, NULL},
@@ -188,6 +243,8 @@ static void format_setting(const struct setting *s, const ward_train_config *con
     case AS_REAL: snprintf(text, len, "%g", *(const double *)at); break;
     case AS_BOOL: snprintf(text, len, "%s", s->words[*(const bool *)at]); break;
     case AS_SCHEDULE: snprintf(text, len, "%s", s->words[*(const ward_schedule *)at]); break;
+    case AS_OBJECTIVE: snprintf(text, len, "%s", s->words[*(const ward_objective *)at]); break;
+    case AS_COORDINATES: snprintf(text, len, "%s", s->words[*(const ward_coordinates *)at]); break;
     }
 }
 
@@ -201,7 +258,9 @@ static void print_default(FILE *out, int key)
         if (settings[i].key != key)
             continue;
         for (size_t r = 0; r < RECIPES; r++) {
-            if (ward_train_defaults(&config, recipes[r], "simple-cnn", WARD_METHOD_GENERATOR))
+            if (ward_train_defaults(&config, recipes[r], "simple-cnn",
+                                    settings[i].methods == FOR_KEYED ? WARD_METHOD_KEYED
+                                                                     : WARD_METHOD_GENERATOR))
                 return;
             format_setting(&settings[i], &config, text[r], sizeof(text[r]));
         }
@@ -253,6 +312,16 @@ static bool take_setting(const struct cli *cli, const struct setting *s, ward_tr
             return false;
         *(ward_schedule *)at = (ward_schedule)word;
         return true;
+    case AS_OBJECTIVE:
+        if (!cli_word(cli, s->key, s->words, &word))
+            return false;
+        *(ward_objective *)at = (ward_objective)word;
+        return true;
+    case AS_COORDINATES:
+        if (!cli_word(cli, s->key, s->words, &word))
+            return false;
+        *(ward_coordinates *)at = (ward_coordinates)word;
+        return true;
     }
     return false;
 }
@@ -270,6 +339,49 @@ static int take_settings(const struct cli *cli, ward_train_config *config)
         if (!take_setting(cli, s, config))
             return CLI_USAGE;
     }
+    return CLI_RUN;
+}
+
+/* Defaults that another setting leaves without a meaning. */
+static void drop_defaults(const struct cli *cli, ward_train_config *config)
+{
+    bool has_tables = config->coordinates != WARD_COORDINATES_NONE || config->shuffle > 0 ||
+                      config->negative > 0 || config->sigma > 0;
+
+    if (config->objective == WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_RAW_WARMUP))
+        config->raw_warmup = 0;
+    if ((config->objective != WARD_OBJECTIVE_CHANCE || !has_tables) &&
+        !cli_has(cli, OPT_WRONG_KEYS))
+        config->wrong_share = 0;
+}
+
+/* Options that mean nothing unless another one says so. */
+static int check_parts(const struct cli *cli, const ward_train_config *config)
+{
+    bool is_chance = config->objective == WARD_OBJECTIVE_CHANCE;
+    bool is_keyed = config->method == WARD_METHOD_KEYED;
+    bool has_cascade = config->coordinates == WARD_COORDINATES_CASCADE;
+    const struct {
+        int key;
+        bool has_meaning;
+        const char *needs;
+    } parts[] = {
+        {OPT_RAW_WARMUP, !is_chance, "objective paper"},
+        {OPT_WRONG_KEYS, is_chance, "objective chance"},
+        {OPT_WRONG_WEIGHT, is_chance && config->wrong_share > 0, "--wrong-keys"},
+        {OPT_FRONT_WIDTH, config->has_front, "front conv"},
+        {OPT_ROUNDS, has_cascade, "coordinates cascade"},
+        {OPT_GENERATOR_WIDTH, !is_keyed || config->has_residual, "--residual yes"},
+        {OPT_START, !is_keyed || config->has_residual, "--residual yes"},
+        {OPT_P, !is_keyed || config->sigma > 0, "--sigma"},
+        {OPT_TEACHER_WEIGHT, config->teacher != NULL, "--teacher"},
+        {OPT_TEMPERATURE, config->teacher != NULL, "--teacher"},
+    };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (cli_has(cli, parts[i].key) && !parts[i].has_meaning)
+            return cli_usage(cli, "--%s means nothing without %s", cli_name(cli, parts[i].key),
+                             parts[i].needs);
     return CLI_RUN;
 }
 
@@ -297,24 +409,33 @@ static int check_settings(const struct cli *cli, const ward_train_config *config
 
 static int configure(const struct cli *cli, ward_train_config *config)
 {
-    static const int needed[] = {OPT_DATA, OPT_ARCH, OPT_METHOD};
+    static const int needed[] = {OPT_DATA, OPT_METHOD};
     const char *recipe = cli_has(cli, OPT_RECIPE) ? cli_text(cli, OPT_RECIPE) : "fast";
     ward_method method;
     ward_status st;
     int code;
 
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        if (!cli_has(cli, needed[i]) && !(needed[i] == OPT_ARCH && cli_has(cli, OPT_FROM)))
+        if (!cli_has(cli, needed[i]))
             return cli_usage(cli, "--%s is missing", cli_name(cli, needed[i]));
     st = ward_method_parse(cli_text(cli, OPT_METHOD), &method);
     if (!st)
         st = ward_train_defaults(config, recipe, cli_text(cli, OPT_ARCH), method);
     if (st)
         return cli_failed(cli, st);
+    if (cli_has(cli, OPT_FROM) && !cli_has(cli, OPT_ARCH))
+        config->arch = NULL;
+    else if (!config->arch)
+        return cli_usage(cli, "--arch is missing");
     config->data = cli_text(cli, OPT_DATA);
     config->from = cli_text(cli, OPT_FROM);
     config->splits = cli_text(cli, OPT_SPLITS);
+    config->teacher = cli_text(cli, OPT_TEACHER);
     code = take_settings(cli, config);
+    if (code == CLI_RUN) {
+        drop_defaults(cli, config);
+        code = check_parts(cli, config);
+    }
     return code == CLI_RUN ? check_settings(cli, config) : code;
 }
 
@@ -322,7 +443,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
 static const char *first_setting(const struct cli *cli)
 {
     static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_FROM,
-                                 OPT_SPLITS, OPT_SECRET_SEED, CLI_RECIPIENT};
+                                 OPT_SPLITS, OPT_TEACHER, OPT_SECRET_SEED, CLI_RECIPIENT};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (cli_has(cli, others[i]))

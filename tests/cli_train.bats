@@ -287,3 +287,24 @@ END
     [ ! -e "$RUN.baseline/transform.ward" ]
     small_training "$RUN.resnet" --arch resnet8 --iterations 5
 }
+
+@test "keyed trains by itself, and each of its parts can be left out" {
+    "$WARD" train --data "$IMAGES" --method keyed --recipe demo --batch 8 --iterations 5 --threads 1 -q \
+        --secret-seed "$SEED" --out "$RUN"
+    [ "$(json "$RUN/config.json" "d['arch'], d['objective'], d['coordinates'], d['has_front']")" = \
+        "('mlp-1024x2-leaky', 'chance', 'cascade', True)" ]
+    run -0 --separate-stderr "$WARD" eval "$RUN" --data "$IMAGES" --threads 1
+    run -0 --separate-stderr "$WARD" export "$RUN" --onnx "$BATS_TEST_TMPDIR/f.onnx"
+    keyed() {
+        small_training "$RUN.$1" --iterations 5 --secret-seed "$SEED" --method keyed \
+            --arch mlp-16x1-residual "${@:2}"
+    }
+    keyed bare --front none --coordinates none
+    keyed parts --front none --coordinates none --shuffle 4 --negative 0.5 --sigma 0.1 --p 0.3
+    keyed residual --residual yes --generator-width 4 --start 1 --front-width 8 --rounds 5
+    keyed paper --objective paper --beta 0.5 --front none
+    keyed dense --front none --coordinates dense --wrong-keys 0
+    small_training "$RUN.teacher" --method baseline --iterations 5
+    keyed taught --teacher "$RUN.teacher" --teacher-weight 2 --temperature 4
+    small_training "$RUN.chance" --method fixed --arch resnet8-leaky --objective chance --iterations 5
+}

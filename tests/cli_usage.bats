@@ -145,6 +145,10 @@ train() {
         train --method baseline "--$option"
         fails_with 2 "--${option%=*}" "baseline"
     done
+    train --method generator --coordinates dense
+    fails_with 2 "--coordinates" "generator"
+    train --method baseline --objective chance
+    fails_with 2 "--objective" "baseline"
     train --method baseline --secret-seed /dev/null
     fails_with 2 "--secret-seed" "baseline"
 }
@@ -164,6 +168,25 @@ train() {
     fails_with 2 "--out"
     run --separate-stderr "$WARD" train --method fixed --arch simple-cnn --out x
     fails_with 2 "--data is missing"
+}
+
+@test "parts of a keyed transform that are left out have no settings" {
+    train --method keyed --front none --front-width 8
+    fails_with 2 "--front-width" "front conv"
+    train --method keyed --coordinates none --rounds 5
+    fails_with 2 "--rounds" "cascade"
+    train --method keyed --generator-width 8
+    fails_with 2 "--generator-width" "--residual"
+    train --method keyed --p 0.1
+    fails_with 2 "--p" "--sigma"
+    train --method keyed --objective paper --wrong-keys 0.5
+    fails_with 2 "--wrong-keys" "chance"
+    train --method keyed --raw-warmup 0.1
+    fails_with 2 "--raw-warmup" "paper"
+    train --method keyed --temperature 3
+    fails_with 2 "--temperature" "--teacher"
+    train --method keyed --coordinates none --wrong-keys 0.5
+    fails_with 2 "no wrong keys"
 }
 
 @test "settings out of range are refused before anything is written" {

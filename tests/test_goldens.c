@@ -85,6 +85,8 @@ static void draw_param(float *values, size_t p, const struct graph_param *param)
     case PARAM_BN_SHIFT:
     case PARAM_RUNNING_MEAN:
     case PARAM_SHIFT:
+    case PARAM_ORDER:
+    case PARAM_FACTOR:
         break;
     }
     draw(values, count, (uint32_t)p, -0.1, 0.1);

@@ -473,6 +473,34 @@ static void a_transform_comes_back_whole(void **state)
     }
 }
 
+static void a_keyed_transform_comes_back_whole_and_its_file_has_no_table(void **state)
+{
+    const char *path = in_folder("keyed.ward");
+    struct model m = model_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
+    struct transform_spec spec = {.method = WARD_METHOD_KEYED, .channels = 1, .height = 8,
+                                  .width = 8, .sigma = 0.5f, .p = 0.2f, .generator_width = 4,
+                                  .start = 0.3f, .low = 0, .high = 1,
+                                  .keyed = {true, 16, WARD_COORDINATES_CASCADE, 5, 2, 0.25f, true}};
+    struct transform t = {.params = {NULL, 0}}, back = {.params = {NULL, 0}};
+    struct transform_owner owner = owner_of(&m), of;
+    uint8_t *data = NULL;
+    size_t len;
+
+    (void)state;
+    assert_ok(transform_init(&t, &spec, test_seed));
+    assert_ok(transform_file_write(path, &t, &owner, NULL));
+    assert_ok(file_read(path, 1 << 20, &data, &len));
+    assert_null(memmem(data, len, "transform.key", strlen("transform.key")));
+    assert_non_null(memmem(data, len, "transform.front.bn3", strlen("transform.front.bn3")));
+    mem_free(data);
+    assert_ok(transform_file_read(path, NULL, NULL, &back, &of));
+    assert_true(lists_are_equal(&t.params, &back.params));
+    assert_memory_equal(&t.spec.keyed, &back.spec.keyed, sizeof t.spec.keyed);
+    transform_release(&back);
+    transform_release(&t);
+    model_release(&m);
+}
+
 static void any_damage_to_a_transform_is_recognised(void **state)
 {
     const char *path = in_folder("damage.ward");
@@ -755,6 +783,48 @@ static void settings_that_are_missing_unknown_or_of_a_wrong_type_are_refused(voi
     mem_free(text);
 }
 
+/* So what was written before a part was invented is what is written now. */
+static void settings_of_a_part_are_there_with_the_part_only(void **state)
+{
+    static const struct {
+        const char *key, *part;
+    } parts[] = {{"objective", "chance"},   {"wrong_share", "chance"},   {"wrong_weight", "chance"},
+                 {"has_front", "keyed"},    {"front_width", "keyed"},    {"coordinates", "keyed"},
+                 {"rounds", "keyed"},       {"shuffle", "keyed"},        {"negative", "keyed"},
+                 {"has_residual", "keyed"}, {"teacher", "teacher"},      {"teacher_weight", "teacher"},
+                 {"temperature", "teacher"}};
+
+    (void)state;
+    for (int with = 0; with < 8; with++) {
+        ward_train_config config = every_setting();
+        struct run_config back = {.data = NULL};
+        char *text = NULL, *again = NULL;
+
+        config.method = with & 1 ? WARD_METHOD_KEYED : WARD_METHOD_FIXED;
+        config.objective = with & 2 ? WARD_OBJECTIVE_CHANCE : WARD_OBJECTIVE_PAPER;
+        config.teacher = with & 4 ? "teacher" : NULL;
+        config.coordinates = WARD_COORDINATES_DENSE;
+        assert_ok(run_config_to_json(&config, &text));
+        for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+            bool is_wanted = (with & 1 && strcmp(parts[i].part, "keyed") == 0) ||
+                             (with & 2 && strcmp(parts[i].part, "chance") == 0) ||
+                             (with & 4 && strcmp(parts[i].part, "teacher") == 0);
+            char quoted[32];
+
+            snprintf(quoted, sizeof quoted, "\"%s\":", parts[i].key);
+            assert_int_equal(strstr(text, quoted) != NULL, is_wanted);
+        }
+        assert_ok(run_config_from_json(&back, text, strlen(text)));
+        assert_ok(run_config_to_json(&back.values, &again));
+        assert_string_equal(text, again);
+        run_config_release(&back);
+        mem_free(text);
+        mem_free(again);
+    }
+    assert_fails(read_with("rounds", json_integer(4)), WARD_ERR_FORMAT, "does not know");
+    assert_fails(read_with("objective", json_string("none")), WARD_ERR_FORMAT, "no objective");
+}
+
 /* ---- metrics.jsonl ---- */
 
 static void metrics_are_lines_that_can_be_cut_back(void **state)
@@ -913,6 +983,7 @@ int main(void)
         cmocka_unit_test(a_public_file_holds_nothing_of_the_transform),
         cmocka_unit_test(secret_files_are_private_and_public_ones_are_not),
         cmocka_unit_test(a_transform_comes_back_whole),
+        cmocka_unit_test(a_keyed_transform_comes_back_whole_and_its_file_has_no_table),
         cmocka_unit_test(any_damage_to_a_transform_is_recognised),
         cmocka_unit_test(a_transform_with_wrong_contents_is_refused),
         cmocka_unit_test(a_checkpoint_comes_back_whole),
@@ -920,6 +991,7 @@ int main(void)
         cmocka_unit_test(a_torn_checkpoint_is_recognised),
         cmocka_unit_test(a_checkpoint_that_is_not_finite_leaves_the_last_one),
         cmocka_unit_test(every_setting_comes_back_exactly),
+        cmocka_unit_test(settings_of_a_part_are_there_with_the_part_only),
         cmocka_unit_test(settings_that_are_missing_unknown_or_of_a_wrong_type_are_refused),
         cmocka_unit_test(metrics_are_lines_that_can_be_cut_back),
         cmocka_unit_test(any_failing_allocation_is_survived),

@@ -462,6 +462,64 @@ static void a_stopped_and_resumed_training_makes_the_same_bytes(void **state)
     check_resuming("simple-cnn", WARD_METHOD_BASELINE, false, 1);
     check_resuming("resnet8", WARD_METHOD_FIXED, false, 0.5);
     check_resuming("resnet8", WARD_METHOD_LEARNED, true, 1);
+    check_resuming("mlp-16x2-leaky", WARD_METHOD_KEYED, false, 0.5);
+}
+
+static void a_teacher_changes_what_is_learned_and_must_stay_the_same(void **state)
+{
+    ward_train_config config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
+    ward_train_config other = config_of("resnet8", WARD_METHOD_BASELINE);
+    struct watch watch = {.stop_at = 3};
+    char teacher[256], alone[256], taught[256], parts[256];
+    uint8_t *a = NULL, *b = NULL;
+    size_t a_len, b_len;
+
+    (void)state;
+    snprintf(teacher, sizeof teacher, "%s", in_dir("teacher"));
+    snprintf(alone, sizeof alone, "%s", in_dir("alone"));
+    snprintf(taught, sizeof taught, "%s", in_dir("taught"));
+    snprintf(parts, sizeof parts, "%s", in_dir("taught-parts"));
+    other.secret_seed = NULL;
+    check_ok(train_whole(teacher, &other), "the teacher");
+    check_ok(train_whole(alone, &config), "without");
+    config.teacher = teacher;
+    check_ok(train_whole(taught, &config), "with");
+    check_ok(file_read(in_dir("alone/model.safetensors"), 1 << 28, &a, &a_len), "alone");
+    check_ok(file_read(in_dir("taught/model.safetensors"), 1 << 28, &b, &b_len), "taught");
+    assert_int_equal(a_len, b_len);
+    assert_memory_not_equal(a, b, a_len);
+    check_refused(train(parts, &config, false, &watch), WARD_ERR_STOPPED, "stopped");
+    watch = (struct watch){.stop_at = UINT64_MAX};
+    check_ok(train(parts, &config, true, &watch), "the rest");
+    check_same_file(taught, parts, "model.safetensors");
+    remove_run(parts);
+    watch = (struct watch){.stop_at = 3};
+    check_refused(train(parts, &config, false, &watch), WARD_ERR_STOPPED, "stopped");
+    remove_run(teacher);
+    other.seed = 99;
+    check_ok(train_whole(teacher, &other), "another teacher");
+    check_refused(train(parts, NULL, true, &watch), WARD_ERR_FORMAT, "has changed");
+    mem_free(a);
+    mem_free(b);
+    remove_run(teacher);
+    remove_run(alone);
+    remove_run(taught);
+    remove_run(parts);
+}
+
+static void keyed_alone_is_the_recommended_lock(void **state)
+{
+    ward_train_config c;
+
+    (void)state;
+    check_ok(ward_train_defaults(&c, "fast", NULL, WARD_METHOD_KEYED), "keyed");
+    assert_string_equal(c.arch, "mlp-1024x2-leaky");
+    assert_int_equal(c.objective, WARD_OBJECTIVE_CHANCE);
+    assert_true(c.has_front && c.wrong_share > 0 && c.gamma == 0 && c.sigma == 0);
+    assert_int_equal(c.coordinates, WARD_COORDINATES_CASCADE);
+    check_ok(ward_train_defaults(&c, "fast", NULL, WARD_METHOD_GENERATOR), "generator");
+    assert_null(c.arch);
+    assert_int_equal(c.objective, WARD_OBJECTIVE_PAPER);
 }
 
 /* The metrics but their times: lines of steps, with "seconds" taken out; those that say what trains
@@ -683,12 +741,13 @@ static void a_damaged_checkpoint_is_refused_by_name(void **state)
 
 static void settings_out_of_range_leave_no_directory_behind(void **state)
 {
-    ward_train_config bad[12];
-    const char *run = in_dir("bad");
+    ward_train_config bad[18];
+    const char *run;
 
     (void)state;
-    for (size_t i = 0; i < 12; i++)
+    for (size_t i = 0; i < 18; i++)
         bad[i] = config_of("simple-cnn", WARD_METHOD_FIXED);
+    run = in_dir("bad");
     bad[0].iterations = 0;
     bad[1].batch = 0;
     bad[2].rate = NAN;
@@ -701,10 +760,19 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[9].validation = 1000000;
     bad[10].method = (ward_method)9;
     bad[11].gamma = INFINITY;
-    for (size_t i = 0; i < 12; i++) {
+    bad[12].wrong_share = 0.5; /* with the paper's objective */
+    bad[13].objective = WARD_OBJECTIVE_CHANCE; /* with a warm-up */
+    bad[14].objective = (ward_objective)2;
+    bad[15].objective = WARD_OBJECTIVE_CHANCE; /* fixed has no key */
+    bad[15].raw_warmup = 0;
+    bad[15].wrong_share = 0.5;
+    bad[16].teacher = "/nonexistent/teacher";
+    bad[17].teacher = "/nonexistent/teacher";
+    bad[17].temperature = 0;
+    for (size_t i = 0; i < 18; i++) {
         ward_status st = train_whole(run, &bad[i]);
 
-        if (st != WARD_ERR_ARG && !(i == 8 && st == WARD_ERR_IO))
+        if (st != WARD_ERR_ARG && !((i == 8 || i == 16) && st == WARD_ERR_IO))
             fail_msg("bad settings %zu: %s", i, ward_status_name(st));
         if (file_exists(run) || file_is_directory(run))
             fail_msg("bad settings %zu left '%s' behind", i, run);
@@ -746,6 +814,8 @@ int main(void)
         cmocka_unit_test(a_secret_seed_of_the_system_is_new_each_time_and_not_in_the_settings),
         cmocka_unit_test(the_public_files_and_seed_do_not_say_what_g_is),
         cmocka_unit_test(a_stopped_and_resumed_training_makes_the_same_bytes),
+        cmocka_unit_test(a_teacher_changes_what_is_learned_and_must_stay_the_same),
+        cmocka_unit_test(keyed_alone_is_the_recommended_lock),
         cmocka_unit_test(metrics_of_a_resumed_training_have_no_gap_and_no_repetition),
         cmocka_unit_test(a_training_killed_at_any_moment_makes_the_same_bytes),
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_training),

@@ -28,13 +28,20 @@ typedef enum ward_schedule {
     WARD_SCHEDULE_ONECYCLE /* linear warm-up, then a cosine down to zero */
 } ward_schedule;
 
+typedef enum ward_objective {
+    WARD_OBJECTIVE_PAPER, /* equation 3: raw images get wrong answers */
+    WARD_OBJECTIVE_CHANCE /* raw images, and images under wrong keys, get equal probabilities */
+} ward_objective;
+
 /*
  * Every setting of a training. Fill it with ward_train_defaults(), then change what is wanted.
  * Strings are borrowed for the call that takes the structure.
  */
 typedef struct ward_train_config {
     const char *data;     /* a data set as ward_dataset_open() takes it */
-    const char *arch;     /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2); NULL: as `from` */
+    const char *arch;     /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2), "mlp-1024x2" or
+                             "mlp-1024x4-residual" (mlp-WIDTHxDEPTH); with "-leaky" after it leaky
+                             ReLU for ReLU. NULL: as `from` */
     ward_method method;
     const char *recipe;   /* "paper", "fast" or "demo": where the values below came from */
     const char *from;     /* what F starts from: an ONNX file (see ward/onnx.h), a model.safetensors
@@ -58,7 +65,8 @@ typedef struct ward_train_config {
     double clip_norm;             /* gradients of F, all together, are scaled down to this L2 norm, and
                                      those of G likewise; 0: never */
 
-    double alpha, beta, gamma;    /* equation 3 */
+    ward_objective objective;
+    double alpha, beta, gamma;    /* equation 3; chance: beta is the weight of KL(U || q) of raw images */
     double raw_share;             /* share of the batch that is also shown raw, 0 .. 1 */
     double raw_warmup;            /* share of the iterations, the first ones, in which raw images are
                                      trained towards equal probabilities (beta times KL(U || q))
@@ -66,9 +74,30 @@ typedef struct ward_train_config {
                                      image gets the same class */
     bool separates_bn;            /* processed and raw rows have batch-norm statistics of their own */
 
-    double sigma, p;              /* fixed */
-    size_t generator_width;       /* generator: hidden channels; 0: 16, or 64 for colour images */
-    double start;                 /* learned: sd of the starting pattern; generator: factor on W2 */
+    double wrong_share;           /* chance: share of the batch that is also shown under a wrong key, 0 .. 1;
+                                     not with methods that have none */
+    double wrong_weight;          /* chance: of KL(U || q) of these */
+
+    double sigma, p;              /* fixed; keyed, sigma 0: no pattern */
+    size_t generator_width;       /* generator, or keyed with a residual: hidden channels; 0: 16, or 64
+                                     for colour images */
+    double start;                 /* learned: sd of the starting pattern; generator, or keyed with a
+                                     residual: factor on W2 */
+    bool has_front;               /* keyed: a small convolutional network first */
+    size_t front_width;           /* keyed: channels of its first layer */
+    ward_coordinates coordinates; /* keyed */
+    size_t rounds;                /* keyed: of a cascade, 4 .. 16 */
+    size_t shuffle;               /* keyed: side of the blocks that change places; 0: none */
+    double negative;              /* keyed: share of mirrored values, 0 .. 1 */
+    bool has_residual;            /* keyed: a generator last */
+
+    const char *teacher;          /* a run, or its network, whose answers on the same raw images F learns as
+                                     well: the owner's baseline; NULL: none */
+    const char *teacher_digest;   /* SHA-256 of its file, 64 hex digits, if it must be the same; NULL: any.
+                                     Stored, so that resuming goes on with the same */
+    double teacher_weight;        /* of the cross entropy with its answers */
+    double temperature;           /* that softens both, at least 0.1 */
+
     bool is_clamped;              /* x_p is clamped to the input's range */
 
     const char *splits;           /* "redteam": train on 65 % of the training images and leave the rest
@@ -89,7 +118,7 @@ typedef struct ward_train_config {
 } ward_train_config;
 
 /*
- * Fill in a recipe for a method and an architecture (which may be NULL, see there). WARD_ERR_ARG for an unknown recipe name.
+ * Fill in a recipe for a method and an architecture (which may be NULL, see there; keyed: what suits it). WARD_ERR_ARG for an unknown recipe name.
  *
  *   "paper"  exactly as printed: 40,000 iterations, rate 0.1 / 10 every 10,000
  *   "fast"   a fifth of that or less, one cycle

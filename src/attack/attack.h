@@ -24,7 +24,7 @@ enum attack_holds {
     HOLDS_PAIRS = 2      /* pairs of raw and processed training images */
 };
 
-enum { ATTACK_ALL_METHODS = 0xf, ATTACK_ALL_PROTECTED = 0xe };
+enum { ATTACK_ALL_METHODS = 0x1f, ATTACK_ALL_PROTECTED = 0x1e };
 
 struct attempt;
 

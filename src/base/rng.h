@@ -18,7 +18,8 @@ enum rng_purpose {
     RNG_DROPOUT = 4, /* step: training step, sample: node << 32 | row */
     RNG_SPLIT = 5,   /* which training images are held out */
     RNG_TEST = 6,    /* free for tests and benchmarks */
-    RNG_ATTACK = 7   /* an adversary's: step: which use, sample: the trial or 0 */
+    RNG_ATTACK = 7,  /* an adversary's: step: which use, sample: the trial or 0 */
+    RNG_WRONG_KEY = 8 /* wrong keys to train against; step: training step, sample: which part */
 };
 
 struct rng {

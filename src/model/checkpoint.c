@@ -103,10 +103,11 @@ static ward_status object_new(const struct checkpoint *c, json_t **out)
 ward_status checkpoint_write(const char *path, const struct checkpoint *c,
                              const struct seal *seal)
 {
+    const struct tensor_list stored = transform_stored(&c->transform);
     const struct safetensors_part parts[] = {
         {net_prefix, &c->net.params},
         {velocity_prefix, &c->velocity},
-        {"", &c->transform.params},
+        {"", &stored},
         {velocity_prefix, &c->transform_velocity},
     };
     const size_t count = sizeof parts / sizeof parts[0];
@@ -166,6 +167,8 @@ static ward_status transform_take(struct frame *frame, struct checkpoint *c)
         st = params_take(&c->transform_velocity, &frame->tensors, velocity_prefix, &g, true);
     graph_release(&g);
     memcpy(c->transform.seed, frame->seed, sizeof frame->seed);
+    if (!st)
+        st = transform_derive(&c->transform);
     c->has_transform = true;
     return st;
 }

@@ -8,17 +8,23 @@ enum { MAX_CONFIG_FILE = 1 << 20, FORMAT_VERSION = 1 };
 
 static const char version_key[] = "format_version";
 
-enum kind { TEXT, OPTION, METHOD, SCHEDULE, U64, SIZE, REAL, FLAG, SEED };
+enum kind { TEXT, OPTION, METHOD, SCHEDULE, OBJECTIVE, COORDINATES, U64, SIZE, REAL, FLAG, SEED };
+
+/* Settings are there always, or only where they mean something, so that the settings of a training
+ * without a part do not change when that part is invented. */
+enum when { ALWAYS, IF_CHANCE, IF_KEYED, IF_TAUGHT };
 
 static const struct setting {
     const char *key;
     enum kind kind;
     size_t offset; /* in ward_train_config */
+    enum when when;
 } settings[] = {
-#define SETTING(kind, field)                             \
-    {                                                    \
-#field, kind, offsetof(ward_train_config, field) \
+#define SETTING_IF(when, kind, field)                          \
+    {                                                          \
+#field, kind, offsetof(ward_train_config, field), when \
     }
+#define SETTING(kind, field) SETTING_IF(ALWAYS, kind, field)
     SETTING(TEXT, data),
     SETTING(TEXT, arch),
     SETTING(METHOD, method),
@@ -57,7 +63,22 @@ static const struct setting {
     SETTING(REAL, checkpoint_seconds),
     SETTING(OPTION, owner),
     SETTING(OPTION, recipients),
+    SETTING_IF(IF_CHANCE, OBJECTIVE, objective),
+    SETTING_IF(IF_CHANCE, REAL, wrong_share),
+    SETTING_IF(IF_CHANCE, REAL, wrong_weight),
+    SETTING_IF(IF_KEYED, FLAG, has_front),
+    SETTING_IF(IF_KEYED, SIZE, front_width),
+    SETTING_IF(IF_KEYED, COORDINATES, coordinates),
+    SETTING_IF(IF_KEYED, SIZE, rounds),
+    SETTING_IF(IF_KEYED, SIZE, shuffle),
+    SETTING_IF(IF_KEYED, REAL, negative),
+    SETTING_IF(IF_KEYED, FLAG, has_residual),
+    SETTING(OPTION, teacher),
+    SETTING(OPTION, teacher_digest),
+    SETTING_IF(IF_TAUGHT, REAL, teacher_weight),
+    SETTING_IF(IF_TAUGHT, REAL, temperature),
 #undef SETTING
+#undef SETTING_IF
 };
 
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
@@ -68,6 +89,21 @@ static const char *const schedules[] = {
 };
 
 enum { SCHEDULE_COUNT = sizeof schedules / sizeof schedules[0] };
+
+/* The paper's is the one that is not named. */
+static const char chance[] = "chance";
+
+/* Whether a setting is there, as far as settings before it tell. */
+static bool applies(const struct setting *s, const ward_train_config *config)
+{
+    switch (s->when) {
+    case ALWAYS: break;
+    case IF_CHANCE: return config->objective == WARD_OBJECTIVE_CHANCE;
+    case IF_KEYED: return config->method == WARD_METHOD_KEYED;
+    case IF_TAUGHT: return config->teacher != NULL;
+    }
+    return true;
+}
 
 /* ---- writing ---- */
 
@@ -105,6 +141,10 @@ static ward_status set(json_t *object, const struct setting *s, const ward_train
         return json_set(object, s->key, json_string(ward_method_name(*(const ward_method *)field)));
     case SCHEDULE:
         return json_set(object, s->key, json_string(schedules[*(const ward_schedule *)field]));
+    case OBJECTIVE: return json_set(object, s->key, json_string(chance));
+    case COORDINATES:
+        return json_set(object, s->key,
+                        json_string(coordinates_name(*(const ward_coordinates *)field)));
     case U64: return set_count(object, s->key, *(const uint64_t *)field);
     case SIZE: return set_count(object, s->key, *(const size_t *)field);
     case REAL: return json_set(object, s->key, json_real(*(const double *)field));
@@ -120,7 +160,8 @@ ward_status run_config_to_json(const ward_train_config *config, char **out)
     ward_status st = json_set(object, version_key, json_integer(FORMAT_VERSION));
 
     for (size_t i = 0; i < SETTING_COUNT && !st; i++)
-        st = set(object, &settings[i], config);
+        if (applies(&settings[i], config))
+            st = set(object, &settings[i], config);
     if (!st)
         st = json_to_text(object, 2, out);
     json_decref(object);
@@ -140,6 +181,8 @@ static char **owner_of(struct run_config *config, const struct setting *s)
     case offsetof(ward_train_config, splits): return &config->splits;
     case offsetof(ward_train_config, owner): return &config->owner;
     case offsetof(ward_train_config, recipients): return &config->recipients;
+    case offsetof(ward_train_config, teacher): return &config->teacher;
+    case offsetof(ward_train_config, teacher_digest): return &config->teacher_digest;
     default: return &config->recipe;
     }
 }
@@ -187,6 +230,30 @@ static ward_status get_schedule(const json_t *object, const char *key, ward_sche
     return st ? st : ward_fail(WARD_ERR_FORMAT, "'%s' is no schedule: '%.32s'", key, text);
 }
 
+static ward_status get_objective(const json_t *object, const char *key, ward_objective *field)
+{
+    const char *text;
+    ward_status st;
+
+    if (!json_object_get(object, key))
+        return WARD_OK;
+    st = json_get_string(object, key, &text);
+    if (!st && strcmp(text, chance) != 0)
+        return ward_fail(WARD_ERR_FORMAT, "'%s' is no objective: '%.32s'", key, text);
+    *field = st ? WARD_OBJECTIVE_PAPER : WARD_OBJECTIVE_CHANCE;
+    return st;
+}
+
+static ward_status get_coordinates(const json_t *object, const char *key, ward_coordinates *field)
+{
+    const char *text;
+    ward_status st = json_get_string(object, key, &text);
+
+    if (!st && coordinates_parse(text, field))
+        st = WARD_ERR_FORMAT;
+    return st;
+}
+
 static ward_status get_size(const json_t *object, const char *key, size_t *field)
 {
     uint64_t value = 0;
@@ -216,11 +283,15 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
 {
     void *field = (char *)&config->values + s->offset;
 
+    if (s->kind != OBJECTIVE && !applies(s, &config->values))
+        return WARD_OK;
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);
     case OPTION: return get_option(object, s, config, field);
     case METHOD: return get_method(object, s->key, field);
     case SCHEDULE: return get_schedule(object, s->key, field);
+    case OBJECTIVE: return get_objective(object, s->key, field);
+    case COORDINATES: return get_coordinates(object, s->key, field);
     case U64: return json_get_u64(object, s->key, INT64_MAX, field);
     case SIZE: return get_size(object, s->key, field);
     case REAL: return json_get_real(object, s->key, field);
@@ -230,13 +301,13 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
     return ward_fail(WARD_ERR_FORMAT, "unknown setting '%s'", s->key);
 }
 
-/* Keys that this build knows and the object has. */
-static size_t known_count(const json_t *object)
+/* Keys that this build knows, that have a place beside the others, and that the object has. */
+static size_t known_count(const json_t *object, const ward_train_config *config)
 {
     size_t count = 1; /* the version */
 
     for (size_t i = 0; i < SETTING_COUNT; i++)
-        count += json_object_get(object, settings[i].key) != NULL;
+        count += applies(&settings[i], config) && json_object_get(object, settings[i].key) != NULL;
     return count;
 }
 
@@ -262,7 +333,7 @@ ward_status run_config_from_json(struct run_config *config, const char *text, si
     for (size_t i = 0; i < SETTING_COUNT && !st; i++)
         st = get(object, &settings[i], &made);
     /* What is needed was found and no key occurs twice, so a larger count means an unknown one. */
-    if (!st && json_object_size(object) != known_count(object))
+    if (!st && json_object_size(object) != known_count(object, &made.values))
         st = ward_fail(WARD_ERR_FORMAT, "a setting that this build does not know");
     if (!st) {
         *config = made;
@@ -285,6 +356,8 @@ void run_config_release(struct run_config *config)
     mem_free(config->owner);
     mem_free(config->recipients);
     mem_free(config->splits);
+    mem_free(config->teacher);
+    mem_free(config->teacher_digest);
     mem_wipe(config, sizeof *config);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "protect/transform.h"
 
 static bool is_finite(const struct tensor *t)
 {
@@ -52,7 +53,8 @@ ward_status params_take(struct tensor_list *out, struct tensor_list *from, const
     ward_status st = mem_new(&list.items, g->param_count, sizeof *list.items);
 
     for (size_t p = 0; p < g->param_count && !st; p++) {
-        if (is_trainable && !g->params[p].is_trainable)
+        if ((is_trainable && !g->params[p].is_trainable) ||
+            transform_is_derived(g->params[p].name))
             continue;
         st = take_one(&list.items[list.count], from, prefix, &g->params[p]);
         if (!st)

@@ -10,7 +10,7 @@
 
 /*
  * Move the tensors called prefix + NAME, one for each parameter of g (only for the trainable ones
- * if is_trainable), from a list into an empty one, in the order of g and under their bare names.
+ * if is_trainable; none that is derived), from a list into an empty one, in the order of g and under their bare names.
  * WARD_ERR_FORMAT if one is missing, has another shape or a value that is not finite. On failure
  * `out` is still empty and what was moved is gone from `from`, which only fits to be released.
  */

@@ -28,7 +28,16 @@ struct field {
     size_t *count;
     float *number;
     bool *flag;
+    ward_coordinates *coordinates;
 };
+
+static ward_status get_coordinates(const json_t *object, const char *key, ward_coordinates *out)
+{
+    const char *text;
+    ward_status st = json_get_string(object, key, &text);
+
+    return st ? st : coordinates_parse(text, out);
+}
 
 static ward_status field_set(json_t *object, const struct field *f)
 {
@@ -36,6 +45,8 @@ static ward_status field_set(json_t *object, const struct field *f)
         return json_set(object, f->key, json_integer((json_int_t)*f->count));
     if (f->number)
         return json_set(object, f->key, json_real((double)*f->number));
+    if (f->coordinates)
+        return json_set(object, f->key, json_string(coordinates_name(*f->coordinates)));
     return json_set(object, f->key, json_boolean(*f->flag));
 }
 
@@ -51,6 +62,8 @@ static ward_status field_get(const json_t *object, const struct field *f)
     } else if (f->number) {
         st = json_get_real(object, f->key, &number);
         *f->number = (float)number;
+    } else if (f->coordinates) {
+        st = get_coordinates(object, f->key, f->coordinates);
     } else {
         st = json_get_bool(object, f->key, f->flag);
     }
@@ -84,7 +97,7 @@ static ward_status object_new(const char *key, const char *name, const struct fi
     return st;
 }
 
-enum { NET_FIELDS = 4, TRANSFORM_FIELDS = 10 };
+enum { NET_FIELDS = 4, TRANSFORM_FIELDS = 10, KEYED_FIELDS = 7 };
 
 static void net_fields(struct net_spec *spec, struct field fields[NET_FIELDS])
 {
@@ -145,28 +158,55 @@ static void transform_fields(struct transform_spec *spec, struct field fields[TR
     memcpy(fields, table, sizeof table);
 }
 
+static void keyed_fields(struct keyed_spec *spec, struct field fields[KEYED_FIELDS])
+{
+    const struct field table[KEYED_FIELDS] = {
+        {.key = "has_front", .flag = &spec->has_front},
+        {.key = "front_width", .count = &spec->front_width},
+        {.key = "coordinates", .coordinates = &spec->coordinates},
+        {.key = "rounds", .count = &spec->rounds},
+        {.key = "shuffle", .count = &spec->shuffle},
+        {.key = "negative", .number = &spec->negative},
+        {.key = "has_residual", .flag = &spec->has_residual},
+    };
+
+    memcpy(fields, table, sizeof table);
+}
+
+/* What only `keyed` has follows the others. */
+static size_t all_fields(struct transform_spec *spec, ward_method method,
+                         struct field fields[TRANSFORM_FIELDS + KEYED_FIELDS])
+{
+    transform_fields(spec, fields);
+    if (method != WARD_METHOD_KEYED)
+        return TRANSFORM_FIELDS;
+    keyed_fields(&spec->keyed, fields + TRANSFORM_FIELDS);
+    return TRANSFORM_FIELDS + KEYED_FIELDS;
+}
+
 ward_status transform_spec_to_json(const struct transform_spec *spec, json_t **out)
 {
     struct transform_spec copy = *spec;
-    struct field fields[TRANSFORM_FIELDS];
+    struct field fields[TRANSFORM_FIELDS + KEYED_FIELDS];
+    size_t count = all_fields(&copy, spec->method, fields);
 
-    transform_fields(&copy, fields);
-    return object_new("method", ward_method_name(spec->method), fields, TRANSFORM_FIELDS, out);
+    return object_new("method", ward_method_name(spec->method), fields, count, out);
 }
 
 ward_status transform_spec_from_json(const json_t *json, struct transform_spec *out)
 {
     struct transform_spec spec = {.channels = 0};
-    struct field fields[TRANSFORM_FIELDS];
+    struct field fields[TRANSFORM_FIELDS + KEYED_FIELDS];
     const char *method;
     ward_status st;
 
-    transform_fields(&spec, fields);
-    st = fields_get(json, fields, TRANSFORM_FIELDS);
-    if (!st)
-        st = json_get_string(json, "method", &method);
+    if (!json_is_object(json))
+        return ward_fail(WARD_ERR_FORMAT, "a description is not a JSON object");
+    st = json_get_string(json, "method", &method);
     if (!st)
         st = ward_method_parse(method, &spec.method);
+    if (!st)
+        st = fields_get(json, fields, all_fields(&spec, spec.method, fields));
     if (!st)
         st = spec_shape_check(spec.channels, spec.height, spec.width);
     if (!st)

@@ -31,7 +31,8 @@ static ward_status object_new(const struct transform *t, const struct transform_
 ward_status transform_file_write(const char *path, const struct transform *t,
                                  const struct transform_owner *owner, const struct seal *seal)
 {
-    const struct safetensors_part part = {"", &t->params};
+    const struct tensor_list stored = transform_stored(t);
+    const struct safetensors_part part = {"", &stored};
     struct seal whole = seal ? *seal : (struct seal){.kind = NULL};
     json_t *object = NULL;
     ward_status st = params_are_finite(&t->params);
@@ -75,8 +76,10 @@ static ward_status transform_take(struct frame *frame, struct transform *out)
         st = params_take(&t.params, &frame->tensors, "", &g, false);
     if (!st)
         st = params_taken_all(&frame->tensors);
+    memcpy(t.seed, frame->seed, sizeof t.seed);
+    if (!st)
+        st = transform_derive(&t);
     if (!st) {
-        memcpy(t.seed, frame->seed, sizeof t.seed);
         *out = t;
         mem_wipe(&t, sizeof t);
     }

@@ -3,6 +3,7 @@
  * 5x5 to a few hidden channels and one of 1x1 back.
  */
 #include <math.h>
+#include <stdio.h>
 
 #include "protect/method.h"
 
@@ -41,17 +42,27 @@ static ward_status init(struct transform *t)
     return st;
 }
 
-static int build(const struct transform_spec *spec, struct graph *g, int x, bool is_frozen)
+int method_residual(const struct transform_spec *spec, struct graph *g, int x, const char *name,
+                    bool is_frozen)
 {
-    struct conv_config conv1 = {.name = "transform.conv1", .channels = spec->generator_width,
+    char first[TENSOR_MAX_NAME], last[TENSOR_MAX_NAME];
+    struct conv_config conv1 = {.name = first, .channels = spec->generator_width,
                                 .kernel = KERNEL, .stride = 1, .padding = KERNEL / 2,
                                 .has_bias = true, .is_frozen = is_frozen};
-    struct conv_config conv2 = {.name = "transform.conv2", .channels = spec->channels, .kernel = 1,
+    struct conv_config conv2 = {.name = last, .channels = spec->channels, .kernel = 1,
                                 .stride = 1, .has_bias = true, .is_frozen = is_frozen};
-    int y = graph_relu(g, graph_conv(g, x, &conv1));
+    int y;
 
+    snprintf(first, sizeof first, "%s.conv1", name);
+    snprintf(last, sizeof last, "%s.conv2", name);
+    y = graph_relu(g, graph_conv(g, x, &conv1));
     y = graph_tanh(g, graph_conv(g, y, &conv2));
     return graph_add(g, x, y);
+}
+
+static int build(const struct transform_spec *spec, struct graph *g, int x, bool is_frozen)
+{
+    return method_residual(spec, g, x, "transform", is_frozen);
 }
 
 const struct method method_generator = {check, init, build};

@@ -19,6 +19,11 @@ struct method {
 extern const struct method method_fixed;
 extern const struct method method_learned;
 extern const struct method method_generator;
+extern const struct method method_keyed;
+
+/* Append x + tanh(W2 * relu(W1 * x + b1) + b2), parameters NAME.conv1 and NAME.conv2. */
+int method_residual(const struct transform_spec *spec, struct graph *g, int x, const char *name,
+                    bool is_frozen);
 
 /* Add a parameter to t->params with values N(0, deviation^2), drawn from t->seed under label. */
 WARD_CHECK ward_status method_add_normal(struct transform *t, const char *name, struct shape shape,

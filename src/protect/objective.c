@@ -7,11 +7,20 @@
 #include <assert.h>
 #include <string.h>
 
-static ward_status config_check(const struct objective_config *config)
+#include "protect/wrong_key.h"
+
+static ward_status config_check(const struct objective_config *config,
+                                const struct transform_spec *transform)
 {
     if (config->batch == 0 || config->raw_rows > config->batch)
         return ward_fail(WARD_ERR_ARG, "%zu of a batch of %zu images cannot be shown raw",
                          config->raw_rows, config->batch);
+    if (config->wrong_rows > config->batch)
+        return ward_fail(WARD_ERR_ARG, "%zu of a batch of %zu images cannot be shown under wrong keys",
+                         config->wrong_rows, config->batch);
+    if (config->wrong_rows > 0 && (!config->is_chance || !transform || !transform_has_tables(transform)))
+        return ward_fail(WARD_ERR_ARG, "there are no wrong keys: the transform has no part that "
+                                       "follows from a key, or the objective is the paper's");
     return WARD_OK;
 }
 
@@ -23,44 +32,93 @@ static void build_inputs(struct graph *g, const struct net_spec *net,
 
     o->x = graph_input(g, images);
     o->labels = graph_labels(g, config->batch);
-    if (raw.n == 0)
+    if (raw.n > 0) {
+        o->raw = raw.n == images.n ? o->x : graph_input(g, raw);
+        o->raw_labels = raw.n == images.n ? o->labels : graph_labels(g, raw.n);
+    }
+    if (config->teacher_weight > 0)
+        o->targets = graph_input(g, (struct dims){config->batch, net->classes, 1, 1});
+    if (config->wrong_rows == 0)
         return;
-    o->raw = raw.n == images.n ? o->x : graph_input(g, raw);
-    o->raw_labels = raw.n == images.n ? o->labels : graph_labels(g, raw.n);
+    if (config->wrong_rows == images.n)
+        o->wrong = o->x;
+    else if (config->wrong_rows == raw.n)
+        o->wrong = o->raw;
+    else
+        o->wrong = graph_input(g, (struct dims){config->wrong_rows, images.c, images.h, images.w});
 }
 
-/* The logits of the processed images, and of the raw ones if there are any. */
+/* The logits of the processed images, and of raw and wrong ones if there are any; wrong: the node of
+ * the images under a wrong key, or -1. */
 static void build_network(struct graph *g, const struct net_spec *net,
-                          const struct objective_config *config, struct objective *o)
+                          const struct objective_config *config, int wrong, struct objective *o)
 {
-    struct net_use use = {.keeps_running = true}, raw_use = {.keeps_running = false};
+    struct net_use use = {.keeps_running = true}, other_use = {.keeps_running = false};
+    int rows = o->processed;
 
-    if (o->raw < 0) {
+    if (config->separates_bn) {
         o->logits = net_build(net, g, o->processed, use);
-    } else if (config->separates_bn) {
-        o->logits = net_build(net, g, o->processed, use);
-        o->raw_logits = net_build(net, g, o->raw, raw_use);
-    } else {
-        o->logits = net_build(net, g, graph_concat(g, o->processed, o->raw), use);
+        if (o->raw >= 0)
+            o->raw_logits = net_build(net, g, o->raw, other_use);
+        if (wrong >= 0)
+            o->wrong_logits = net_build(net, g, wrong, other_use);
+        return;
     }
+    if (o->raw >= 0)
+        rows = graph_concat(g, rows, o->raw);
+    if (wrong >= 0)
+        rows = graph_concat(g, rows, wrong);
+    o->logits = net_build(net, g, rows, use);
+}
+
+static void build_raw_losses(struct graph *g, const struct objective_config *config,
+                             struct objective *o)
+{
+    bool is_joint = o->raw_logits < 0;
+    int logits = is_joint ? o->logits : o->raw_logits;
+    size_t row0 = is_joint ? config->batch : 0;
+
+    if (config->is_chance)
+        o->loss_raw = graph_kl_uniform(g, logits, row0, config->raw_rows, config->beta);
+    else
+        o->loss_raw = graph_true_probability(g, logits, o->raw_labels, row0, config->raw_rows,
+                                             config->beta);
+    if (config->has_uniform)
+        o->loss_uniform = graph_kl_uniform(g, logits, row0, config->raw_rows, 0);
+}
+
+static void build_wrong_loss(struct graph *g, const struct objective_config *config,
+                             struct objective *o)
+{
+    bool is_joint = o->wrong_logits < 0;
+
+    o->loss_wrong = graph_kl_uniform(g, is_joint ? o->logits : o->wrong_logits,
+                                     is_joint ? config->batch + config->raw_rows : 0,
+                                     config->wrong_rows, config->wrong_weight);
+}
+
+/* The gradient of softened answers falls with the square of the temperature. */
+static void build_teacher_loss(struct graph *g, const struct objective_config *config,
+                               struct objective *o)
+{
+    float t = config->temperature;
+
+    o->loss_teacher =
+        graph_soft_cross_entropy(g, graph_scale(g, o->logits, 1 / t), o->targets, 0, config->batch,
+                                 config->teacher_weight * t * t);
 }
 
 static void build_losses(struct graph *g, const struct objective_config *config,
                          struct objective *o)
 {
-    bool is_joint = o->raw_logits < 0;
-
     o->loss_processed = graph_cross_entropy(g, o->logits, o->labels, 0, config->batch,
                                             config->alpha);
-    if (o->raw >= 0) {
-        int logits = is_joint ? o->logits : o->raw_logits;
-        size_t row0 = is_joint ? config->batch : 0;
-
-        o->loss_raw = graph_true_probability(g, logits, o->raw_labels, row0, config->raw_rows,
-                                             config->beta);
-        if (config->has_uniform)
-            o->loss_uniform = graph_kl_uniform(g, logits, row0, config->raw_rows, 0);
-    }
+    if (o->raw >= 0)
+        build_raw_losses(g, config, o);
+    if (o->wrong >= 0)
+        build_wrong_loss(g, config, o);
+    if (o->targets >= 0)
+        build_teacher_loss(g, config, o);
     if (o->processed != o->x)
         o->loss_distance = graph_squared_distance(g, o->processed, o->x, config->gamma);
 }
@@ -69,9 +127,10 @@ ward_status objective_build(struct graph *g, const struct net_spec *net,
                             const struct transform_spec *transform,
                             const struct objective_config *config, struct objective *out)
 {
-    struct objective o = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    struct objective o = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     struct objective_config used = *config;
-    ward_status st = config_check(config);
+    int wrong = -1;
+    ward_status st = config_check(config, transform);
 
     if (st)
         return st;
@@ -79,7 +138,9 @@ ward_status objective_build(struct graph *g, const struct net_spec *net,
         used.raw_rows = 0;
     build_inputs(g, net, &used, &o);
     o.processed = transform ? transform_build(transform, g, o.x, false) : o.x;
-    build_network(g, net, &used, &o);
+    if (o.wrong >= 0)
+        wrong = transform_build_wrong(transform, g, o.wrong);
+    build_network(g, net, &used, wrong, &o);
     build_losses(g, &used, &o);
     st = graph_finish(g);
     if (st)
@@ -97,6 +158,8 @@ void objective_fill(const struct objective *o, struct plan *plan, const float *x
 
     memcpy(plan_input(plan, o->x), x, dims_count(graph_dims(g, o->x)) * sizeof *x);
     memcpy(plan_labels(plan, o->labels), labels, graph_dims(g, o->labels).n * sizeof *labels);
+    if (o->wrong >= 0 && o->wrong != o->x && o->wrong != o->raw)
+        memcpy(plan_input(plan, o->wrong), x, dims_count(graph_dims(g, o->wrong)) * sizeof *x);
     if (o->raw < 0 || o->raw == o->x)
         return;
     memcpy(plan_input(plan, o->raw), x, dims_count(graph_dims(g, o->raw)) * sizeof *x);

@@ -6,8 +6,16 @@
  *   E_p  cross entropy of F(x_p)                         (equation 1)
  *   E_r  softmax probability of the true class of F(x_r) (equation 2 as its text means it)
  *
- * each averaged over its rows. Both halves run through F as one concatenated batch, so they share
- * batch-norm statistics, or as two uses of F with statistics of their own (only the processed half
+ * or, is_chance, one that asks for less and gives less away, for F that is wrong on purpose knows the
+ * label, too: with U the uniform distribution, q = softmax(F) and T_K' the transform under wrong keys
+ *
+ *   E = alpha E_p + beta KL(U || q(x_r)) + wrong_weight KL(U || q(T_K'(x_r))) + gamma |x_p - x_r|^2
+ *
+ * and to either the cross entropy with a teacher's answers, both softened by a temperature T, may be
+ * added, times T^2 (Hinton et al. 2015).
+ *
+ * Each is averaged over its rows. All rows run through F as one concatenated batch, so they share
+ * batch-norm statistics, or each kind as a use of F with statistics of its own (only the processed half
  * then feeds the running statistics).
  */
 #ifndef PROTECT_OBJECTIVE_H
@@ -21,7 +29,12 @@ struct objective_config {
     size_t raw_rows;       /* of which the first raw_rows are also shown raw; 0 leaves E_r out */
     float alpha, beta, gamma;
     bool has_uniform;      /* KL(U || q) of the raw images as well, at weight 0: see loss_uniform */
-    bool separates_bn;     /* two uses of F instead of one concatenated batch */
+    bool separates_bn;     /* a use of F each instead of one concatenated batch */
+    bool is_chance;
+    size_t wrong_rows;     /* chance: how many images are also shown under a wrong key, 0 .. batch */
+    float wrong_weight;
+    float teacher_weight;  /* 0: no teacher */
+    float temperature;
 };
 
 /* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor raw rows). */
@@ -33,21 +46,29 @@ struct objective {
     int processed;   /* x_p */
     int logits;      /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
     int raw_logits;  /* separate statistics: [raw_rows, k]; otherwise -1 */
-    int loss_processed, loss_raw, loss_distance;
+    int loss_processed, loss_raw, loss_distance; /* raw: E_r or KL, as the objective has it */
     int loss_uniform;    /* KL from uniform of the raw rows, with has_uniform; its weight starts at 0 */
+    int wrong;           /* input: the first wrong_rows images again, or raw or x if they are as many */
+    int wrong_logits;    /* separate statistics: [wrong_rows, k]; otherwise -1, and the last rows of
+                            logits */
+    int loss_wrong;
+    int targets;         /* input: the teacher's probabilities at that temperature [batch, k] */
+    int loss_teacher;
 };
 
 /*
  * Build the training graph in g, which is empty. transform NULL gives the baseline: alpha times the
  * cross entropy of F(x), without raw rows. Specs have been checked (net_init, transform_check).
- * WARD_ERR_ARG for more raw rows than images, or images that do not fit; WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for more raw or wrong rows than images, wrong keys of a transform without any, or images
+ * that do not fit; WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *net,
                                        const struct transform_spec *transform,
                                        const struct objective_config *config,
                                        struct objective *out);
 
-/* Write a batch into all inputs of the plan that take it: x [batch, c, h, w], labels [batch]. */
+/* Write a batch into all inputs of the plan that take it: x [batch, c, h, w], labels [batch]. The
+ * targets are the caller's to fill in. */
 void objective_fill(const struct objective *o, struct plan *plan, const float *x,
                     const int32_t *labels);
 

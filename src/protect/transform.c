@@ -9,11 +9,12 @@
 
 #include "base/mem.h"
 #include "key/draw.h"
+#include "protect/keyed.h"
 #include "protect/method.h"
 
 static_assert((int)TRANSFORM_SEED_LEN == (int)DRAW_SEED_LEN, "G is drawn from one whole seed");
 
-enum { METHOD_COUNT = WARD_METHOD_GENERATOR + 1 };
+enum { METHOD_COUNT = WARD_METHOD_KEYED + 1 };
 
 static const struct {
     const char *name;
@@ -23,6 +24,7 @@ static const struct {
     [WARD_METHOD_FIXED] = {"fixed", &method_fixed},
     [WARD_METHOD_LEARNED] = {"learned", &method_learned},
     [WARD_METHOD_GENERATOR] = {"generator", &method_generator},
+    [WARD_METHOD_KEYED] = {"keyed", &method_keyed},
 };
 
 static bool method_is_known(ward_method method)
@@ -42,8 +44,29 @@ ward_status ward_method_parse(const char *name, ward_method *out)
             *out = (ward_method)i;
             return WARD_OK;
         }
-    return ward_fail(WARD_ERR_ARG, "unknown method '%s': baseline, fixed, learned or generator",
-                     name);
+    return ward_fail(WARD_ERR_ARG,
+                     "unknown method '%s': baseline, fixed, learned, generator or keyed", name);
+}
+
+static const char *const coordinates[] = {
+    [WARD_COORDINATES_NONE] = "none",
+    [WARD_COORDINATES_DENSE] = "dense",
+    [WARD_COORDINATES_CASCADE] = "cascade",
+};
+
+const char *coordinates_name(ward_coordinates c)
+{
+    return coordinates[c];
+}
+
+ward_status coordinates_parse(const char *name, ward_coordinates *out)
+{
+    for (size_t i = 0; i < sizeof coordinates / sizeof coordinates[0]; i++)
+        if (strcmp(name, coordinates[i]) == 0) {
+            *out = (ward_coordinates)i;
+            return WARD_OK;
+        }
+    return ward_fail(WARD_ERR_ARG, "unknown coordinates '%.32s': none, dense or cascade", name);
 }
 
 ward_status transform_check(const struct transform_spec *spec)
@@ -101,6 +124,47 @@ ward_status method_add_normal(struct transform *t, const char *name, struct shap
         tensor->data[i] = deviation * draw_normal(&draw);
     draw_release(&draw);
     return WARD_OK;
+}
+
+/* ---- what follows from the seed alone ---- */
+
+bool transform_is_derived(const char *name)
+{
+    return strncmp(name, KEY_PREFIX, strlen(KEY_PREFIX)) == 0;
+}
+
+ward_status transform_derive(struct transform *t)
+{
+    return t->spec.method == WARD_METHOD_KEYED
+               ? keyed_tables(&t->params, KEY_PREFIX, &t->spec, t->seed)
+               : WARD_OK;
+}
+
+struct tensor_list transform_stored(const struct transform *t)
+{
+    struct tensor_list stored = t->params;
+
+    while (stored.count > 0 && transform_is_derived(stored.items[stored.count - 1].name))
+        stored.count--;
+    return stored;
+}
+
+ward_status transform_set_key(struct transform *t, const uint8_t key[TRANSFORM_SEED_LEN])
+{
+    struct tensor_list tables = {NULL, 0};
+    ward_status st = WARD_OK;
+
+    if (t->spec.method == WARD_METHOD_KEYED)
+        st = keyed_tables(&tables, KEY_PREFIX, &t->spec, key);
+    for (size_t i = 0; i < tables.count && !st; i++) {
+        struct tensor *table = tensor_list_find(&t->params, tables.items[i].name);
+
+        memcpy(table->data, tables.items[i].data, shape_count(&table->shape) * sizeof(float));
+    }
+    if (!st && t->spec.method == WARD_METHOD_KEYED)
+        memcpy(t->seed, key, sizeof t->seed);
+    tensor_list_release(&tables);
+    return st;
 }
 
 void transform_release(struct transform *t)

@@ -44,7 +44,7 @@ static const double percent = 100;
 
 struct paper_cell paper_accuracy(const char *data, const char *arch, ward_method method)
 {
-    for (size_t i = 0; i < sizeof table2 / sizeof table2[0]; i++)
+    for (size_t i = 0; (int)method < METHODS && i < sizeof table2 / sizeof table2[0]; i++)
         if (strcmp(data, table2[i].data) == 0 && strcmp(arch, table2[i].arch) == 0)
             return (struct paper_cell){table2[i].method[method].authorised / percent,
                                        table2[i].method[method].unauthorised / percent};

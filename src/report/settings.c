@@ -8,7 +8,8 @@
 enum {
     FOR_FIXED = 1 << WARD_METHOD_FIXED,
     FOR_GENERATOR = 1 << WARD_METHOD_GENERATOR,
-    FOR_TRAINED = 1 << WARD_METHOD_LEARNED | FOR_GENERATOR,
+    FOR_KEYED = 1 << WARD_METHOD_KEYED,
+    FOR_TRAINED = 1 << WARD_METHOD_LEARNED | FOR_GENERATOR | FOR_KEYED,
     FOR_PROTECTED = FOR_FIXED | FOR_TRAINED,
     FOR_ALL = 1 << WARD_METHOD_BASELINE | FOR_PROTECTED
 };
@@ -34,15 +35,28 @@ static const struct option {
     {"transform_rate_factor", "transform-rate", FOR_TRAINED, {NULL}},
     {"transform_decay", "transform-decay", FOR_TRAINED, {NULL}},
     {"clip_norm", "clip-norm", FOR_ALL, {NULL}},
+    {"objective", "objective", FOR_PROTECTED, {NULL}}, /* not there if it is the paper's */
     {"alpha", "alpha", FOR_ALL, {NULL}},
     {"beta", "beta", FOR_PROTECTED, {NULL}},
     {"gamma", "gamma", FOR_TRAINED, {NULL}},
     {"raw_share", "raw-share", FOR_PROTECTED, {NULL}},
     {"raw_warmup", "raw-warmup", FOR_PROTECTED, {NULL}},
+    {"wrong_share", "wrong-keys", FOR_KEYED, {NULL}},
+    {"wrong_weight", "wrong-weight", FOR_KEYED, {NULL}},
+    {"teacher", "teacher", FOR_ALL, {NULL}}, /* not there unless given, nor are the next two */
+    {"teacher_weight", "teacher-weight", FOR_ALL, {NULL}},
+    {"temperature", "temperature", FOR_ALL, {NULL}},
     {"separates_bn", "bn", FOR_PROTECTED, {"shared", "separate"}},
-    {"sigma", "sigma", FOR_FIXED, {NULL}},
-    {"p", "p", FOR_FIXED, {NULL}},
-    {"generator_width", "generator-width", FOR_GENERATOR, {NULL}},
+    {"has_front", "front", FOR_KEYED, {"none", "conv"}},
+    {"front_width", "front-width", FOR_KEYED, {NULL}},
+    {"coordinates", "coordinates", FOR_KEYED, {NULL}},
+    {"rounds", "rounds", FOR_KEYED, {NULL}},
+    {"shuffle", "shuffle", FOR_KEYED, {NULL}},
+    {"negative", "negative", FOR_KEYED, {NULL}},
+    {"has_residual", "residual", FOR_KEYED, {"no", "yes"}},
+    {"sigma", "sigma", FOR_FIXED | FOR_KEYED, {NULL}},
+    {"p", "p", FOR_FIXED | FOR_KEYED, {NULL}},
+    {"generator_width", "generator-width", FOR_GENERATOR | FOR_KEYED, {NULL}},
     {"start", "start", FOR_TRAINED, {NULL}},
     {"is_clamped", "clamp", FOR_PROTECTED, {"no", "yes"}},
     {"splits", "splits", FOR_ALL, {NULL}}, /* not there unless given */
@@ -52,11 +66,29 @@ static const struct option {
 
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
+/* The same of an option of a part of `keyed`. */
+static bool has_part(const struct option *o, const ward_train_config *c)
+{
+    if (strcmp(o->key, "front_width") == 0)
+        return c->has_front;
+    if (strcmp(o->key, "rounds") == 0)
+        return c->coordinates == WARD_COORDINATES_CASCADE;
+    if (strcmp(o->key, "p") == 0)
+        return c->sigma > 0;
+    if (strcmp(o->key, "generator_width") == 0 || strcmp(o->key, "start") == 0)
+        return c->has_residual;
+    return strcmp(o->key, "wrong_weight") != 0 || c->wrong_share > 0;
+}
+
 /* Whether the option is there and means anything beside the others. */
 static bool has_meaning(const struct option *o, const json_t *value, const ward_train_config *c)
 {
     if (!value || !(o->methods & 1 << c->method))
         return false;
+    if (c->method == WARD_METHOD_KEYED && !has_part(o, c))
+        return false;
+    if (strcmp(o->key, "raw_warmup") == 0)
+        return c->objective == WARD_OBJECTIVE_PAPER;
     if (strcmp(o->key, "rate_drop_every") == 0)
         return c->schedule == WARD_SCHEDULE_STEP;
     if (strcmp(o->key, "warmup") == 0)

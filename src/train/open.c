@@ -9,6 +9,7 @@
 #include "key/secret.h"
 #include "nn/calibrate.h"
 #include "train/settings.h"
+#include "protect/wrong_key.h"
 #include "train/origin.h"
 #include "train/trainer.h"
 
@@ -333,6 +334,29 @@ static ward_status open_plan(struct trainer *t)
     return st;
 }
 
+/* Which file the teacher was is kept with the settings. */
+static ward_status open_teacher(struct trainer *t)
+{
+    ward_train_config *c = &t->config.values;
+    char digest[ORIGIN_DIGEST_LEN + 1];
+    ward_status st;
+
+    if (!c->teacher)
+        return WARD_OK;
+    st = teacher_init(&t->teacher, t->device, c->teacher, &t->saved.net.spec, c->batch,
+                      (float)c->temperature, digest);
+    if (st)
+        return st;
+    if (c->teacher_digest)
+        return strcmp(c->teacher_digest, digest) == 0
+                   ? WARD_OK
+                   : ward_fail(WARD_ERR_FORMAT, "'%s' has changed: it is not the teacher that the "
+                               "settings name", c->teacher);
+    st = mem_strdup(&t->config.teacher_digest, digest);
+    c->teacher_digest = t->config.teacher_digest;
+    return st;
+}
+
 static ward_status load_velocities(struct trainer *t)
 {
     ward_status st = WARD_OK;
@@ -351,10 +375,19 @@ static ward_status load_velocities(struct trainer *t)
 
 static ward_status load_state(struct trainer *t)
 {
-    const struct tensor_list *const lists[] = {&t->saved.net.params, &t->saved.transform.params};
-    ward_status st = params_load(t->plan, lists, 2);
+    struct tensor_list wrong = {NULL, 0};
+    const struct tensor_list *const lists[] = {&t->saved.net.params, &t->saved.transform.params,
+                                               &wrong};
+    ward_status st = WARD_OK;
 
-    return st ? st : load_velocities(t);
+    if (t->objective.wrong >= 0)
+        st = wrong_key_draw(&wrong, &t->saved.transform, t->config.values.seed, t->saved.step);
+    if (!st)
+        st = params_load(t->plan, lists, 3);
+    if (!st)
+        st = load_velocities(t);
+    tensor_list_release(&wrong);
+    return st;
 }
 
 /* ---- the directory ---- */
@@ -399,6 +432,8 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     if (!st)
         st = open_plan(t);
     if (!st)
+        st = open_teacher(t);
+    if (!st)
         st = load_state(t);
     if (!st && !t->is_resumed)
         st = ask_owner(t);
@@ -417,6 +452,7 @@ void trainer_close(struct trainer *t)
 {
     loader_close(t->loader);
     validator_release(&t->validator);
+    teacher_release(&t->teacher);
     plan_free(t->plan);
     graph_release(&t->graph);
     checkpoint_release(&t->saved);

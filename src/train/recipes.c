@@ -20,6 +20,8 @@ static ward_train_config common(const char *arch, ward_method method)
         .decays_all = false,
         /* A larger rate overshoots, a smaller one is slow: see docs/decisions.md. */
         .transform_rate_factor = method == WARD_METHOD_GENERATOR ? 0.02 : 1,
+        .teacher_weight = 1,
+        .temperature = 2,
         .transform_decay = 5e-4,
         .alpha = 1,
         .beta = 1,
@@ -53,6 +55,23 @@ static void set_onecycle(ward_train_config *config, uint64_t iterations, double 
     config->raw_warmup = raw_warmup;
 }
 
+/* The lock that is recommended: a front-end, a cascade, and a network without a prior. */
+static void set_keyed(ward_train_config *config)
+{
+    if (!config->arch)
+        config->arch = "mlp-1024x2-leaky";
+    config->objective = WARD_OBJECTIVE_CHANCE;
+    config->gamma = 0;
+    config->raw_warmup = 0;
+    config->wrong_share = 0.125;
+    config->wrong_weight = 1;
+    config->sigma = 0;
+    config->has_front = true;
+    config->front_width = 16;
+    config->coordinates = WARD_COORDINATES_CASCADE;
+    config->rounds = 4;
+}
+
 ward_status ward_train_defaults(ward_train_config *config, const char *recipe, const char *arch,
                                 ward_method method)
 {
@@ -70,6 +89,8 @@ ward_status ward_train_defaults(ward_train_config *config, const char *recipe, c
     } else {
         return ward_fail(WARD_ERR_ARG, "unknown recipe '%s': paper, fast or demo", recipe);
     }
+    if (method == WARD_METHOD_KEYED)
+        set_keyed(&made);
     *config = made;
     return WARD_OK;
 }

@@ -45,6 +45,10 @@ static ward_status check_numbers(const ward_train_config *c)
         {"gamma", c->gamma, 0, large},
         {"raw_share", c->raw_share, 0, 1},
         {"raw_warmup", c->raw_warmup, 0, 1},
+        {"wrong_share", c->wrong_share, 0, 1},
+        {"wrong_weight", c->wrong_weight, 0, large},
+        {"negative", c->negative, 0, 1},
+        {"teacher_weight", c->teacher_weight, 0, large},
         {"checkpoint_seconds", c->checkpoint_seconds, 0, DBL_MAX},
     };
     ward_status st = WARD_OK;
@@ -61,8 +65,27 @@ static bool is_digest(const char *text)
     return strlen(text) == ORIGIN_DIGEST_LEN && hex_decode(text, sum, sizeof sum);
 }
 
+static ward_status check_objective(const ward_train_config *c)
+{
+    if (c->objective != WARD_OBJECTIVE_PAPER && c->objective != WARD_OBJECTIVE_CHANCE)
+        return ward_fail(WARD_ERR_ARG, "unknown objective %d", (int)c->objective);
+    if (c->objective == WARD_OBJECTIVE_CHANCE && c->raw_warmup > 0)
+        return ward_fail(WARD_ERR_ARG, "raw_warmup means nothing with objective chance");
+    if (c->objective == WARD_OBJECTIVE_PAPER && c->wrong_share > 0)
+        return ward_fail(WARD_ERR_ARG, "wrong_share means nothing with objective paper");
+    if ((int)c->coordinates < WARD_COORDINATES_NONE || c->coordinates > WARD_COORDINATES_CASCADE)
+        return ward_fail(WARD_ERR_ARG, "unknown coordinates %d", (int)c->coordinates);
+    if (c->teacher_digest && !is_digest(c->teacher_digest))
+        return ward_fail(WARD_ERR_ARG, "teacher_digest is not %d hex digits", ORIGIN_DIGEST_LEN);
+    if (c->teacher && !(c->temperature >= 0.1 && c->temperature <= 1000))
+        return ward_fail(WARD_ERR_ARG, "temperature of %g: not in 0.1 to 1000", c->temperature);
+    return WARD_OK;
+}
+
 ward_status settings_check(const ward_train_config *config)
 {
+    ward_status st;
+
     if (!config->data || !config->arch || !config->recipe)
         return ward_fail(WARD_ERR_ARG, "data, arch and recipe must all be set");
     if (strlen(config->arch) >= sizeof((struct net_spec *)NULL)->arch)
@@ -81,7 +104,8 @@ ward_status settings_check(const ward_train_config *config)
         return ward_fail(WARD_ERR_ARG, "unknown schedule %d", (int)config->schedule);
     if (config->schedule == WARD_SCHEDULE_STEP && config->rate_drop_every == 0)
         return ward_fail(WARD_ERR_ARG, "rate_drop_every is 0");
-    return check_numbers(config);
+    st = check_objective(config);
+    return st ? st : check_numbers(config);
 }
 
 void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
@@ -136,6 +160,8 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
     a.recipients = b.recipients;
     if (!a.from_digest)
         a.from_digest = b.from_digest;
+    if (!a.teacher_digest)
+        a.teacher_digest = b.teacher_digest;
     st = to_object(&a, &given_object);
     if (!st)
         st = to_object(&b, &stored_object);
@@ -172,7 +198,22 @@ void settings_transform(const ward_train_config *config, const ward_dataset_info
         .is_clamped = config->is_clamped,
         .low = data->input.low,
         .high = data->input.high,
+        .keyed = {.has_front = config->has_front,
+                  .front_width = config->front_width,
+                  .coordinates = config->coordinates,
+                  .rounds = config->rounds,
+                  .shuffle = config->shuffle,
+                  .negative = (float)config->negative,
+                  .has_residual = config->has_residual},
     };
+}
+
+/* If any, then at least two: the transform may have batch norm. */
+static size_t wrong_rows(const ward_train_config *config)
+{
+    size_t rows = (size_t)llround(config->wrong_share * (double)config->batch);
+
+    return config->wrong_share > 0 ? min_size(max_size(rows, 2), config->batch) : 0;
 }
 
 void settings_objective(const ward_train_config *config, struct objective_config *out)
@@ -185,6 +226,11 @@ void settings_objective(const ward_train_config *config, struct objective_config
         .gamma = (float)config->gamma,
         .has_uniform = config->raw_warmup > 0,
         .separates_bn = config->separates_bn,
+        .is_chance = config->objective == WARD_OBJECTIVE_CHANCE,
+        .wrong_rows = wrong_rows(config),
+        .wrong_weight = (float)config->wrong_weight,
+        .teacher_weight = config->teacher ? (float)config->teacher_weight : 0,
+        .temperature = (float)config->temperature,
     };
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "protect/wrong_key.h"
 #include "train/schedule.h"
 #include "train/settings.h"
 
@@ -98,6 +99,25 @@ static void weigh_raw(struct trainer *t)
     plan_set_weight(t->plan, t->objective.loss_raw, warms_up ? 0 : beta);
 }
 
+/* The tables of this step's wrong key. */
+static ward_status load_wrong_key(struct trainer *t)
+{
+    struct tensor_list wrong = {NULL, 0};
+    ward_status st;
+
+    if (t->objective.wrong < 0)
+        return WARD_OK;
+    st = wrong_key_draw(&wrong, &t->saved.transform, t->config.values.seed, t->saved.step);
+    for (size_t p = 0; p < t->graph.param_count && !st; p++) {
+        const struct tensor *table = tensor_list_find(&wrong, t->graph.params[p].name);
+
+        if (table)
+            st = plan_load(t->plan, p, PLAN_VALUE, table->data);
+    }
+    tensor_list_release(&wrong);
+    return st;
+}
+
 static ward_status step(struct trainer *t)
 {
     double rate = schedule_rate(&t->config.values, t->saved.step);
@@ -110,7 +130,11 @@ static ward_status step(struct trainer *t)
     objective_fill(&t->objective, t->plan, x, labels);
     plan_set_step(t->plan, t->config.values.seed, t->saved.step);
     weigh_raw(t);
-    st = plan_forward(t->plan);
+    st = load_wrong_key(t);
+    if (!st && t->objective.targets >= 0)
+        st = teacher_answer(&t->teacher, x, plan_input(t->plan, t->objective.targets));
+    if (!st)
+        st = plan_forward(t->plan);
     if (st)
         return st;
     measure = measure_step(t->plan, &t->objective);

@@ -17,6 +17,7 @@
 #include "model/run_dir.h"
 #include "protect/objective.h"
 #include "train/metrics.h"
+#include "train/teacher.h"
 #include "train/validator.h"
 #include "ward/train.h"
 
@@ -40,6 +41,7 @@ struct trainer {
     struct objective objective;
     struct plan *plan;
     struct validator validator;        /* all zero without validation */
+    struct teacher teacher;            /* all zero without */
     struct loader *loader;
 
     struct metrics metrics;

@@ -1,0 +1,198 @@
+/* Wrong keys: see wrong_key.h. */
+#include "protect/wrong_key.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "protect/keyed.h"
+
+bool transform_has_tables(const struct transform_spec *spec)
+{
+    const struct keyed_spec *k = &spec->keyed;
+
+    return spec->method == WARD_METHOD_KEYED &&
+           (k->shuffle > 0 || k->negative > 0 || spec->sigma > 0 ||
+            k->coordinates != WARD_COORDINATES_NONE);
+}
+
+int transform_build_wrong(const struct transform_spec *spec, struct graph *g, int x)
+{
+    struct keyed_use use = {WRONG_PREFIX, false, false};
+
+    assert(transform_has_tables(spec));
+    x = keyed_build(spec, g, x, &use);
+    return spec->is_clamped ? graph_clamp(g, x, spec->low, spec->high) : x;
+}
+
+/* ---- what is wrong about a key ---- */
+
+struct mistake {
+    uint64_t seed, step;
+    float share; /* of the entries that are right */
+};
+
+/* Purposes of the streams of a step. */
+enum { STREAM_KEY, STREAM_IMAGE, STREAM_TABLE };
+
+static struct mistake mistake_of(struct rng *rng, uint64_t seed, uint64_t step)
+{
+    struct mistake m = {seed, step, 0};
+
+    if (rng_below(rng, 2) == 1)
+        m.share = 0.25f * (float)(1 + rng_below(rng, 3));
+    return m;
+}
+
+static void stream(const struct mistake *m, struct rng *rng, uint64_t purpose, uint64_t number)
+{
+    rng_init(rng, m->seed, RNG_WRONG_KEY, m->step, number << 8 | purpose);
+}
+
+/* ---- tables ---- */
+
+/* The numbers of the entries that change; the caller frees. */
+static ward_status draw_changed(const struct mistake *m, struct rng *rng, size_t count,
+                                uint32_t **changed, uint32_t *changed_count)
+{
+    ward_status st = mem_new(changed, count, sizeof **changed);
+
+    *changed_count = 0;
+    for (size_t i = 0; i < count && !st; i++)
+        if (rng_uniform(rng) >= m->share)
+            (*changed)[(*changed_count)++] = (uint32_t)i;
+    return st;
+}
+
+/* Some entries of an order change places. */
+static ward_status mix_order(const struct mistake *m, struct rng *rng, struct tensor *wrong)
+{
+    uint32_t *changed = NULL, count;
+    ward_status st = draw_changed(m, rng, shape_count(&wrong->shape), &changed, &count);
+
+    for (uint32_t i = st ? 0 : count; i-- > 1;) {
+        uint32_t j = rng_below(rng, i + 1);
+        float kept = wrong->data[changed[i]];
+
+        wrong->data[changed[i]] = wrong->data[changed[j]];
+        wrong->data[changed[j]] = kept;
+    }
+    mem_free(changed);
+    return st;
+}
+
+static void exchange_rows(float *a, float *b, size_t len, float sign)
+{
+    for (size_t i = 0; i < len; i++) {
+        float kept = a[i];
+
+        a[i] = sign * b[i];
+        b[i] = kept;
+    }
+}
+
+/* Some rows of a matrix change places and signs, so it stays orthogonal. */
+static ward_status mix_rows(const struct mistake *m, struct rng *rng, struct tensor *wrong)
+{
+    size_t len = wrong->shape.dim[1];
+    uint32_t *changed = NULL, count;
+    ward_status st = draw_changed(m, rng, wrong->shape.dim[0], &changed, &count);
+
+    for (uint32_t i = st ? 0 : count; i-- > 1;) {
+        uint32_t j = rng_below(rng, i + 1);
+        float sign = rng_u32(rng) & 1 ? -1.0f : 1.0f;
+
+        if (i != j)
+            exchange_rows(wrong->data + changed[i] * len, wrong->data + changed[j] * len, len, sign);
+    }
+    mem_free(changed);
+    return st;
+}
+
+/* Entry by entry, the right one's or the other's. */
+static void mix_entries(const struct mistake *m, struct rng *rng, const struct tensor *other,
+                        struct tensor *wrong)
+{
+    for (size_t i = 0; i < shape_count(&wrong->shape); i++)
+        if (rng_uniform(rng) >= m->share)
+            wrong->data[i] = other->data[i];
+}
+
+static bool is_named(const char *name, const char *start)
+{
+    return strncmp(name + strlen(WRONG_PREFIX), start, strlen(start)) == 0;
+}
+
+/* `wrong` holds the right table, number `number`. What is negative goes with its part of the pattern. */
+static ward_status mix(const struct mistake *m, size_t number, const struct tensor *other,
+                       struct tensor *wrong)
+{
+    bool is_image = is_named(wrong->name, "negative") || is_named(wrong->name, "pattern");
+    struct rng rng;
+
+    stream(m, &rng, is_image ? STREAM_IMAGE : STREAM_TABLE, is_image ? 0 : number);
+    if (is_named(wrong->name, "dense"))
+        return wrong->shape.rank == 2 ? mix_rows(m, &rng, wrong) : WARD_OK;
+    if (is_named(wrong->name, "order") || is_named(wrong->name, "shuffle"))
+        return mix_order(m, &rng, wrong);
+    mix_entries(m, &rng, other, wrong);
+    return WARD_OK;
+}
+
+static ward_status copy_right(struct tensor_list *list, const struct transform *t)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < t->params.count && !st; i++) {
+        const struct tensor *right = &t->params.items[i];
+        char name[TENSOR_MAX_NAME];
+        struct tensor *copy;
+
+        if (!transform_is_derived(right->name))
+            continue;
+        snprintf(name, sizeof name, "%s%.48s", WRONG_PREFIX, right->name + strlen(KEY_PREFIX));
+        st = tensor_list_add(list, name, &right->shape, &copy);
+        if (!st)
+            memcpy(copy->data, right->data, shape_count(&right->shape) * sizeof(float));
+    }
+    return st;
+}
+
+/* The tables of another key; dense coordinates take too long for every step, and need none. */
+static ward_status draw_other(struct tensor_list *list, const struct transform *t, struct rng *rng)
+{
+    struct transform_spec spec = t->spec;
+    uint8_t key[TRANSFORM_SEED_LEN];
+
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)rng_below(rng, 256);
+    if (spec.keyed.coordinates == WARD_COORDINATES_DENSE)
+        spec.keyed.coordinates = WARD_COORDINATES_NONE;
+    return keyed_tables(list, WRONG_PREFIX, &spec, key);
+}
+
+ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t, uint64_t seed,
+                           uint64_t step)
+{
+    struct tensor_list wrong = {NULL, 0}, other = {NULL, 0};
+    struct mistake mistake;
+    struct rng rng;
+    ward_status st;
+
+    assert(transform_has_tables(&t->spec));
+    rng_init(&rng, seed, RNG_WRONG_KEY, step, STREAM_KEY);
+    mistake = mistake_of(&rng, seed, step);
+    st = draw_other(&other, t, &rng);
+    if (!st)
+        st = copy_right(&wrong, t);
+    for (size_t i = 0; i < wrong.count && !st; i++)
+        st = mix(&mistake, i, tensor_list_find(&other, wrong.items[i].name), &wrong.items[i]);
+    if (!st) {
+        *list = wrong;
+        wrong = (struct tensor_list){NULL, 0};
+    }
+    tensor_list_release(&wrong);
+    tensor_list_release(&other);
+    return st;
+}

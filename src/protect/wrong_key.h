@@ -1,0 +1,27 @@
+/*
+ * Wrong keys to train F against: other keys, and keys of which a share is right. A wrong key is a
+ * list of tables like those of the right one, under WRONG_PREFIX, drawn anew for each step from the
+ * public stream.
+ */
+#ifndef PROTECT_WRONG_KEY_H
+#define PROTECT_WRONG_KEY_H
+
+#include "protect/transform.h"
+
+/* Whether a transform has tables that a key gives, so that there are wrong ones. */
+bool transform_has_tables(const struct transform_spec *spec);
+
+/* Append x_p under a wrong key: transform_build() with the tables under WRONG_PREFIX, and without a
+ * trace in the running statistics. */
+int transform_build_wrong(const struct transform_spec *spec, struct graph *g, int x);
+
+/*
+ * The tables of the wrong key of a step in an empty list, owned: in every other step, on average,
+ * those of a random key, otherwise with a quarter, a half or three quarters of the right ones' entries
+ * in place. Of dense coordinates all wrong ones are the right ones with (other) rows exchanged and
+ * negated. t has tables. WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t,
+                                      uint64_t seed, uint64_t step);
+
+#endif
