@@ -352,14 +352,14 @@ static double best_try(const ward_redteam_cell *c, int is_leaky, int is_bounded)
     return best;
 }
 
-/* More room can only help, unless gradients mislead. */
+/* More room can only help who knows the labels, unless gradients mislead. */
 static void flag_bound(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i];
         double bounded = best_try(c, -1, 1), unbounded = best_try(c, -1, 0);
 
-        if (c->is_done && bounded > unbounded + clearly)
+        if (c->is_done && c->knows == WARD_KNOWS_LABELLED && bounded > unbounded + clearly)
             raise(v, "bound", "%s at %ju: %.1f %% within a bound, %.1f %% without", c->attack,
                   (uintmax_t)c->amount, percent(bounded), percent(unbounded));
     }

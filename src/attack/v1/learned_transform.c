@@ -6,22 +6,31 @@
 #include <stdio.h>
 
 #include "attack/search.h"
+#include "base/util.h"
 
-enum { RATES = 2, MAX_WIDTH = 1024 };
+enum { WIDE = 4, MAX_WIDTH = 1024 };
 
-static const double rates[RATES] = {0.01, 0.003};
 static const float leak = 0.1f;
 
-struct variant {
+/* A start near x itself keeps what F does to raw images; a large one is already far from it. */
+static const struct variant {
+    unsigned effort; /* from which on */
     double rate;
-    size_t width;
-    bool is_leaky;
+    float start;     /* factor on the second layer */
+    bool is_wide;
     uint32_t restart;
+} variants[] = {
+    {1, 0.003, 0.1f, false, 0}, {2, 0.01, 0.1f, false, 0},  {2, 0.003, 1, false, 0},
+    {2, 0.003, 0.1f, true, 0},  {3, 0.001, 0.1f, false, 1}, {3, 0.01, 1, true, 1},
+    {3, 0.003, 0.1f, true, 1},
 };
 
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
 static ward_status try_variant(struct thief *t, const struct search_loss *loss,
-                               const struct variant *v)
+                               const struct variant *v, bool is_leaky)
 {
+    size_t width = t->structure.generator_width;
     struct transform_spec spec = t->structure;
     struct transform copy = {.params = {NULL, 0}};
     struct search s = {
@@ -30,17 +39,17 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
         .trained = "transform.",
         .rate = v->rate,
         .bound = (double)NAN,
-        .leak = v->is_leaky ? leak : 0,
+        .leak = is_leaky ? leak : 0,
     };
     ward_status st;
 
     spec.method = WARD_METHOD_GENERATOR;
-    spec.generator_width = v->width;
-    spec.start = 1;
+    spec.generator_width = v->is_wide ? min_size(WIDE * width, MAX_WIDTH) : width;
+    spec.start = v->start;
     spec.is_clamped = false;
     s.classifier = classifier_of(&t->network->spec, &spec);
-    snprintf(s.what, sizeof s.what, "width %zu, rate %g, start %u%s", v->width, v->rate,
-             v->restart + 1, v->is_leaky ? ", leaky backward" : "");
+    snprintf(s.what, sizeof s.what, "width %zu, rate %g, start %g%s", spec.generator_width, v->rate,
+             (double)v->start, is_leaky ? ", leaky backward" : "");
     st = thief_transform(t, &spec, v->restart, &copy);
     if (!st)
         st = thief_network(t, &copy.params);
@@ -52,18 +61,14 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
 
 static ward_status attempt(struct thief *t, const struct search_loss *loss)
 {
-    size_t width = t->structure.generator_width;
-    size_t wide = 4 * width <= MAX_WIDTH ? 4 * width : MAX_WIDTH;
-    unsigned effort = t->budget->effort;
     ward_status st = WARD_OK;
 
-    for (uint32_t i = 0; i < effort * effort && !st; i++) {
-        struct variant v = {rates[i % RATES], i % 4 < 2 ? width : wide, false, i / 4};
-
-        st = try_variant(t, loss, &v);
-        v.is_leaky = true;
+    for (size_t i = 0; i < VARIANTS && !st; i++) {
+        if (variants[i].effort > t->budget->effort)
+            continue;
+        st = try_variant(t, loss, &variants[i], false);
         if (!st)
-            st = try_variant(t, loss, &v);
+            st = try_variant(t, loss, &variants[i], true);
     }
     return st;
 }
