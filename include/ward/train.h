@@ -113,6 +113,9 @@ typedef struct ward_train_config {
     const char *owner;            /* public key (ward/key.h) that G and checkpoints are sealed to; NULL:
                                      to none, they are plain files of mode 0600. Goes neither with a
                                      baseline nor with a secret_seed: there is no secret then */
+    const char *leaked;           /* a run whose transform has leaked: every other row that is shown raw is
+                                     processed by it, so that it is worth no more than none; NULL: none.
+                                     Needs raw_share below 1, and two raw rows */
     const char *recipients;       /* public keys of users that the finished G is sealed to as well,
                                      with a blank between; NULL: none */
 } ward_train_config;

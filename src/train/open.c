@@ -390,6 +390,21 @@ static ward_status load_state(struct trainer *t)
     return st;
 }
 
+static ward_status open_leaked(struct trainer *t)
+{
+    const ward_train_config *c = &t->config.values;
+    size_t raw_rows;
+
+    if (!c->leaked)
+        return WARD_OK;
+    raw_rows = t->objective.raw >= 0 ? graph_dims(&t->graph, t->objective.raw).n : 0;
+    if (raw_rows < 2 || t->objective.raw == t->objective.x)
+        return ward_fail(WARD_ERR_ARG, "for a leaked transform, two rows at least and not all "
+                         "have to be shown raw");
+    return leaked_init(&t->leaked, t->device, c->leaked, t->options->keys, &t->saved.net.spec,
+                       raw_rows / 2);
+}
+
 /* ---- the directory ---- */
 
 static ward_status create_directory(struct trainer *t)
@@ -432,6 +447,8 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     if (!st)
         st = open_plan(t);
     if (!st)
+        st = open_leaked(t);
+    if (!st)
         st = open_teacher(t);
     if (!st)
         st = load_state(t);
@@ -452,6 +469,7 @@ void trainer_close(struct trainer *t)
 {
     loader_close(t->loader);
     validator_release(&t->validator);
+    leaked_release(&t->leaked);
     teacher_release(&t->teacher);
     plan_free(t->plan);
     graph_release(&t->graph);

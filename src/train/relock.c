@@ -1,7 +1,11 @@
 /*
  * A new G for a run whose old one has leaked: F goes on from where it is, with another transform, and
- * what the old one is worth then is measured. Whoever has a copy of the old F keeps what he has.
+ * learns to answer images under the old one as badly as raw ones (train/leaked.h); left to itself it would
+ * keep answering them. What the old one is worth then is measured. Whoever has a copy of the old F
+ * keeps what he has.
  */
+#include <math.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "key/keys.h"
@@ -11,6 +15,15 @@
 #include "ward/train.h"
 
 enum { SHARE = 4 }; /* of the run's own iterations: one in so many */
+
+/* As many rows under the old transform as raw ones, beside the run's own; not all, as they are images of
+ * their own then. */
+static double raw_share(const ward_train_config *c)
+{
+    const double least = 2.0 / (double)c->batch, most = 1 - 1.0 / (double)c->batch;
+
+    return fmin(fmax(2 * c->raw_share, least), most);
+}
 
 struct relock {
     const ward_relock_options *options;
@@ -86,6 +99,8 @@ static ward_status train(struct relock *r, ward_device *device)
 
     config.from = o->run;
     config.from_digest = NULL;
+    config.leaked = o->run;
+    config.raw_share = raw_share(&config);
     config.secret_seed = NULL;
     config.owner = r->owner;
     config.recipients = r->users;

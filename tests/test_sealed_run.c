@@ -1,0 +1,414 @@
+/* Runs that are sealed: trained, stopped, resumed, granted, revoked, relocked. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "alloc_test.h"
+#include "base/file.h"
+#include "key/seal.h"
+#include "model/model.h"
+#include "train/leaked.h"
+#include "ward/ward.h"
+
+enum { SIDE = 8, CLASSES = 2, TRAIN_IMAGES = 8, TEST_IMAGES = 4, STEPS = 6 };
+
+static char dir[64] = "/tmp/ward-test-sealed-XXXXXX";
+static ward_device *device;
+static char *owner_key, *user_key;
+
+#define assert_ok(call) check_ok((call), #call)
+#define assert_fails(call, status, word) check_fails((call), (status), (word), #call)
+
+static void check_ok(ward_status st, const char *what)
+{
+    if (st)
+        fail_msg("%s: %s (%s)", what, ward_status_name(st), ward_error_message());
+}
+
+static void check_fails(ward_status st, ward_status wanted, const char *word, const char *what)
+{
+    if (st != wanted || !strstr(ward_error_message(), word))
+        fail_msg("%s: %s (%s), expected %s with '%s'", what, ward_status_name(st),
+                 ward_error_message(), ward_status_name(wanted), word);
+}
+
+/* One of a few buffers in turn. */
+static const char *in_dir(const char *name)
+{
+    static char buffers[8][256];
+    static unsigned next;
+    char *buffer = buffers[next++ % 8];
+
+    snprintf(buffer, sizeof buffers[0], "%s/%s", dir, name);
+    return buffer;
+}
+
+static void make_picture(const char *part, int class, int number)
+{
+    char name[64];
+    float x[SIDE * SIDE];
+    ward_image image = {0};
+
+    for (int i = 0; i < SIDE * SIDE; i++)
+        x[i] = ((i / SIDE < SIDE / 2) == (class == 0) ? 0.7f : 0.2f) +
+               0.2f * sinf((float)(i * (number + 3)));
+    assert_ok(ward_image_from_float(&image, x, 1, SIDE, SIDE, 0, 1));
+    snprintf(name, sizeof name, "data/%s/class%d", part, class);
+    assert_ok(file_make_directory(in_dir(name)));
+    snprintf(name, sizeof name, "data/%s/class%d/%02d.png", part, class, number);
+    assert_ok(ward_image_write(&image, in_dir(name), 0));
+    ward_image_release(&image);
+}
+
+static int enter(void **state)
+{
+    const ward_key_options plain = {.protection = WARD_PROTECT_FILE};
+
+    (void)state;
+    ward_set_threads(1);
+    if (!mkdtemp(dir) || setenv("XDG_DATA_HOME", dir, 1) != 0)
+        return -1;
+    for (int class = 0; class < CLASSES; class++) {
+        for (int i = 0; i < TRAIN_IMAGES; i++)
+            make_picture("train", class, i);
+        for (int i = 0; i < TEST_IMAGES; i++)
+            make_picture("test", class, TRAIN_IMAGES + i);
+    }
+    return ward_device_open(&device, "ref") ||
+           ward_key_new(in_dir("owner.key"), WARD_KEY_OWNER, &plain, &owner_key) ||
+           ward_key_new(in_dir("other.key"), WARD_KEY_OWNER, &plain, NULL) ||
+           ward_key_new(in_dir("user.key"), WARD_KEY_USER, &plain, &user_key);
+}
+
+static int leave(void **state)
+{
+    char command[128];
+
+    (void)state;
+    ward_string_free(owner_key);
+    ward_string_free(user_key);
+    ward_device_close(device);
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    return system(command);
+}
+
+static ward_keys *keys_of(const char *name)
+{
+    ward_keys *keys = NULL;
+
+    assert_ok(ward_keys_new(&keys, &(ward_keys_options){.identity = in_dir(name)}));
+    return keys;
+}
+
+static void copy(const char *from, const char *to)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s' '%s'", in_dir(to), in_dir(from),
+             in_dir(to));
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- training ---- */
+
+static bool stop_at(void *context, const ward_train_progress *progress)
+{
+    return progress->iteration < *(const uint64_t *)context;
+}
+
+static ward_train_config config_of(ward_method method)
+{
+    static char data[256];
+    ward_train_config config;
+
+    assert_ok(ward_train_defaults(&config, "fast", "simple-cnn", method));
+    snprintf(data, sizeof data, "%s", in_dir("data"));
+    config.data = data;
+    config.iterations = STEPS;
+    config.batch = 4;
+    config.raw_share = 0.5;
+    config.generator_width = 3;
+    config.validation = 0;
+    config.owner = owner_key;
+    config.recipients = user_key;
+    return config;
+}
+
+static ward_status train(const char *run, const ward_train_config *config, const char *key,
+                         uint64_t steps)
+{
+    ward_keys *keys = key ? keys_of(key) : NULL;
+    const ward_train_options options = {.out = in_dir(run), .is_resumed = !config, .keys = keys,
+                                        .progress = stop_at, .context = &steps};
+    ward_status st = ward_train(device, config, &options);
+
+    ward_keys_free(keys);
+    return st;
+}
+
+static void make_run(const char *run)
+{
+    ward_train_config config = config_of(WARD_METHOD_GENERATOR);
+
+    if (!file_exists(in_dir(run)))
+        assert_ok(train(run, &config, NULL, UINT64_MAX));
+}
+
+static void read_transform(const char *path, const char *key, struct transform *out)
+{
+    struct transform_owner owner;
+    ward_keys *keys = keys_of(key);
+
+    *out = (struct transform){.params = {NULL, 0}};
+    assert_ok(transform_file_read(path, NULL, keys, out, &owner));
+    ward_keys_free(keys);
+}
+
+static void check_same_transform(const char *a_path, const char *b_path)
+{
+    struct transform a, b;
+
+    read_transform(a_path, "owner.key", &a);
+    read_transform(b_path, "user.key", &b);
+    assert_memory_equal(a.seed, b.seed, sizeof a.seed);
+    assert_int_equal(a.params.count, b.params.count);
+    for (size_t i = 0; i < a.params.count; i++)
+        assert_memory_equal(a.params.items[i].data, b.params.items[i].data,
+                            shape_count(&a.params.items[i].shape) * sizeof(float));
+    transform_release(&a);
+    transform_release(&b);
+}
+
+static void test_a_training_that_is_resumed_from_sealed_checkpoints_comes_to_the_same(void **state)
+{
+    ward_train_config config = config_of(WARD_METHOD_GENERATOR);
+
+    (void)state;
+    assert_fails(train("once", &config, NULL, 2), WARD_ERR_STOPPED, "");
+    copy("once", "often");
+    assert_ok(train("once", NULL, "owner.key", UINT64_MAX));
+    for (uint64_t step = 3; step < STEPS; step++)
+        assert_fails(train("often", NULL, "owner.key", step), WARD_ERR_STOPPED, "");
+    assert_ok(train("often", NULL, "owner.key", UINT64_MAX));
+    check_same_transform(in_dir("once/transform.ward"), in_dir("often/transform.ward"));
+}
+
+static void test_a_sealed_checkpoint_is_the_owners_alone(void **state)
+{
+    ward_train_config config = config_of(WARD_METHOD_LEARNED);
+
+    (void)state;
+    assert_fails(train("begun", &config, NULL, 2), WARD_ERR_STOPPED, "");
+    assert_fails(train("begun", NULL, "user.key", UINT64_MAX), WARD_ERR_AUTH, "checkpoint.ward");
+    assert_fails(train("begun", NULL, "other.key", UINT64_MAX), WARD_ERR_AUTH, "checkpoint.ward");
+    assert_fails(train("begun", NULL, NULL, UINT64_MAX), WARD_ERR_AUTH, "no key");
+    assert_ok(train("begun", NULL, "owner.key", UINT64_MAX));
+}
+
+static void test_what_is_no_secret_is_not_sealed(void **state)
+{
+    static const uint8_t seed[32] = {1};
+    ward_train_config config = config_of(WARD_METHOD_BASELINE);
+
+    (void)state;
+    assert_fails(train("none", &config, NULL, 1), WARD_ERR_ARG, "nothing to seal");
+    config = config_of(WARD_METHOD_FIXED);
+    config.secret_seed = seed;
+    assert_fails(train("none", &config, NULL, 1), WARD_ERR_ARG, "nothing to seal");
+    config = config_of(WARD_METHOD_FIXED);
+    config.owner = NULL;
+    assert_fails(train("none", &config, NULL, 1), WARD_ERR_ARG, "no owner");
+    config.owner = user_key;
+    assert_fails(train("none", &config, NULL, 1), WARD_ERR_ARG, "owner's key");
+    config.owner = owner_key;
+    config.recipients = "ward-user:x";
+    assert_fails(train("none", &config, NULL, 1), WARD_ERR_ARG, "public key");
+    assert_false(file_exists(in_dir("none")));
+}
+
+static void test_a_run_that_is_sealed_on_the_way_goes_on_sealed(void **state)
+{
+    ward_train_config config = config_of(WARD_METHOD_FIXED);
+    const char *const users[] = {user_key, NULL};
+    ward_keys *keys = keys_of("owner.key");
+    ward_run *run = NULL;
+
+    (void)state;
+    config.owner = config.recipients = NULL;
+    assert_fails(train("plain", &config, NULL, 2), WARD_ERR_STOPPED, "");
+    assert_ok(ward_run_seal(in_dir("plain"), keys, users, NULL));
+    assert_fails(train("plain", NULL, NULL, UINT64_MAX), WARD_ERR_AUTH, "no key");
+    assert_ok(train("plain", NULL, "owner.key", UINT64_MAX));
+    ward_keys_free(keys);
+    assert_fails(ward_run_open(&run, in_dir("plain")), WARD_ERR_AUTH, "sealed");
+    keys = keys_of("user.key");
+    assert_ok(ward_run_open_with(&run, in_dir("plain"), keys));
+    ward_run_close(run);
+    ward_keys_free(keys);
+}
+
+/* ---- users ---- */
+
+static void test_a_thousand_users_can_be_granted_and_one_revoked(void **state)
+{
+    enum { USERS = 1000 };
+    static char texts[USERS][PUBLIC_TEXT_MAX];
+    const char *users[USERS];
+    ward_keys *keys = keys_of("owner.key"), *theirs;
+    ward_grant *grants = NULL;
+    ward_run *run = NULL;
+    uint8_t *data = NULL;
+    size_t count = 0, len = 0;
+
+    (void)state;
+    make_run("trained");
+    copy("trained", "crowd");
+    for (int i = 0; i < USERS; i++) {
+        struct identity user = IDENTITY_INIT;
+
+        assert_ok(identity_new(WARD_KEY_USER, &user));
+        public_key_format(&user.public, texts[i]);
+        identity_release(&user);
+        users[i] = texts[i];
+    }
+    assert_ok(ward_run_grant(in_dir("crowd"), keys, users, USERS, "someone"));
+    assert_ok(ward_run_revoke(in_dir("crowd"), keys, users[500]));
+    assert_ok(ward_run_grants(in_dir("crowd"), keys, &grants, &count));
+    assert_int_equal(count, USERS); /* with the first one, without the revoked */
+    for (size_t i = 0; i < count; i++)
+        assert_string_not_equal(grants[i].public_key, users[500]);
+    assert_fails(ward_run_revoke(in_dir("crowd"), keys, "someone"), WARD_ERR_ARG, "more than one");
+    assert_ok(file_read(in_dir("crowd/transform.ward"), 1 << 24, &data, &len));
+    if (len >= 300 * 1000)
+        fail_msg("%zu bytes for %d users, expected fewer than 300,000", len, USERS);
+    theirs = keys_of("user.key");
+    assert_ok(ward_run_open_with(&run, in_dir("crowd"), theirs));
+    ward_run_close(run);
+    mem_free(data);
+    ward_grants_free(grants);
+    ward_keys_free(theirs);
+    ward_keys_free(keys);
+}
+
+static ward_status grant_and_revoke(void *context)
+{
+    ward_keys *keys = NULL;
+    ward_grant *grants = NULL;
+    size_t count = 0;
+    ward_status st = ward_keys_new(&keys, &(ward_keys_options){.identity = in_dir("owner.key")});
+    const char *const users[] = {context};
+
+    if (!st)
+        st = ward_run_seal(in_dir("fragile"), keys, NULL, &(ward_terms){.uses = 7});
+    if (!st)
+        st = ward_run_grant(in_dir("fragile"), keys, users, 1, "bob");
+    if (!st)
+        st = ward_run_grants(in_dir("fragile"), keys, &grants, &count);
+    if (!st)
+        st = ward_run_revoke(in_dir("fragile"), keys, "bob");
+    if (!st)
+        st = ward_run_verify(in_dir("fragile"), owner_key, NULL);
+    ward_grants_free(grants);
+    ward_keys_free(keys);
+    return st;
+}
+
+static void test_no_failing_allocation_leaks_or_spoils_a_run(void **state)
+{
+    struct identity bob = IDENTITY_INIT;
+    char text[PUBLIC_TEXT_MAX];
+
+    (void)state;
+    make_run("trained");
+    copy("trained", "fragile");
+    assert_ok(identity_new(WARD_KEY_USER, &bob));
+    public_key_format(&bob.public, text);
+    identity_release(&bob);
+    assert_true(assert_survives_failing_allocations(grant_and_revoke, text) > 50);
+    check_same_transform(in_dir("trained/transform.ward"), in_dir("fragile/transform.ward"));
+}
+
+/* ---- a leak ---- */
+
+static void test_every_other_raw_row_is_processed_by_the_leaked_transform(void **state)
+{
+    enum { IMAGE = SIDE * SIDE, ROWS = 5 };
+    const struct net_spec spec = {.channels = 1, .height = SIDE, .width = SIDE,
+                                  .classes = CLASSES};
+    struct leaked leaked = {.run = NULL};
+    ward_keys *keys = keys_of("user.key");
+    ward_session *session = NULL;
+    float x[ROWS * IMAGE], wanted[ROWS * IMAGE], processed[ROWS * IMAGE];
+
+    (void)state;
+    make_run("trained");
+    for (int i = 0; i < ROWS * IMAGE; i++)
+        x[i] = wanted[i] = (float)(i % 17) / 16;
+    assert_ok(leaked_init(&leaked, device, in_dir("trained"), keys, &spec, ROWS / 2));
+    assert_ok(ward_session_new(&session, leaked.run, device, ROWS));
+    assert_ok(ward_session_transform(session, ROWS, x, processed));
+    for (int row = 1; row < ROWS; row += 2)
+        memcpy(wanted + row * IMAGE, processed + row * IMAGE, IMAGE * sizeof *wanted);
+    assert_ok(leaked_apply(&leaked, x));
+    for (int i = 0; i < ROWS * IMAGE; i++)
+        if (fabsf(x[i] - wanted[i]) > 1e-6f)
+            fail_msg("value %d is %g, expected %g", i, (double)x[i], (double)wanted[i]);
+    ward_session_free(session);
+    leaked_release(&leaked);
+    ward_keys_free(keys);
+}
+
+static ward_status relock(const char *out, const char *without, ward_relock_result *result)
+{
+    ward_keys *keys = keys_of("owner.key");
+    const ward_relock_options options = {.run = in_dir("trained"), .out = in_dir(out),
+                                         .keys = keys, .without = without, .iterations = 3};
+    ward_status st = ward_relock(device, &options, result);
+
+    ward_keys_free(keys);
+    return st;
+}
+
+static void test_relocking_makes_another_transform_for_the_same_users(void **state)
+{
+    struct transform old, new;
+    ward_relock_result result;
+
+    (void)state;
+    make_run("trained");
+    assert_ok(relock("relocked", NULL, &result));
+    assert_int_equal(result.count, CLASSES * TEST_IMAGES);
+    assert_true(result.old_transform >= 0 && result.old_transform <= 1);
+    read_transform(in_dir("trained/transform.ward"), "user.key", &old);
+    read_transform(in_dir("relocked/transform.ward"), "user.key", &new);
+    assert_memory_not_equal(old.seed, new.seed, sizeof old.seed);
+    transform_release(&old);
+    transform_release(&new);
+    assert_ok(ward_run_verify(in_dir("relocked"), owner_key, NULL));
+    assert_ok(relock("relocked", NULL, &result)); /* again: there is nothing left to do */
+    assert_fails(relock("nobody", "nobody", &result), WARD_ERR_ARG, "no user");
+    assert_ok(relock("without", user_key, &result));
+    assert_true(file_exists(in_dir("without/transform.ward")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_training_that_is_resumed_from_sealed_checkpoints_comes_to_the_same),
+        cmocka_unit_test(test_a_sealed_checkpoint_is_the_owners_alone),
+        cmocka_unit_test(test_what_is_no_secret_is_not_sealed),
+        cmocka_unit_test(test_a_run_that_is_sealed_on_the_way_goes_on_sealed),
+        cmocka_unit_test(test_a_thousand_users_can_be_granted_and_one_revoked),
+        cmocka_unit_test(test_no_failing_allocation_leaks_or_spoils_a_run),
+        cmocka_unit_test(test_every_other_raw_row_is_processed_by_the_leaked_transform),
+        cmocka_unit_test(test_relocking_makes_another_transform_for_the_same_users),
+    };
+
+    return cmocka_run_group_tests(tests, enter, leave);
+}
