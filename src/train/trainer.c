@@ -128,6 +128,11 @@ static ward_status step(struct trainer *t)
 
     loader_next(t->loader, &x, &labels);
     objective_fill(&t->objective, t->plan, x, labels);
+    if (t->leaked.run) {
+        st = leaked_apply(&t->leaked, plan_input(t->plan, t->objective.raw));
+        if (st)
+            return st;
+    }
     plan_set_step(t->plan, t->config.values.seed, t->saved.step);
     weigh_raw(t);
     st = load_wrong_key(t);

@@ -16,6 +16,7 @@
 #include "model/checkpoint.h"
 #include "model/run_dir.h"
 #include "protect/objective.h"
+#include "train/leaked.h"
 #include "train/metrics.h"
 #include "train/teacher.h"
 #include "train/validator.h"
@@ -42,6 +43,7 @@ struct trainer {
     struct plan *plan;
     struct validator validator;        /* all zero without validation */
     struct teacher teacher;            /* all zero without */
+    struct leaked leaked;              /* all zero unless a transform has leaked */
     struct loader *loader;
 
     struct metrics metrics;
