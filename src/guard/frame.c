@@ -1,4 +1,4 @@
-/* Frames on a socket: see frame.h and docs/formats.md, section 11. */
+/* Frames on a socket: see frame.h and docs/formats.md, section 13. */
 #include "guard/frame.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/util.h"
 #include "guard/process.h"
 #include "guard/vault.h"
 #include "model/run.h"
@@ -76,21 +77,25 @@ static ward_status open_vault(const struct process *p, struct vault *vault,
 
 /* ---- serving ---- */
 
-/* Image by image, so that a batch of any length needs the room of one. */
+/* A few images at a time, so that the room for these is enough for a batch of any length. */
 static ward_status pass_batch(struct vault *vault, const struct process *p,
                               const struct frame *frame)
 {
-    size_t bytes = vault->len * sizeof(float);
+    size_t done = 0;
     ward_status st = frame_send(GUARD_OUT, frame);
 
-    for (uint32_t i = 0; i < frame->count && !st; i++) {
+    while (done < frame->count && !st) {
+        size_t n = min_size(vault->rows, frame->count - done);
+        size_t bytes = n * vault->len * sizeof(float);
+
         st = frame_receive_bytes(GUARD_IN, vault->x, bytes);
         if (st)
             break;
         if (p->probe)
             p->probe(vault->x, vault->len);
-        vault_apply(vault);
+        vault_apply(vault, n);
         st = frame_send_bytes(GUARD_OUT, vault->y, bytes);
+        done += n;
     }
     return st;
 }

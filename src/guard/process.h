@@ -20,7 +20,7 @@ struct process {
     size_t batch;
     unsigned threads;
     bool is_strict, has_passphrase;
-    /* Called with every raw image before G is applied; for tests of what must not happen. May be
+    /* Called with raw images before G is applied, at least the first of a batch; for tests of what must not happen. May be
      * NULL. */
     void (*probe)(const float *x, size_t len);
 };

@@ -2,11 +2,15 @@
 #include "guard/vault.h"
 
 #include "base/mem.h"
+#include "base/util.h"
 #include "protect/method.h"
 
 /* A piece of a block that is given out from *used on, in whole cache lines; with a NULL block it is
  * only counted. Guarded memory is aligned at its end, so one more line is left for the start. */
 enum { LINE = 16 };
+
+/* Room for as many images as are worth one system call. */
+enum { ROOM = 1 << 14 };
 
 static float *take(float *block, size_t *used, size_t len)
 {
@@ -69,8 +73,8 @@ static size_t place_room(struct vault *v, float *block)
 {
     size_t used = 0;
 
-    v->x = take(block, &used, v->len);
-    v->y = take(block, &used, v->len);
+    v->x = take(block, &used, v->rows * v->len);
+    v->y = take(block, &used, v->rows * v->len);
     if (!is_generator(v))
         return used;
     v->hidden = take(block, &used, dims_count(v->conv1.out));
@@ -167,6 +171,7 @@ ward_status vault_init(struct vault *vault, const struct transform *t)
         return ward_fail(WARD_ERR_ARG, "the guard cannot apply a transform of the method '%s'",
                          ward_method_name(t->spec.method));
     v.len = t->spec.channels * t->spec.height * t->spec.width;
+    v.rows = max_size(1, ROOM / v.len);
     if (is_generator(&v)) {
         const struct tensor *weight = tensor_list_find(&t->params, "transform.conv1.weight");
 
@@ -194,34 +199,36 @@ void vault_release(struct vault *vault)
 /* ---- applying ---- */
 
 /* In double, as the device does it. */
-static void add_pattern(const struct vault *v)
+static void add_pattern(const struct vault *v, const float *x, float *y)
 {
     for (size_t i = 0; i < v->len; i++)
-        v->y[i] = (float)((double)v->x[i] + (double)v->pattern[i]);
+        y[i] = (float)((double)x[i] + (double)v->pattern[i]);
 }
 
-static void generate(const struct vault *v)
+static void generate(const struct vault *v, const float *x, float *y)
 {
-    v->kernels->thin->forward(&v->conv1, v->x, v->weight1, v->bias1, v->hidden);
-    v->kernels->thin->forward(&v->conv2, v->hidden, v->weight2, v->bias2, v->y);
-    v->kernels->plane->tanh(v->len, v->y, v->y);
-    v->kernels->plane->add(v->len, v->x, v->y, v->y);
+    v->kernels->thin->forward(&v->conv1, x, v->weight1, v->bias1, v->hidden);
+    v->kernels->thin->forward(&v->conv2, v->hidden, v->weight2, v->bias2, y);
+    v->kernels->plane->tanh(v->len, y, y);
+    v->kernels->plane->add(v->len, x, y, y);
 }
 
-static void clamp(const struct vault *v)
+static void clamp(const struct vault *v, float *y)
 {
-    float low = v->spec.low, high = v->spec.high;
-
     for (size_t i = 0; i < v->len; i++)
-        v->y[i] = v->y[i] < low ? low : v->y[i] > high ? high : v->y[i];
+        y[i] = y[i] < v->spec.low ? v->spec.low : y[i] > v->spec.high ? v->spec.high : y[i];
 }
 
-void vault_apply(struct vault *vault)
+void vault_apply(struct vault *vault, size_t n)
 {
-    if (is_generator(vault))
-        generate(vault);
-    else
-        add_pattern(vault);
-    if (vault->spec.is_clamped)
-        clamp(vault);
+    for (size_t i = 0; i < n; i++) {
+        float *x = vault->x + i * vault->len, *y = vault->y + i * vault->len;
+
+        if (is_generator(vault))
+            generate(vault, x, y);
+        else
+            add_pattern(vault, x, y);
+        if (vault->spec.is_clamped)
+            clamp(vault, y);
+    }
 }

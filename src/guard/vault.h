@@ -1,6 +1,6 @@
 /*
  * G where the guard keeps it: its values in guarded memory that nobody can write to any more, and the
- * one image that it is applied to in other guarded memory, both locked. Applied by kernels that are
+ * few images that it is applied to in other guarded memory, both locked. Applied by kernels that are
  * compiled ahead of time, so that no code is made while G is there, and without a system call.
  *
  * Equal, bit for bit, to what a plan of the device "cpu" computes for the same image where that uses
@@ -19,7 +19,8 @@ struct vault {
     struct secret values;              /* read only */
     struct secret room;                /* x, y and what lies between */
     size_t len;                        /* floats of an image */
-    float *x, *y;                      /* the image, and G of it */
+    size_t rows;                       /* images that there is room for */
+    float *x, *y;                      /* images, and G of them; [rows, len] */
     const float *pattern;              /* fixed, learned; [len] */
     const struct native_kernels *kernels;
     struct native_conv conv1, conv2;   /* generator; hidden channels rounded up to whole lanes */
@@ -33,8 +34,8 @@ struct vault {
  * WARD_ERR_ARG for a method that the guard does not know; WARD_ERR_NOMEM, also if not enough memory may be locked (RLIMIT_MEMLOCK).
  */
 WARD_CHECK ward_status vault_init(struct vault *vault, const struct transform *transform);
-/* y = G(x). On this thread alone. */
-void vault_apply(struct vault *vault);
+/* y = G(x) for the first n images, n <= rows. On this thread alone. */
+void vault_apply(struct vault *vault, size_t n);
 /* Wipes. All zero is fine. */
 void vault_release(struct vault *vault);
 
