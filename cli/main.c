@@ -23,6 +23,8 @@ static const struct {
     {"seal", "seal a run's transform and sign its files", cmd_seal},
     {"verify", "check a run's files against its owner's signature", cmd_verify},
     {"relock", "give a run a new transform after the old one has leaked", cmd_relock},
+    {"token", "say who may ask a server, and how much", cmd_token},
+    {"serve", "answer others over HTTP", cmd_serve},
     {"data", "list, fetch and verify data sets", cmd_data},
     {"bench", "measure speed", cmd_bench},
     {"version", "say what this build is", cmd_version},

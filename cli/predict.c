@@ -1,4 +1,5 @@
 /* ward predict: what the network says that images show, with the transform or without. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,12 +7,14 @@
 #include "images.h"
 #include "json.h"
 #include "keys.h"
+#include "remote.h"
 
 enum option_key { OPT_RAW = CLI_LONG, OPT_TOP };
 
 static const struct cli_option options[] = {
     {OPT_RAW, "raw", NULL, "without the transform, as a thief would"},
     {OPT_TOP, "top", "N", "classes to name for an image [3]"},
+    CLI_OPTIONS_REMOTE,
     CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
@@ -23,11 +26,12 @@ static const struct cli_option options[] = {
 
 static const struct cli_command command = {
     .name = "predict",
-    .operands = "RUN IMAGE... [options]",
+    .operands = "RUN IMAGE... [options]\n"
+                "       ward predict --remote URL IMAGE... [options]",
     .text = "Say what PNG or JPEG images show: the most probable classes of each, after the run's\n"
             "secret transform, or of the raw image. RUN may also be a bare model.safetensors.",
     .options = options,
-    .operands_min = 2,
+    .operands_min = 1,
     .operands_max = SIZE_MAX,
 };
 
@@ -37,6 +41,7 @@ struct prediction {
     size_t count;
     size_t top;
     float *probabilities; /* [count, classes] */
+    bool has_first_only;  /* a server that tells the class, not its probability: 1 there, else 0 */
 };
 
 /* The most probable class that is not taken yet; the first of equals. */
@@ -63,8 +68,10 @@ static void print_image(const struct prediction *r, size_t i, bool *is_taken, st
             js_object(js, NULL);
             js_count(js, "class", k);
             js_text(js, "name", r->info.class_names[k]);
-            js_real(js, "probability", (double)p[k]);
+            js_real(js, "probability", r->has_first_only ? (double)NAN : (double)p[k]);
             js_end(js);
+        } else if (r->has_first_only) {
+            printf("  %s", r->info.class_names[k]);
         } else {
             printf("%s%s %.1f %%", t ? ", " : "  ", r->info.class_names[k], 100 * (double)p[k]);
         }
@@ -137,29 +144,79 @@ static int predict(const struct cli *cli, const ward_run *run, struct prediction
     return code;
 }
 
+static int predict_by_run(const struct cli *cli, struct prediction *r, ward_run **run)
+{
+    int code = keys_open_run(cli, cli->operands[0], run);
+
+    if (code != CLI_RUN)
+        return code;
+    ward_run_describe(*run, &r->info);
+    return predict(cli, *run, r);
+}
+
+/* The first class of each image, as probabilities. */
+static int ask_for_classes(const struct cli *cli, ward_remote *remote, struct prediction *r,
+                           const float *x)
+{
+    uint32_t *classes = NULL;
+    ward_status st;
+    int code = images_allocate(cli, r->count, sizeof(*classes), &classes);
+
+    if (code != CLI_RUN)
+        return code;
+    st = ward_remote_predict(remote, r->count, x, classes,
+                             r->has_first_only ? NULL : r->probabilities);
+    for (size_t i = 0; i < r->count && !st && r->has_first_only; i++)
+        r->probabilities[i * r->info.classes + classes[i]] = 1;
+    free(classes);
+    return st ? cli_failed(cli, st) : CLI_RUN;
+}
+
+static int predict_by_remote(const struct cli *cli, struct prediction *r, ward_remote **remote)
+{
+    ward_remote_info about;
+    float *x = NULL;
+    int code;
+
+    if (cli_has(cli, OPT_RAW))
+        return cli_usage(cli, "--raw and --remote contradict each other");
+    code = remote_open(cli, remote, &r->info);
+    if (code != CLI_RUN)
+        return code;
+    ward_remote_describe(*remote, &about);
+    r->has_first_only = !about.has_scores;
+    code = images_read(cli, &r->info, r->paths, r->count, &x);
+    if (code == CLI_RUN)
+        code = images_allocate(cli, r->count * r->info.classes, sizeof(float), &r->probabilities);
+    if (code == CLI_RUN)
+        code = ask_for_classes(cli, *remote, r, x);
+    free(x);
+    return code;
+}
+
 int cmd_predict(int argc, char **argv)
 {
     struct cli cli;
     struct prediction r = {.top = 3};
     ward_run *run = NULL;
+    ward_remote *remote = NULL;
     uint64_t top = 3;
+    size_t before;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code != CLI_RUN)
         return code;
-    if (!cli_count(&cli, OPT_TOP, 1, SIZE_MAX, &top))
+    if (!cli_count(&cli, OPT_TOP, 1, SIZE_MAX, &top) || !remote_operands(&cli, true, &before))
         return CLI_USAGE;
-    code = keys_open_run(&cli, cli.operands[0], &run);
-    if (code != CLI_RUN)
-        return code;
-    ward_run_describe(run, &r.info);
-    r.paths = cli.operands + 1;
-    r.count = cli.operand_count - 1;
-    r.top = top < r.info.classes ? (size_t)top : r.info.classes;
-    code = predict(&cli, run, &r);
-    if (code == CLI_RUN)
+    r.paths = cli.operands + before;
+    r.count = cli.operand_count - before;
+    code = before ? predict_by_run(&cli, &r, &run) : predict_by_remote(&cli, &r, &remote);
+    if (code == CLI_RUN) {
+        r.top = r.has_first_only ? 1 : top < r.info.classes ? (size_t)top : r.info.classes;
         code = print(&cli, &r);
+    }
     free(r.probabilities);
+    ward_remote_close(remote);
     ward_run_close(run);
     return code;
 }

@@ -72,10 +72,11 @@ static const struct cli_option options[] = {
 static const struct cli_command command = {
     .name = "serve",
     .operands = "RUN --tokens FILE [options]",
-    .text = "Serve a run by the Open Inference Protocol, version 2, over HTTP or HTTPS. G is held by\n"
-            "a process of its own that nothing can look into, F is run by another. The address is\n"
-            "printed on stdout when all is ready. SIGTERM ends it after the requests under way;\n"
-            "SIGHUP reads tokens and run again.",
+    .text =
+        "Serve a run by the Open Inference Protocol, version 2, over HTTP or HTTPS. G is held by\n"
+        "a process of its own that nothing can look into, F is run by another. The address is\n"
+        "printed on stdout when all is ready. SIGTERM ends it after the requests under way;\n"
+        "SIGHUP reads tokens and run again.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -5,7 +5,14 @@
 #include "cli.h"
 #include "json.h"
 
-enum option_key { OPT_TOKENS = CLI_LONG, OPT_USER, OPT_RATE, OPT_BUDGET, OPT_DISTINCT, OPT_EXPIRES };
+enum option_key {
+    OPT_TOKENS = CLI_LONG,
+    OPT_USER,
+    OPT_RATE,
+    OPT_BUDGET,
+    OPT_DISTINCT,
+    OPT_EXPIRES
+};
 
 static const struct cli_option options[] = {
     {OPT_TOKENS, "tokens", "FILE", "the tokens file"},
@@ -196,6 +203,7 @@ int cmd_token(int argc, char **argv)
             return cli_usage(&cli, "--%s is for new tokens", cli_name(&cli, for_new[i]));
     if (!path || !*path)
         return cli_usage(&cli, "--tokens is missing");
-    return is_new ? make(&cli, path) : is_revoke ? revoke(&cli, path, cli.operands[1])
-                                                 : list(&cli, path);
+    return is_new      ? make(&cli, path)
+           : is_revoke ? revoke(&cli, path, cli.operands[1])
+                       : list(&cli, path);
 }

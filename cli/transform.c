@@ -16,6 +16,7 @@
 #include "json.h"
 #include "keys.h"
 #include "progress.h"
+#include "remote.h"
 
 enum option_key { OPT_DATA = CLI_LONG, OPT_SPLIT, OPT_RAW_OUT, OPT_LABELS_OUT, OPT_SAVE_U8 };
 
@@ -29,6 +30,7 @@ static const struct cli_option options[] = {
      "of a data set: write 8 bits a value instead of float32,\n"
      "and report what that costs in accuracy"},
     CLI_OPTION_FORCE,
+    CLI_OPTIONS_REMOTE,
     CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
@@ -41,11 +43,12 @@ static const struct cli_option options[] = {
 static const struct cli_command command = {
     .name = "transform",
     .operands = "RUN IMAGE... -o OUT [options]\n"
-                "       ward transform RUN --data DATA -o FILE.npy [options]",
+                "       ward transform RUN --data DATA -o FILE.npy [options]\n"
+                "       ward transform --remote URL IMAGE... | --data DATA -o OUT [options]",
     .text = "Apply a run's secret transform to PNG or JPEG images, or to a split of a data set.\n"
             "Arrays are [count, channels, height, width]. What is written is secret: mode 0600.",
     .options = options,
-    .operands_min = 1,
+    .operands_min = 0,
     .operands_max = SIZE_MAX,
 };
 
@@ -57,6 +60,9 @@ struct job {
     ward_run_info info;
     ward_device *device;
     ward_session *session;
+    ward_remote *remote; /* NULL: the session transforms */
+    char *const *inputs; /* picture files */
+    size_t input_count;
 };
 
 static bool is_npy(const char *path)
@@ -64,6 +70,12 @@ static bool is_npy(const char *path)
     size_t len = strlen(path);
 
     return len > 4 && strcmp(path + len - 4, ".npy") == 0;
+}
+
+static ward_status transform(const struct job *job, size_t n, const float *x, float *y)
+{
+    return job->remote ? ward_remote_transform(job->remote, n, x, y)
+                       : ward_session_transform(job->session, n, x, y);
 }
 
 static int failed(const struct job *job, ward_status st, const char *path)
@@ -193,7 +205,7 @@ static ward_status fill_arrays(const struct job *job, const ward_dataset *data, 
         n = count - done < BATCH ? count - done : BATCH;
         st = ward_dataset_read(data, split, done, n, a->x, a->k);
         if (!st)
-            st = ward_session_transform(job->session, n, a->x, a->y);
+            st = transform(job, n, a->x, a->y);
         if (!st)
             st = add(job, a, a->processed, a->y, n * len);
         if (!st && a->raw)
@@ -411,15 +423,15 @@ static int write_array(const struct job *job, const float *y, size_t count)
 
 static int transform_pictures(const struct job *job)
 {
-    char *const *inputs = job->cli->operands + 1;
-    size_t count = job->cli->operand_count - 1;
+    char *const *inputs = job->inputs;
+    size_t count = job->input_count;
     float *x = NULL;
     ward_status st;
     int code = images_read(job->cli, &job->info, inputs, count, &x);
 
     if (code != CLI_RUN)
         return code;
-    st = ward_session_transform(job->session, count, x, x);
+    st = transform(job, count, x, x);
     if (st)
         code = cli_failed(job->cli, st);
     else if (is_npy(cli_text(job->cli, 'o')))
@@ -430,11 +442,15 @@ static int transform_pictures(const struct job *job)
     return code;
 }
 
-static int check_command_line(const struct cli *cli)
+static int check_command_line(const struct cli *cli, size_t before)
 {
     static const int for_data[] = {OPT_SPLIT, OPT_RAW_OUT, OPT_LABELS_OUT, OPT_SAVE_U8};
-    bool has_data = cli_has(cli, OPT_DATA), has_images = cli->operand_count > 1;
+    bool has_data = cli_has(cli, OPT_DATA), has_images = cli->operand_count > before;
 
+    if (!before && cli_has(cli, OPT_SAVE_U8))
+        return cli_usage(cli, "--save-u8 needs the run, and means nothing with --remote");
+    if (!before && has_data && !*cli_text(cli, OPT_DATA))
+        return cli_usage(cli, "--data is empty");
     if (!cli_has(cli, 'o') || !*cli_text(cli, 'o'))
         return cli_usage(cli, "--out is missing");
     if (has_data == has_images)
@@ -449,37 +465,60 @@ static int check_command_line(const struct cli *cli)
     return CLI_RUN;
 }
 
+static int transform_all(struct job *job, ward_split split)
+{
+    return cli_has(job->cli, OPT_DATA) ? transform_split(job, split) : transform_pictures(job);
+}
+
+static int transform_by_run(struct job *job, ward_split split)
+{
+    ward_run *run = NULL;
+    ward_status st;
+    int code = keys_open_run(job->cli, job->cli->operands[0], &run);
+
+    if (code != CLI_RUN)
+        return code;
+    job->run = run;
+    ward_run_describe(run, &job->info);
+    code = cli_open_device(job->cli, &job->device);
+    if (code == CLI_RUN) {
+        st = ward_session_new(&job->session, run, job->device, BATCH);
+        code = st ? cli_failed(job->cli, st) : transform_all(job, split);
+    }
+    ward_session_free(job->session);
+    ward_device_close(job->device);
+    ward_run_close(run);
+    return code;
+}
+
+static int transform_by_remote(struct job *job, ward_split split)
+{
+    int code = remote_open(job->cli, &job->remote, &job->info);
+
+    if (code == CLI_RUN)
+        code = transform_all(job, split);
+    ward_remote_close(job->remote);
+    return code;
+}
+
 int cmd_transform(int argc, char **argv)
 {
     struct cli cli;
     struct job job = {.cli = &cli};
-    ward_run *run = NULL;
     ward_split split;
-    ward_status st;
+    size_t before;
     int code = cli_parse(&cli, &command, argc, argv);
 
-    if (code == CLI_RUN)
-        code = check_command_line(&cli);
+    if (code != CLI_RUN)
+        return code;
+    if (!remote_operands(&cli, false, &before))
+        return CLI_USAGE;
+    code = check_command_line(&cli, before);
     if (code != CLI_RUN)
         return code;
     if (!cli_split(&cli, OPT_SPLIT, &split))
         return CLI_USAGE;
-    code = keys_open_run(&cli, cli.operands[0], &run);
-    if (code != CLI_RUN)
-        return code;
-    job.run = run;
-    ward_run_describe(run, &job.info);
-    code = cli_open_device(&cli, &job.device);
-    if (code == CLI_RUN) {
-        st = ward_session_new(&job.session, run, job.device, BATCH);
-        if (st)
-            code = cli_failed(&cli, st);
-        else
-            code =
-                cli_has(&cli, OPT_DATA) ? transform_split(&job, split) : transform_pictures(&job);
-    }
-    ward_session_free(job.session);
-    ward_device_close(job.device);
-    ward_run_close(run);
-    return code;
+    job.inputs = cli.operands + before;
+    job.input_count = cli.operand_count - before;
+    return before ? transform_by_run(&job, split) : transform_by_remote(&job, split);
 }

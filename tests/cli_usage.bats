@@ -4,7 +4,7 @@ bats_require_minimum_version 1.5.0
 load cli_helper
 
 COMMANDS="train eval attack transform predict figure report export import reproduce key seal verify
-    relock data bench version"
+    relock token serve data bench version"
 
 help_options() {
     "$WARD" "$1" -h | sed -n 's/^  *\(-., \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p' | sort -u

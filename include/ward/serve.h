@@ -36,8 +36,9 @@ typedef struct ward_token {
  *   terms  borrowed; its id is not looked at
  *   token  receives the token's text, which is kept nowhere else; owned: ward_string_free()
  *
- * WARD_ERR_ARG for a user or terms that cannot be; WARD_ERR_EXISTS while another process changes the
- * file; WARD_ERR_FORMAT, WARD_ERR_IO, WARD_ERR_DEVICE without a source of randomness, WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for a user or terms that cannot be; WARD_ERR_EXISTS while another process changes
+ * the file; WARD_ERR_FORMAT, WARD_ERR_IO, WARD_ERR_NOMEM; WARD_ERR_DEVICE without a source of
+ * randomness.
  */
 WARD_API WARD_CHECK ward_status ward_token_new(const char *path, const ward_token *terms,
                                                char **token);
@@ -76,7 +77,7 @@ typedef struct ward_server_config {
     bool is_open;             /* without a known token the answer is F(x_r), not 401 */
     bool has_scores;          /* answers have all probabilities, not only the first class */
     bool is_transform_only;   /* answer with x_p, not with F(x_p) */
-    bool accepts_disclosure;  /* x_p beside x_r gives `fixed` and `learned` away: do it all the same */
+    bool accepts_disclosure;  /* do it even where one x_p beside its x_r gives G away */
     const char *meter;        /* folder that keeps count of different images for each user; needed
                                  by is_transform_only */
     const char *audit;        /* file of one JSON object a line; NULL: none */
@@ -85,7 +86,8 @@ typedef struct ward_server_config {
     size_t request_max;       /* images a request may have, 1 .. 65536 */
     size_t queue;             /* images that may wait; at least request_max */
     size_t connections;       /* at once, 1 .. 65536 */
-    unsigned seconds;         /* for a request to come in, and for its answer to be taken; 1 .. 3600 */
+    unsigned seconds;         /* for a request to come in, and for its answer to be taken;
+                                 1 .. 3600 */
     unsigned http_threads;    /* 1 .. 64 */
     unsigned threads;         /* to compute with; 0: one a core */
     ward_server_log *log;     /* NULL: silence */
@@ -105,16 +107,16 @@ typedef struct ward_server ward_server;
  *   config  kept, with all its strings
  *
  * WARD_ERR_ARG for settings that contradict each other or are out of range; WARD_ERR_AUTH for a
- * transform that the keys do not open; WARD_ERR_IO if the address, a file or a process cannot be had;
- * WARD_ERR_FORMAT, WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ * transform that the keys do not open; WARD_ERR_IO if the address, a file or a process cannot be
+ * had; WARD_ERR_FORMAT, WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_server_start(ward_server **out,
                                                   const ward_server_config *config);
 /* Where it listens: "http://127.0.0.1:8080", "unix:PATH". Valid as long as the server. */
 WARD_API const char *ward_server_url(const ward_server *server);
 /*
- * Read tokens and model again and reopen the audit log. What cannot be read stays as it was, and the
- * first failure is returned.
+ * Read tokens and model again and reopen the audit log. What cannot be read stays as it was, and
+ * the first failure is returned.
  */
 WARD_API WARD_CHECK ward_status ward_server_reload(ward_server *server);
 /*
@@ -161,8 +163,8 @@ WARD_API void ward_remote_close(ward_remote *remote);
 /* Borrowed from the remote. */
 WARD_API void ward_remote_describe(const ward_remote *remote, ward_remote_info *info);
 /*
- * The most probable class of each of n images [n, channels, height, width], and if the server gives
- * them and `scores` is not NULL, probabilities [n, classes]. WARD_ERR_ARG if the server has other answers.
+ * The most probable class of each of n images [n, channels, height, width], and, unless `scores` is
+ * NULL, probabilities [n, classes]. WARD_ERR_ARG if the server has other answers.
  */
 WARD_API WARD_CHECK ward_status ward_remote_predict(ward_remote *remote, size_t n, const float *x,
                                                     uint32_t *classes, float *scores);

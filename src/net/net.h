@@ -1,6 +1,6 @@
 /*
- * HTTP from the client's side, by libcurl: the only way in which the library asks other machines for
- * anything.
+ * HTTP from the client's side, by libcurl: the only way in which the library asks other machines
+ * for anything.
  */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -23,13 +23,13 @@ enum { NET_HEADERS_MAX = 8 };
 /* Everything is borrowed for the call. */
 struct net_request {
     const char *url;
-    const char *socket_path;  /* a unix socket to go by; NULL: the network */
+    const char *socket_path;              /* a unix socket to go by; NULL: the network */
     const char *headers[NET_HEADERS_MAX]; /* "Name: value", up to the first NULL */
-    const void *body;         /* POST; NULL: GET */
+    const void *body;                     /* POST; NULL: GET */
     size_t body_len;
     const char *ca, *certificate, *private_key; /* PEM files; NULL: the system's, none, none */
-    unsigned seconds;         /* for all of it; 0: as long as something comes */
-    bool is_public;           /* a published file: follow up to 5 redirections, and take a status of
+    unsigned seconds;                           /* for all of it; 0: as long as something comes */
+    bool is_public; /* a published file: follow up to 5 redirections, and take a status of
                                  400 and more for a failure; "file:" will do, too */
     /* Takes the answer's body piece by piece; a status ends the transfer and is returned. */
     ward_status (*take)(void *context, const void *data, size_t len);
@@ -39,8 +39,8 @@ struct net_request {
 };
 
 struct net_answer {
-    unsigned status;        /* HTTP's; 0 of a file */
-    uint64_t json_len;      /* Inference-Header-Content-Length; UINT64_MAX if there is none */
+    unsigned status;   /* HTTP's; 0 of a file */
+    uint64_t json_len; /* Inference-Header-Content-Length; UINT64_MAX if there is none */
 };
 
 /*

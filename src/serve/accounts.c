@@ -14,10 +14,10 @@ enum { DAY = 24 * 60 * 60 };
 
 struct account {
     char user[WARD_TOKEN_USER_MAX + 1];
-    double debt;       /* images that the rate has not paid for yet, at `debt_at` */
+    double debt; /* images that the rate has not paid for yet, at `debt_at` */
     double debt_at;
-    int64_t day;       /* since 1970, of `used` */
-    uint64_t used;     /* images on that day */
+    int64_t day;   /* since 1970, of `used` */
+    uint64_t used; /* images on that day */
     struct meter meter;
 };
 
@@ -25,7 +25,7 @@ struct accounts {
     pthread_mutex_t lock;
     struct account **items; /* ascending by user; owned */
     size_t count, room;
-    char *folder;           /* NULL: no meters; owned */
+    char *folder; /* NULL: no meters; owned */
 };
 
 ward_status accounts_new(struct accounts **out, const char *meter)
@@ -138,8 +138,8 @@ static bool is_too_fast(struct account *account, const ward_token *terms, unsign
 }
 
 static enum account_verdict charge_meter(struct accounts *accounts, struct account *account,
-                                         const ward_token *terms, size_t count,
-                                         const void *images, size_t len)
+                                         const ward_token *terms, size_t count, const void *images,
+                                         size_t len)
 {
     bool is_full = false;
     char *name = NULL, *path = NULL;
@@ -159,8 +159,8 @@ static enum account_verdict charge_meter(struct accounts *accounts, struct accou
     return st ? ACCOUNT_BROKEN : is_full ? ACCOUNT_EXHAUSTED : ACCOUNT_FINE;
 }
 
-static enum account_verdict charge(struct accounts *accounts, const ward_token *terms,
-                                   size_t count, const void *images, size_t len, unsigned *wait)
+static enum account_verdict charge(struct accounts *accounts, const ward_token *terms, size_t count,
+                                   const void *images, size_t len, unsigned *wait)
 {
     struct account *account = NULL;
 
@@ -173,8 +173,7 @@ static enum account_verdict charge(struct accounts *accounts, const ward_token *
     if (terms->rate && is_too_fast(account, terms, wait))
         return ACCOUNT_TOO_FAST;
     if (accounts->folder) {
-        enum account_verdict verdict =
-            charge_meter(accounts, account, terms, count, images, len);
+        enum account_verdict verdict = charge_meter(accounts, account, terms, count, images, len);
 
         if (verdict != ACCOUNT_FINE)
             return verdict;

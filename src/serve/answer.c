@@ -131,12 +131,12 @@ static void write_output(struct wr *out, struct wr *binary, const struct tensor_
 void infer_answer(const struct infer_model *model, const struct infer_request *request,
                   const float *values, struct wr *out, size_t *json_len)
 {
-    const struct tensor_text t = {
-        .model = model,
-        .request = request,
-        .values = values,
-        .len = request->outputs & INFER_PROCESSED ? model->channels * model->height * model->width
-                                                  : model->classes};
+    const struct tensor_text t = {.model = model,
+                                  .request = request,
+                                  .values = values,
+                                  .len = request->outputs & INFER_PROCESSED
+                                             ? model->channels * model->height * model->width
+                                             : model->classes};
     struct wr binary = WR_INIT;
     bool is_first = true;
 

@@ -22,7 +22,7 @@ struct audit {
     pthread_mutex_t lock;
     pthread_cond_t is_wanted;
     pthread_t thread;
-    char *path;               /* owned */
+    char *path; /* owned */
     int fd;
     struct audit_note *first, **last; /* waiting */
     bool is_closing, is_well;
@@ -112,7 +112,7 @@ static void write_waiting(struct audit *audit)
     struct audit_note *notes = audit->first;
     struct wr wr = WR_INIT;
     int fd = audit->fd;
-    double begin = clock_seconds(), end;
+    double begin = clock_seconds();
     ward_status st;
 
     audit->first = NULL;
@@ -122,12 +122,13 @@ static void write_waiting(struct audit *audit)
         wr_bytes(&wr, note->line, note->len);
     st = put(fd, &wr);
     wr_release(&wr);
-    end = clock_seconds();
-    finish(notes, st);
     pthread_mutex_lock(&audit->lock);
     audit->is_well = st == WARD_OK;
     audit->syncs++;
-    audit->seconds += end - begin;
+    audit->seconds += clock_seconds() - begin;
+    pthread_mutex_unlock(&audit->lock);
+    finish(notes, st);
+    pthread_mutex_lock(&audit->lock);
 }
 
 static void *serve_notes(void *context)
@@ -336,9 +337,9 @@ ward_status audit_replay(const char *path, struct accounts *accounts)
     ward_status st = WARD_OK;
 
     if (fd < 0)
-        return errno == ENOENT ? WARD_OK
-                               : ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path,
-                                           strerror(errno));
+        return errno == ENOENT
+                   ? WARD_OK
+                   : ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
     date_today(day);
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
         text = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

@@ -1,6 +1,6 @@
 /*
- * The audit log: who asked when for how many images, and what became of it; never an image, an answer
- * or a token. docs/formats.md, section 14.
+ * The audit log: who asked when for how many images, and what became of it; never an image, an
+ * answer or a token. docs/formats.md, section 14.
  *
  * A line is on the disk before its request is answered. Lines that wait together are written and
  * synced together, so the disk bounds how long one waits, not how many there are a second.
@@ -20,7 +20,8 @@ struct audit_note {
     struct audit_note *next;
     char line[AUDIT_LINE_MAX]; /* with its newline */
     size_t len;
-    void (*done)(struct audit_note *note, ward_status status); /* WARD_ERR_IO: it is not on the disk.
+    void (*done)(struct audit_note *note,
+                 ward_status status); /* WARD_ERR_IO: it is not on the disk.
                                                                    NULL: nobody waits; the note is
                                                                    mem_free()d */
 };

@@ -16,13 +16,13 @@
 enum { SIZES = 3 };
 
 struct backend {
-    ward_run *run;        /* F alone */
+    ward_run *run; /* F alone */
     ward_run_info info;
     struct guard *guard;  /* NULL: a baseline */
     pthread_mutex_t lock; /* of the sessions */
     ward_device *device;
     ward_session *sessions[SIZES]; /* made when first needed */
-    size_t batches[SIZES]; /* ascending; a session always computes a whole batch */
+    size_t batches[SIZES];         /* ascending; a session always computes a whole batch */
     unsigned threads;
 };
 
@@ -52,9 +52,10 @@ static ward_status check_use(const struct backend *b, const ward_server_config *
     if (b->info.method == WARD_METHOD_BASELINE)
         return ward_fail(WARD_ERR_ARG, "'%s' is a baseline: it has no transform to serve", c->run);
     if (gives_away && !c->accepts_disclosure)
-        return ward_fail(WARD_ERR_ARG, "one image and its x_p give the transform of '%s' away, as its "
-                         "method is '%s': its disclosure has to be accepted", c->run,
-                         ward_method_name(b->info.method));
+        return ward_fail(WARD_ERR_ARG,
+                         "one image and its x_p give the transform of '%s' away, as its "
+                         "method is '%s': its disclosure has to be accepted",
+                         c->run, ward_method_name(b->info.method));
     return WARD_OK;
 }
 

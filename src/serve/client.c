@@ -11,18 +11,18 @@
 
 enum {
     SECONDS = 60,
-    CHUNK = 256,              /* images a request at most */
-    SMALL_ANSWER = 1 << 22,   /* metadata, errors, the JSON before tensors */
+    CHUNK = 256,            /* images a request at most */
+    SMALL_ANSWER = 1 << 22, /* metadata, errors, the JSON before tensors */
     FILE_MAX_LEN = 4096
 };
 
 struct ward_remote {
     struct net *net;
-    char *base;        /* "https://HOST:PORT" */
-    char *socket_path; /* NULL: the network */
-    char *model_url;   /* BASE/v2/models/NAME */
+    char *base;          /* "https://HOST:PORT" */
+    char *socket_path;   /* NULL: the network */
+    char *model_url;     /* BASE/v2/models/NAME */
     char *authorization; /* a header line; wiped; NULL: none */
-    char *files[3];    /* CA, certificate, key; NULL where not given */
+    char *files[3];      /* CA, certificate, key; NULL where not given */
     unsigned seconds;
     json_t *metadata;
     ward_remote_info info;
@@ -91,8 +91,7 @@ static ward_status ask(struct ward_remote *r, const char *url, const struct wr *
         return ward_fail_within(st, "cannot ask '%s'", r->base);
     if (!st && got.status != 200)
         return refusal(r, got.status, &answer->body);
-    *answer_json = !st && got.json_len < answer->body.len ? (size_t)got.json_len
-                                                          : answer->body.len;
+    *answer_json = !st && got.json_len < answer->body.len ? (size_t)got.json_len : answer->body.len;
     return st;
 }
 
@@ -160,8 +159,10 @@ static ward_status find_model(struct ward_remote *r)
     if (!st) {
         st = json_get_string(json_object_get(server, "parameters"), "model", &name);
         if (st)
-            st = ward_fail(WARD_ERR_FORMAT, "'%s' does not say which model it has: name it with "
-                           "/v2/models/NAME", r->base);
+            st = ward_fail(WARD_ERR_FORMAT,
+                           "'%s' does not say which model it has: name it with "
+                           "/v2/models/NAME",
+                           r->base);
         else
             st = mem_printf(&r->model_url, "%s/v2/models/%s", r->base, name);
     }
@@ -233,8 +234,7 @@ static ward_status read_classes(const json_t *names, struct ward_remote *r)
 static void read_outputs(const json_t *outputs, ward_remote_info *info)
 {
     for (size_t i = 0; i < json_array_size(outputs); i++) {
-        const char *name =
-            json_string_value(json_object_get(json_array_get(outputs, i), "name"));
+        const char *name = json_string_value(json_object_get(json_array_get(outputs, i), "name"));
 
         info->has_scores |= name && strcmp(name, "scores") == 0;
         info->is_transform_only |= name && strcmp(name, "processed") == 0;
@@ -442,8 +442,8 @@ ward_status ward_remote_transform(ward_remote *r, size_t n, const float *x, floa
     ward_status st = WARD_OK;
 
     if (!r->info.is_transform_only)
-        return ward_fail(WARD_ERR_ARG, "'%s' classifies images, it does not hand out processed ones",
-                         r->base);
+        return ward_fail(WARD_ERR_ARG,
+                         "'%s' classifies images, it does not hand out processed ones", r->base);
     for (size_t at = 0, some; at < n && !st; at += some) {
         size_t len;
         void *to = y + at * image_len(r);
@@ -453,7 +453,8 @@ ward_status ward_remote_transform(ward_remote *r, size_t n, const float *x, floa
         st = infer(r, some, x + at * image_len(r), names, &len, &to);
         for (size_t i = 0; i < some * image_len(r) && !st; i++)
             if (!isfinite(y[at * image_len(r) + i]))
-                st = ward_fail(WARD_ERR_NUMERIC, "'%s' answers with numbers that are none", r->base);
+                st =
+                    ward_fail(WARD_ERR_NUMERIC, "'%s' answers with numbers that are none", r->base);
     }
     return st;
 }

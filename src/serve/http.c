@@ -58,7 +58,7 @@ struct request {
     size_t len, room, max, json_len;
     bool has_json_len;
     struct infer_request infer;
-    float *values; /* the model's answer */
+    float *values;         /* the model's answer */
     unsigned status, wait; /* HTTP; seconds for Retry-After, 0: none */
     const char *type;
     struct wr answer;
@@ -309,9 +309,7 @@ static bool charge(struct request *r)
     case ACCOUNT_FINE: r->is_charged = true; return true;
     case ACCOUNT_TOO_FAST: refuse(r, MHD_HTTP_TOO_MANY_REQUESTS, "too many images a second"); break;
     case ACCOUNT_SPENT: refuse(r, MHD_HTTP_TOO_MANY_REQUESTS, "too many images today"); break;
-    case ACCOUNT_EXHAUSTED:
-        refuse(r, MHD_HTTP_FORBIDDEN, "too many different images");
-        break;
+    case ACCOUNT_EXHAUSTED: refuse(r, MHD_HTTP_FORBIDDEN, "too many different images"); break;
     case ACCOUNT_BROKEN:
         server_log(r->server, "cannot count the images of '%s': %s", r->terms.user,
                    ward_error_message());
@@ -326,18 +324,19 @@ static ward_status fill_job(struct request *r)
     const struct infer_model *m = &r->served->model;
     bool is_processed = m->outputs & INFER_PROCESSED;
     size_t image = m->channels * m->height * m->width;
+    ward_status st;
 
     r->job.backend = r->served->backend;
-    r->job.pass = is_processed    ? BACKEND_TRANSFORM
-                  : r->is_known ? BACKEND_AUTHORISED
-                                  : BACKEND_RAW;
+    r->job.pass = is_processed ? BACKEND_TRANSFORM : r->is_known ? BACKEND_AUTHORISED : BACKEND_RAW;
     r->job.n = r->infer.count;
     r->job.x = r->infer.raw;
     r->job.x_len = image;
     r->job.y_len = is_processed ? image : m->classes;
     r->job.done = job_done;
     r->note.request = r;
-    return mem_new(&r->values, r->job.n * r->job.y_len, sizeof *r->values);
+    st = mem_new(&r->values, r->job.n * r->job.y_len, sizeof *r->values);
+    r->job.y = r->values;
+    return st;
 }
 
 /* From here to resume() the request belongs to other threads. */
@@ -356,7 +355,7 @@ static void submit(struct request *r)
     resume(r);
 }
 
-/* The whole request is there. Returns true if it was suspended, and nothing of it may be touched. */
+/* The whole request is there. True: it was suspended, and nothing of it may be touched. */
 static bool infer(struct request *r)
 {
     size_t json_len = r->has_json_len ? r->json_len : r->len;
@@ -428,8 +427,7 @@ static bool has_certificate(struct request *r)
 
 static size_t body_max(const struct infer_model *m)
 {
-    return JSON_REST_MAX +
-           JSON_NUMBER_MAX * m->images_max * m->channels * m->height * m->width;
+    return JSON_REST_MAX + JSON_NUMBER_MAX * m->images_max * m->channels * m->height * m->width;
 }
 
 /* False after a refusal. */
@@ -636,9 +634,9 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t len
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
-                                  const char *url, const char *method, const char *version,
-                                  const char *data, size_t *len, void **state)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *len, void **state)
 {
     struct request *r = *state;
 
@@ -716,7 +714,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 
 /*
  * The library's own time limit starts anew with each byte, so a client that sends one now and then
- * could stay for ever. The descriptor is closed only after on_connection() has taken it off the list.
+ * could stay for ever. The descriptor is closed only after on_connection() took it off the list.
  */
 void http_reap(struct ward_server *server)
 {
@@ -760,16 +758,12 @@ ward_status http_start(struct ward_server *s)
         tls[0].option = MHD_OPTION_END;
     signals_block(&before);
     s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, s,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
-        MHD_OPTION_LISTEN_SOCKET, s->listener.fd,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_THREAD_POOL_SIZE, c->http_threads,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
+        MHD_OPTION_LISTEN_SOCKET, s->listener.fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_THREAD_POOL_SIZE,
+        c->http_threads, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)max_size(c->connections, c->http_threads),
-        MHD_OPTION_CONNECTION_TIMEOUT, c->seconds,
-        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_TIMEOUT, c->seconds, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     signals_restore(&before);
     if (!s->daemon)
         return ward_fail(WARD_ERR_IO, "cannot serve on '%s'%s", s->listener.name,

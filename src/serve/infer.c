@@ -13,7 +13,7 @@ struct parse {
     struct infer_request *out;
     struct reader r;
     size_t image_len;
-    ward_status status;  /* of what is no fault of the text: memory */
+    ward_status status; /* of what is no fault of the text: memory */
     bool has_inputs, has_outputs, wants_binary;
     bool has_name, has_type, has_shape, has_data;
     uint64_t shape[RANK];

@@ -20,26 +20,26 @@ enum infer_output {
 struct infer_model {
     const char *name, *version; /* borrowed, as are the names below */
     size_t channels, height, width;
-    float low, high;       /* of input values */
+    float low, high; /* of input values */
     size_t classes;
     const char *const *class_names;
-    unsigned outputs;      /* of infer_output */
-    size_t images_max;     /* in a request */
+    unsigned outputs;  /* of infer_output */
+    size_t images_max; /* in a request */
 };
 
 struct infer_request {
-    struct span id;        /* as it stands in the request; text NULL: none */
-    size_t count;          /* images */
-    const uint8_t *raw;    /* [count, channels, height, width] f32, of any alignment; borrowed from
+    struct span id;     /* as it stands in the request; text NULL: none */
+    size_t count;       /* images */
+    const uint8_t *raw; /* [count, channels, height, width] f32, of any alignment; borrowed from
                               the body or from `values` */
-    float *values;         /* owned; NULL if the tensor came in binary */
-    unsigned outputs;      /* wanted */
-    unsigned binary;       /* those of them that are wanted in binary */
+    float *values;      /* owned; NULL if the tensor came in binary */
+    unsigned outputs;   /* wanted */
+    unsigned binary;    /* those of them that are wanted in binary */
 };
 
 /*
- * Parse a request. Values outside the model's range, NaN among them, are refused, so that no request
- * can spoil a batch that it shares with others.
+ * Parse a request. Values outside the model's range, NaN among them, are refused, so that no
+ * request can spoil a batch that it shares with others.
  *
  *   json_len  bytes of JSON that the body starts with (all of it without binary tensors)
  *   out       released with infer_release(), also after a failure

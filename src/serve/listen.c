@@ -83,11 +83,9 @@ static ward_status describe(struct listener *l)
     if (l->is_unix)
         return mem_printf(&l->name, "unix:%.*s", (int)sizeof a.un.sun_path, a.un.sun_path);
     if (a.any.sa_family == AF_INET)
-        return mem_printf(&l->name, "%s:%u",
-                          inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof host),
+        return mem_printf(&l->name, "%s:%u", inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof host),
                           ntohs(a.in.sin_port));
-    return mem_printf(&l->name, "[%s]:%u",
-                      inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof host),
+    return mem_printf(&l->name, "[%s]:%u", inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof host),
                       ntohs(a.in6.sin6_port));
 }
 

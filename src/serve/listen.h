@@ -7,11 +7,11 @@
 #include "base/status.h"
 
 struct listener {
-    int fd;             /* owned: listener_close(), unless given away */
-    bool is_local;      /* nobody from another machine can connect */
+    int fd;        /* owned: listener_close(), unless given away */
+    bool is_local; /* nobody from another machine can connect */
     bool is_unix;
-    char *name;         /* "127.0.0.1:8080", "[::1]:8080", "unix:PATH"; owned */
-    char *socket_path;  /* of a socket file that was made here; owned; NULL: none */
+    char *name;        /* "127.0.0.1:8080", "[::1]:8080", "unix:PATH"; owned */
+    char *socket_path; /* of a socket file that was made here; owned; NULL: none */
 };
 
 /*

@@ -1,6 +1,6 @@
 /*
- * How many different images a user has sent: a set of keyed digests, in memory and in a file that is
- * appended to. docs/formats.md, section 15. The digests are keyed so that the file alone does not
+ * How many different images a user has sent: a set of keyed digests, in memory and in a file that
+ * is appended to. docs/formats.md, section 15. The digests are keyed so that the file alone does not
  * tell what a user asked. One thread at a time.
  */
 #ifndef SERVE_METER_H
@@ -16,10 +16,10 @@ enum { METER_KEY_LEN = 32, METER_DIGEST_LEN = 16 };
 
 /* All zero is a closed one. */
 struct meter {
-    int fd;             /* valid while slots is not NULL */
+    int fd; /* valid while slots is not NULL */
     uint8_t key[METER_KEY_LEN];
     uint8_t (*slots)[METER_DIGEST_LEN]; /* a hash table, zero where empty; owned */
-    size_t room, count; /* room is a power of two above count */
+    size_t room, count;                 /* room is a power of two above count */
     bool is_dirty;
 };
 

@@ -74,8 +74,7 @@ void metrics_write(struct metrics *m, const struct metrics_more *more, struct wr
               more->version, more->model, more->model_id);
     one(out, "ward_ready", "gauge", "Whether inference requests are answered.", more->is_ready);
     write_answers(m, out);
-    one(out, "ward_images_total", "counter", "Images answered.",
-        (double)atomic_load(&m->images));
+    one(out, "ward_images_total", "counter", "Images answered.", (double)atomic_load(&m->images));
     write_durations(m, out);
     one(out, "ward_queue_images", "gauge", "Images that wait to be computed.",
         (double)more->waiting);
@@ -84,8 +83,7 @@ void metrics_write(struct metrics *m, const struct metrics_more *more, struct wr
         (double)more->batched);
     one(out, "ward_compute_seconds_total", "counter", "Time for which batches were waited for.",
         more->compute_seconds);
-    one(out, "ward_audit_syncs_total", "counter", "Writes of the audit log.",
-        (double)more->syncs);
+    one(out, "ward_audit_syncs_total", "counter", "Writes of the audit log.", (double)more->syncs);
     one(out, "ward_audit_sync_seconds_total", "counter", "Time that these took.",
         more->sync_seconds);
     one(out, "ward_connections", "gauge", "Open connections.",

@@ -10,8 +10,8 @@ enum { METRICS_STATUSES = 14, METRICS_BUCKETS = 14 };
 
 /* All zero to begin with. */
 struct metrics {
-    atomic_ullong answers[METRICS_STATUSES]; /* by HTTP status: metrics_status() */
-    atomic_ullong images;                    /* answered with 200 */
+    atomic_ullong answers[METRICS_STATUSES];    /* by HTTP status: metrics_status() */
+    atomic_ullong images;                       /* answered with 200 */
     atomic_ullong seconds[METRICS_BUCKETS + 1]; /* requests by duration; the last: longer */
     atomic_ullong nanoseconds, requests;        /* of all inference requests, and how many */
     atomic_ullong cut_off;                      /* connections closed for being too slow */
@@ -22,10 +22,10 @@ struct metrics {
 struct metrics_more {
     const char *version, *model, *model_id;
     bool is_ready;
-    size_t waiting;           /* images in the queue */
+    size_t waiting;            /* images in the queue */
     uint64_t batches, batched; /* batches, and images in them */
     double compute_seconds;
-    uint64_t syncs;           /* of the audit log */
+    uint64_t syncs; /* of the audit log */
     double sync_seconds;
 };
 

@@ -186,7 +186,7 @@ static bool is_digit(const struct reader *r)
     return r->at < r->end && *r->at >= '0' && *r->at <= '9';
 }
 
-/* Digits past the 19th significant one are counted, not kept: they are below a double's last bit. */
+/* Digits past the 19th significant one are counted, not kept: a double has no bit for them. */
 static void take_digits(struct reader *r, struct number *n, bool is_fraction)
 {
     for (; is_digit(r); r->at++) {
@@ -263,10 +263,10 @@ bool reader_count(struct reader *r, uint64_t max, uint64_t *out)
 /* 10^0 to 10^27 are exact in 64 bits of mantissa. */
 static long double power_of_ten(long exponent)
 {
-    static const long double exact[] = {
-        1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
-        1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L,
-        1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+    static const long double exact[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,
+                                        1e7L,  1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L,
+                                        1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L,
+                                        1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
     long double power = 1;
 
     for (; exponent > 27; exponent -= 27)

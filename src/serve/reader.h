@@ -49,8 +49,8 @@ bool reader_string(struct reader *r, struct span *out);
 /* A whole number from 0 to max, written without fraction and exponent. */
 bool reader_count(struct reader *r, uint64_t max, uint64_t *out);
 /*
- * Any number. It is rounded twice, to 64 bits of mantissa, then to a float: a float written with 9 or
- * more digits reads back the same.
+ * Any number. It is rounded twice, to 64 bits of mantissa, then to a float: a float written with 9
+ * or more digits reads back the same.
  */
 bool reader_float(struct reader *r, float *out);
 bool reader_bool(struct reader *r, bool *out);

@@ -106,7 +106,8 @@ static ward_status check_config(const ward_server_config *c)
     if (!is_within(c->batch, 1, GUARD_MAX_BATCH) || !is_within(c->request_max, 1, 65536) ||
         !is_within(c->queue, c->request_max, 1 << 24) || !is_within(c->connections, 1, 65536) ||
         !is_within(c->seconds, 1, 3600) || !is_within(c->http_threads, 1, 64))
-        return ward_fail(WARD_ERR_ARG, "a size is out of range, or the queue smaller than a request");
+        return ward_fail(WARD_ERR_ARG,
+                         "a size is out of range, or the queue smaller than a request");
     if (!c->certificate != !c->private_key)
         return ward_fail(WARD_ERR_ARG, "a certificate and its private key belong together");
     if (c->client_ca && !c->certificate)
@@ -151,8 +152,7 @@ static ward_status set_name(struct ward_server *s)
 
 static ward_status read_pem(struct ward_server *s)
 {
-    const char *const paths[] = {s->config.certificate, s->config.private_key,
-                                 s->config.client_ca};
+    const char *const paths[] = {s->config.certificate, s->config.private_key, s->config.client_ca};
     size_t len;
     ward_status st = WARD_OK;
 
@@ -353,7 +353,7 @@ static ward_status reload_tokens(struct ward_server *s)
     return WARD_OK;
 }
 
-/* The old model answers until the new one can; requests that have it keep it until they are done. */
+/* The old model answers until the new one can; requests that have it keep it to their end. */
 static ward_status reload_model(struct ward_server *s)
 {
     struct served *served = NULL, *old;

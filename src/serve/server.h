@@ -1,4 +1,4 @@
-/* A running server from the inside: what its lifecycle (server.c) and its HTTP side (http.c) share. */
+/* A running server from the inside: what its lifecycle (server.c) and HTTP side (http.c) share. */
 #ifndef SERVE_SERVER_H
 #define SERVE_SERVER_H
 
@@ -13,7 +13,7 @@
 
 enum { SERVER_NAME_MAX = 63, SERVER_VERSION_LEN = 12, SERVER_FILE_MAX = 1 << 20 };
 
-/* A model being served. Requests hold on to theirs, so that another can take its place at any time. */
+/* A model being served. Requests hold on to theirs, so another can take its place at any time. */
 struct served {
     size_t holders; /* under the server's lock */
     struct backend *backend;
@@ -32,9 +32,9 @@ struct refusals {
 struct connection {
     struct connection *next, **place; /* in the server's list, under its lock */
     int fd;
-    double since;     /* what the client is waited for since */
+    double since;       /* what the client is waited for since */
     bool is_waited_for; /* false while the server computes */
-    bool is_verified; /* its certificate */
+    bool is_verified;   /* its certificate */
 };
 
 struct MHD_Daemon;

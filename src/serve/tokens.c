@@ -30,7 +30,8 @@ static bool user_is_right(const char *user)
 static ward_status check_terms(const ward_token *terms)
 {
     if (!user_is_right(terms->user))
-        return ward_fail(WARD_ERR_ARG, "a user's name is 1 to %d letters, digits, '.', '_', '@', '-'",
+        return ward_fail(WARD_ERR_ARG,
+                         "a user's name is 1 to %d letters, digits, '.', '_', '@', '-'",
                          WARD_TOKEN_USER_MAX);
     if (terms->rate > LIMIT_MAX || terms->budget > LIMIT_MAX || terms->distinct > LIMIT_MAX)
         return ward_fail(WARD_ERR_ARG, "a limit is at most %d", LIMIT_MAX);
@@ -176,7 +177,8 @@ ward_status tokens_parse(const char *text, size_t len, struct token_list *out)
         return ward_fail(WARD_ERR_FORMAT, "more than %d tokens", TOKENS_MAX);
     st = mem_new(&list.items, lines, sizeof *list.items);
     for (const char *line = text + head; !st && line < text + len; list.count++) {
-        size_t line_len = (size_t)((const char *)memchr(line, '\n', (size_t)(text + len - line)) - line);
+        size_t line_len =
+            (size_t)((const char *)memchr(line, '\n', (size_t)(text + len - line)) - line);
 
         if (!read_token(line, line_len, &list.items[list.count]))
             st = ward_fail(WARD_ERR_FORMAT, "line %zu is no token", list.count + 2);
