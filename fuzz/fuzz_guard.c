@@ -26,9 +26,7 @@ static ward_status take_payload(int fd, const struct frame *frame,
     case FRAME_READY:
         assert(frame->len == FRAME_READY_LEN);
         return frame_receive_ready(fd, frame, &ready);
-    default:
-        assert(frame->len <= FRAME_MAX_TEXT);
-        return frame_receive_text(fd, frame, text);
+    default: assert(frame->len <= FRAME_MAX_TEXT); return frame_receive_text(fd, frame, text);
     }
 }
 

@@ -97,8 +97,8 @@ static void assert_same(const char *what, size_t n, size_t count, const float *g
 {
     for (size_t i = 0; i < count; i++)
         if (memcmp(&got[i], &wanted[i], sizeof *got) != 0)
-            fail_msg("%s, %zu images: value %zu is %.9g, expected %.9g", what, n, i,
-                     (double)got[i], (double)wanted[i]);
+            fail_msg("%s, %zu images: value %zu is %.9g, expected %.9g", what, n, i, (double)got[i],
+                     (double)wanted[i]);
 }
 
 static void check_answers(const char *path, const char *what, size_t len, bool wants_processed)
@@ -256,8 +256,11 @@ static void test_what_cannot_be_computed_is_refused_and_the_next_is_not(void **s
 
 static void test_an_answer_that_is_not_finite_is_a_failure_of_its_batch_only(void **state)
 {
-    static const struct wanted overflowing = {
-        .arch = "simple-cnn", .method = WARD_METHOD_LEARNED, .channels = 1, .side = 8, .gain = 1e38f};
+    static const struct wanted overflowing = {.arch = "simple-cnn",
+                                              .method = WARD_METHOD_LEARNED,
+                                              .channels = 1,
+                                              .side = 8,
+                                              .gain = 1e38f};
     struct guard *guard = start(make_run("overflow", &overflowing, NULL), 4);
     float *x = make_images(1, 64), y[3];
 
@@ -302,6 +305,26 @@ static int pipe_with(const char *text)
     return ends[0];
 }
 
+static void test_running_out_of_memory_starts_nothing(void **state)
+{
+    struct guard_config config = config_of(make_run("memory", &small, NULL), 4);
+    struct guard *guard = NULL;
+    ward_status st = WARD_ERR_NOMEM;
+    unsigned long n;
+
+    (void)state;
+    for (n = 1; st == WARD_ERR_NOMEM && n < 100; n++) {
+        mem_fail_after(n);
+        st = guard_start(&guard, &config);
+        mem_fail_after(0);
+        if (st == WARD_ERR_NOMEM)
+            assert_alone();
+    }
+    assert_int_equal(st, WARD_OK);
+    assert_true(n > 3);
+    guard_stop(guard);
+}
+
 /* Answers what a test asks for. */
 static bool know(void *context, const char *path, bool is_pin, char *out, size_t max, size_t *len)
 {
@@ -318,8 +341,10 @@ static void test_a_passphrase_from_a_descriptor_opens_what_is_sealed(void **stat
     static const struct {
         const char *text;
         ward_status status;
-    } tries[] = {{"open sesame\n", WARD_OK}, {"open sesame", WARD_OK},
-                 {"shut sesame\n", WARD_ERR_AUTH}, {"", WARD_ERR_AUTH}};
+    } tries[] = {{"open sesame\n", WARD_OK},
+                 {"open sesame", WARD_OK},
+                 {"shut sesame\n", WARD_ERR_AUTH},
+                 {"", WARD_ERR_AUTH}};
     const ward_key_options protection = {.protection = WARD_PROTECT_PASSPHRASE,
                                          .passphrase = passphrase,
                                          .passphrase_len = strlen(passphrase),
@@ -345,12 +370,61 @@ static void test_a_passphrase_from_a_descriptor_opens_what_is_sealed(void **stat
         st = guard_start(&guard, &config);
         if (st != tries[i].status)
             fail_msg("'%s': expected %s, got %s (%s)", tries[i].text,
-                     ward_status_name(tries[i].status), ward_status_name(st),
-                     ward_error_message());
+                     ward_status_name(tries[i].status), ward_status_name(st), ward_error_message());
         if (!st)
             guard_stop(guard);
         close(config.passphrase);
     }
+}
+
+/* ---- arguments ---- */
+
+static void test_what_a_process_is_told_arrives(void **state)
+{
+    static const struct process told[] = {
+        {.kind = FRAME_GUARD,
+         .run = "a run",
+         .identity = "a.key",
+         .tpm = "device:/dev/tpm0",
+         .batch = 32,
+         .threads = 2,
+         .is_strict = true},
+        {.kind = FRAME_WORKER, .run = "", .batch = GUARD_MAX_BATCH, .has_passphrase = true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        struct process_arguments arguments;
+        struct process got;
+        char *argv[PROCESS_ARGUMENTS];
+
+        process_format(&told[i], &arguments);
+        memcpy(argv, arguments.argv, sizeof argv);
+        assert_true(process_parse(PROCESS_ARGUMENTS, argv, &got));
+        assert_true(got.kind == told[i].kind && got.batch == told[i].batch &&
+                    got.threads == told[i].threads && got.is_strict == told[i].is_strict &&
+                    got.has_passphrase == told[i].has_passphrase);
+        assert_string_equal(got.run, told[i].run);
+        assert_true(got.identity ? strcmp(got.identity, told[i].identity) == 0 && got.tpm
+                                 : !told[i].identity && !told[i].tpm);
+    }
+}
+
+static void test_a_persons_arguments_are_left_alone(void **state)
+{
+    static char words[][8] = {"ward", "eval", "@guard", "x", "", "", "0", "1", "", ""};
+    char *eval[] = {words[0], words[1], words[2], NULL};
+    char *none[] = {words[0], NULL};
+    char *bare[] = {words[0], words[2], NULL};
+    char *empty_batch[] = {words[0], words[2], words[3], words[4], words[5],
+                           words[6], words[7], words[8], words[9], NULL};
+    struct process p;
+
+    (void)state;
+    assert_false(process_parse(3, eval, &p));
+    assert_false(process_parse(1, none, &p));
+    assert_false(process_parse(2, bare, &p));
+    assert_false(process_parse(PROCESS_ARGUMENTS, empty_batch, &p));
 }
 
 /* ---- ends ---- */
@@ -531,7 +605,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_cannot_be_computed_is_refused_and_the_next_is_not),
         cmocka_unit_test(test_an_answer_that_is_not_finite_is_a_failure_of_its_batch_only),
         cmocka_unit_test(test_what_cannot_be_opened_is_said),
+        cmocka_unit_test(test_running_out_of_memory_starts_nothing),
         cmocka_unit_test(test_a_passphrase_from_a_descriptor_opens_what_is_sealed),
+        cmocka_unit_test(test_what_a_process_is_told_arrives),
+        cmocka_unit_test(test_a_persons_arguments_are_left_alone),
         cmocka_unit_test(test_a_forbidden_system_call_ends_the_guard_for_good),
         cmocka_unit_test(test_a_killed_process_takes_the_other_with_it),
         cmocka_unit_test(test_a_process_that_hangs_is_ended),

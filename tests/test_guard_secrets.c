@@ -424,12 +424,9 @@ static void test_both_are_locked_in_with_two_descriptors_and_a_clean_environment
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair),
-        cmocka_unit_test(
-            test_another_process_of_the_same_user_reads_nothing_of_guard_and_worker),
-        cmocka_unit_test(
-            test_both_are_locked_in_with_two_descriptors_and_a_clean_environment),
+        cmocka_unit_test(test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair),
+        cmocka_unit_test(test_another_process_of_the_same_user_reads_nothing_of_guard_and_worker),
+        cmocka_unit_test(test_both_are_locked_in_with_two_descriptors_and_a_clean_environment),
     };
 
     process_enter(argc, argv, NULL);

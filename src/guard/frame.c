@@ -51,10 +51,8 @@ ward_status frame_send(int fd, const struct frame *f)
 ward_status frame_send_text(int fd, enum frame_kind kind, uint64_t id, ward_status status,
                             const char *text)
 {
-    struct frame frame = {.kind = kind,
-                          .status = status,
-                          .id = id,
-                          .len = min_size(strlen(text), FRAME_MAX_TEXT)};
+    struct frame frame = {
+        .kind = kind, .status = status, .id = id, .len = min_size(strlen(text), FRAME_MAX_TEXT)};
     ward_status st = frame_send(fd, &frame);
 
     return st ? st : frame_send_bytes(fd, text, frame.len);

@@ -125,7 +125,7 @@ ward_status guard_process(const struct process *p)
     struct lockin lockin = process_lockin(p);
     struct frame_ready ready = {.input_len = 0};
     struct vault vault = {.len = 0};
-    ward_status st = lockin_begin(&lockin);
+    ward_status st = lockin_begin();
 
     parallel_set_threads(1);
     if (!st)

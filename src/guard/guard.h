@@ -31,15 +31,15 @@ enum { GUARD_MAX_BATCH = 1024 };
 
 /* Everything is borrowed for the call of guard_start(), but log and context, which are kept. */
 struct guard_config {
-    const char *run;       /* a run's directory, with a transform */
-    const char *identity;  /* key file that opens it; NULL: those of ward_key_default_path() */
-    const char *tpm;       /* see ward_keys_options */
-    int passphrase;        /* descriptor that the guard reads the passphrase or PIN from, up to its
+    const char *run;        /* a run's directory, with a transform */
+    const char *identity;   /* key file that opens it; NULL: those of ward_key_default_path() */
+    const char *tpm;        /* see ward_keys_options */
+    int passphrase;         /* descriptor that the guard reads the passphrase or PIN from, up to its
                               end or the end of the first line; -1: none */
-    size_t batch;          /* images a call at most, 1 .. GUARD_MAX_BATCH */
-    unsigned threads;      /* the worker's; 0: one a core. The guard has one */
-    unsigned timeout_s;    /* an answer that takes longer means that one of the two hangs; 0: 60 */
-    bool is_strict;        /* refuse to start if the kernel lacks any of the protections */
+    size_t batch;           /* images a call at most, 1 .. GUARD_MAX_BATCH */
+    unsigned threads;       /* the worker's; 0: one a core. The guard has one */
+    unsigned timeout_s;     /* an answer that takes longer means that one of the two hangs; 0: 60 */
+    bool is_strict;         /* refuse to start if the kernel lacks any of the protections */
     bool answers_processed; /* no worker: answers are x_p */
     /* One line, without an end, about what a person should know: what is degraded, who died. Called
      * from any thread, one at a time. May be NULL. */
@@ -65,11 +65,11 @@ void guard_stop(struct guard *guard);
 
 /* What is answered. Strings live as long as the guard. */
 struct guard_info {
-    const char *model_id;  /* hex; guard and worker have seen the same */
-    size_t input_len;      /* floats of an image: channels * height * width */
-    size_t output_len;     /* floats of an answer: classes, or input_len if answers_processed */
+    const char *model_id; /* hex; guard and worker have seen the same */
+    size_t input_len;     /* floats of an image: channels * height * width */
+    size_t output_len;    /* floats of an answer: classes, or input_len if answers_processed */
     size_t batch;
-    pid_t guard, worker;   /* worker 0 without one. For measuring; do not wait for them */
+    pid_t guard, worker; /* worker 0 without one. For measuring; do not wait for them */
 };
 
 void guard_describe(const struct guard *guard, struct guard_info *info);
@@ -91,8 +91,8 @@ WARD_CHECK ward_status guard_run(struct guard *guard, size_t n, const float *x, 
 
 enum guard_state {
     GUARD_READY,
-    GUARD_DEAD,     /* a process ended, or was killed */
-    GUARD_VIOLATED  /* ... by the kernel, for a system call that it has no use for */
+    GUARD_DEAD,    /* a process ended, or was killed */
+    GUARD_VIOLATED /* ... by the kernel, for a system call that it has no use for */
 };
 
 /* Any thread. Cheap: for health checks. */

@@ -53,12 +53,11 @@ static ward_status refuse_debugger(void)
     return st;
 }
 
-ward_status lockin_begin(const struct lockin *l)
+ward_status lockin_begin(void)
 {
     static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
     struct rlimit none = {0, 0};
 
-    (void)l;
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
         signal(ignored[i], SIG_IGN);
     if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
@@ -81,8 +80,10 @@ ward_status lockin_memory(const struct lockin *l)
             return WARD_OK;
         reason = errno;
     }
-    return lacks(l, "memory that G passes through while it is opened may be swapped: "
-                    "RLIMIT_MEMLOCK is too small", reason);
+    return lacks(l,
+                 "memory that G passes through while it is opened may be swapped: "
+                 "RLIMIT_MEMLOCK is too small",
+                 reason);
 }
 
 /* ---- files and network ---- */
@@ -94,11 +95,11 @@ struct ruleset {
 
 enum {
     FILES_V1 = (1 << 13) - 1,
-    FILES_REFER = 1 << 13,     /* from ABI 2 on */
-    FILES_TRUNCATE = 1 << 14,  /* 3 */
-    NETWORK_TCP = 3,           /* 4 */
-    FILES_IOCTL = 1 << 15,     /* 5 */
-    SCOPED_ALL = 3             /* 6: abstract sockets, signals */
+    FILES_REFER = 1 << 13,    /* from ABI 2 on */
+    FILES_TRUNCATE = 1 << 14, /* 3 */
+    NETWORK_TCP = 3,          /* 4 */
+    FILES_IOCTL = 1 << 15,    /* 5 */
+    SCOPED_ALL = 3            /* 6: abstract sockets, signals */
 };
 
 static ward_status restrict_files(const struct lockin *l)
@@ -174,11 +175,21 @@ static void allow_streams(struct filter *f, int in, int out)
 static void allow_threads(struct filter *f)
 {
     static const int calls[] = {
-        SCMP_SYS(futex),         SCMP_SYS(sched_yield),       SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(rt_sigreturn),  SCMP_SYS(exit),              SCMP_SYS(set_robust_list),
-        SCMP_SYS(rseq),          SCMP_SYS(sched_getaffinity), SCMP_SYS(brk),
-        SCMP_SYS(munmap),        SCMP_SYS(mremap),            SCMP_SYS(madvise),
-        SCMP_SYS(clock_gettime), SCMP_SYS(gettid),            SCMP_SYS(sigaltstack),
+        SCMP_SYS(futex),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(exit),
+        SCMP_SYS(set_robust_list),
+        SCMP_SYS(rseq),
+        SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(brk),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(madvise),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(gettid),
+        SCMP_SYS(sigaltstack),
     };
     const scmp_datum_t thread = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND;
     const struct scmp_arg_cmp cloning[] = {has_bits(0, thread, thread)};
@@ -192,8 +203,8 @@ static void allow_threads(struct filter *f)
     allow(f, SCMP_SYS(mmap), 2, mapping);
     allow(f, SCMP_SYS(mprotect), 1, protecting);
     if (!f->status)
-        f->status = seccomp_rule_add_array(f->context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0,
-                                           NULL);
+        f->status =
+            seccomp_rule_add_array(f->context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
 }
 
 static ward_status lock_calls(const struct lockin *l, int in, int out, bool has_threads)
@@ -224,7 +235,8 @@ static ward_status lock(const struct lockin *l, int in, int out, bool has_thread
     ward_status st = WARD_OK;
 
     if (prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0)
-        st = lacks(l, "this kernel cannot keep memory from becoming code: only seccomp does", errno);
+        st =
+            lacks(l, "this kernel cannot keep memory from becoming code: only seccomp does", errno);
     for (int fd = 0; fd < 3 && !st; fd++)
         close(fd);
     return st ? st : lock_calls(l, in, out, has_threads);

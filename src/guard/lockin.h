@@ -26,7 +26,7 @@ struct lockin {
 
 /* Also ignores the signals by which a terminal or a service manager ends the serving process, which
  * ends this one. WARD_ERR_DEVICE if a debugger is attached already. */
-WARD_CHECK ward_status lockin_begin(const struct lockin *lockin);
+WARD_CHECK ward_status lockin_begin(void);
 WARD_CHECK ward_status lockin_memory(const struct lockin *lockin);
 /* No file can be opened, no network reached (landlock), no right gained by running something. */
 WARD_CHECK ward_status lockin_files(const struct lockin *lockin);

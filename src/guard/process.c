@@ -33,8 +33,8 @@ void process_format(const struct process *p, struct process_arguments *out)
     out->argv[i++] = text_of(p->tpm);
     out->argv[i++] = out->batch;
     out->argv[i++] = out->threads;
-    out->argv[i++] = p->is_strict ? p->has_passphrase ? "strict,passphrase" : "strict"
-                                  : p->has_passphrase ? "passphrase" : "";
+    out->argv[i++] = p->is_strict ? "strict" : "";
+    out->argv[i++] = p->has_passphrase ? "passphrase" : "";
     out->argv[i] = NULL;
 }
 
@@ -59,8 +59,8 @@ bool process_parse(int argc, char **argv, struct process *out)
                             .tpm = value_of(argv[4]),
                             .batch = batch,
                             .threads = (unsigned)strtoul(argv[6], NULL, 10),
-                            .is_strict = strstr(argv[7], "strict") != NULL,
-                            .has_passphrase = strstr(argv[7], "passphrase") != NULL};
+                            .is_strict = argv[7][0] != '\0',
+                            .has_passphrase = argv[8][0] != '\0'};
     return true;
 }
 
@@ -77,9 +77,8 @@ static void send_note(void *context, const char *text)
 
 struct lockin process_lockin(const struct process *process)
 {
-    return (struct lockin){.is_strict = process->is_strict,
-                           .note = send_note,
-                           .context = (void *)(uintptr_t)process};
+    return (struct lockin){
+        .is_strict = process->is_strict, .note = send_note, .context = (void *)(uintptr_t)process};
 }
 
 /* ---- entering ---- */

@@ -25,7 +25,7 @@ struct process {
     void (*probe)(const float *x, size_t len);
 };
 
-enum { PROCESS_ARGUMENTS = 8, PROCESS_ARGUMENT_ROOM = 24 };
+enum { PROCESS_ARGUMENTS = 9, PROCESS_ARGUMENT_ROOM = 24 };
 
 /* argv of a process, ended by NULL, and room for the numbers in it. Points into *process. */
 struct process_arguments {

@@ -66,7 +66,8 @@ static void become(const struct child *c)
     _exit(EXIT_FAILURE);
 }
 
-ward_status process_spawn(const struct process *process, int in, int out, int passphrase, pid_t *pid)
+ward_status process_spawn(const struct process *process, int in, int out, int passphrase,
+                          pid_t *pid)
 {
     struct process_arguments arguments;
     char *environment[VARIABLES + 1] = {NULL};

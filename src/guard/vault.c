@@ -126,12 +126,12 @@ static ward_status pack(const struct vault *v, const struct native_conv *c, cons
 static ward_status copy_generator(struct vault *v, const struct transform *t, struct places *p)
 {
     size_t width = v->spec.generator_width, channels = v->spec.channels;
-    ward_status st = pack(v, &v->conv1, parameter(t, "transform.conv1.weight"), width, channels,
-                          p->weight1);
+    ward_status st =
+        pack(v, &v->conv1, parameter(t, "transform.conv1.weight"), width, channels, p->weight1);
 
     if (!st)
-        st = pack(v, &v->conv2, parameter(t, "transform.conv2.weight"), channels, width,
-                  p->weight2);
+        st =
+            pack(v, &v->conv2, parameter(t, "transform.conv2.weight"), channels, width, p->weight2);
     if (st)
         return st;
     memcpy(p->bias1, parameter(t, "transform.conv1.bias"), width * sizeof(float));

@@ -16,14 +16,14 @@
 
 struct vault {
     struct transform_spec spec;
-    struct secret values;              /* read only */
-    struct secret room;                /* x, y and what lies between */
-    size_t len;                        /* floats of an image */
-    size_t rows;                       /* images that there is room for */
-    float *x, *y;                      /* images, and G of them; [rows, len] */
-    const float *pattern;              /* fixed, learned; [len] */
+    struct secret values; /* read only */
+    struct secret room;   /* x, y and what lies between */
+    size_t len;           /* floats of an image */
+    size_t rows;          /* images that there is room for */
+    float *x, *y;         /* images, and G of them; [rows, len] */
+    const float *pattern; /* fixed, learned; [len] */
     const struct native_kernels *kernels;
-    struct native_conv conv1, conv2;   /* generator; hidden channels rounded up to whole lanes */
+    struct native_conv conv1, conv2; /* generator; hidden channels rounded up to whole lanes */
     const float *weight1, *bias1, *weight2, *bias2;
     float *hidden;
 };

@@ -124,7 +124,7 @@ ward_status worker_process(const struct process *p)
     struct lockin lockin = process_lockin(p);
     struct worker w = {.run = NULL};
     struct frame_ready ready = {.input_len = 0};
-    ward_status st = lockin_begin(&lockin);
+    ward_status st = lockin_begin();
 
     parallel_set_threads(p->threads);
     if (!st)
