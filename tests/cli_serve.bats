@@ -26,6 +26,7 @@ setup() {
 teardown() {
     for pid in $SERVERS; do
         kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
 }
 
@@ -309,6 +310,10 @@ END
     [ "$(ask r)" = 200 ]
 }
 
+@test "good clients are served right among bad, slow, half-closed and oversized ones" {
+    "$SOURCE/tools/soak" --ward "$WARD" --seconds 8 "$RUN"
+}
+
 @test "metrics are Prometheus text and count what happened" {
     serve "$RUN"
     request 3 >r
@@ -458,6 +463,40 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     [ ! -e more.npy ]
     run --separate-stderr "$WARD" predict --remote "$URL" --token-file bob "${pictures[0]}"
     fails_with 2 "transforms"
+}
+
+@test "the example of a split deployment runs F in ONNX Runtime" {
+    node -e 'require("onnxruntime-node")' 2>/dev/null || skip "no onnxruntime-node: tools/setup_onnx"
+    serve "$RUN" --transform-only --meter meters
+    "$WARD" export "$RUN" --onnx f.onnx >/dev/null
+    "$WARD" transform "$RUN" --data "$IMAGES" -o processed.npy --raw-out raw.npy --threads 1 >/dev/null
+    /usr/bin/python3 -c 'import numpy; numpy.load("raw.npy").tofile("images.f32")'
+    "$WARD" predict "$RUN" "$IMAGES"/test/*/*.png --threads 1 --json >local
+    run -0 node "$SOURCE/examples/split_client.js" "$URL" alice f.onnx images.f32
+    [ "$(json local "'\\n'.join(i['predictions'][0]['name'] for i in d['images'])")" = "$output" ]
+    run -1 node "$SOURCE/examples/split_client.js" "$URL" f.onnx f.onnx images.f32
+}
+
+@test "the example asks with curl alone" {
+    serve "$RUN"
+    "$SOURCE/examples/ask_with_curl.sh" "$URL" alice >a
+    [ "$(json a "d['outputs'][0]['shape']")" = "[1]" ]
+}
+
+@test "completion knows every command and option" {
+    # shellcheck source=/dev/null
+    source "$SOURCE/service/completion.bash"
+    complete_words() {
+        COMP_WORDS=("$WARD" "$@")
+        COMP_CWORD=$#
+        _ward
+    }
+    complete_words se
+    [ "${COMPREPLY[*]}" = "seal serve" ]
+    complete_words serve --transform-
+    [ "${COMPREPLY[*]}" = "--transform-only" ]
+    complete_words train --device ""
+    [ "${COMPREPLY[*]}" = "cpu ref" ]
 }
 
 @test "what one image would give away is not handed out unless that is accepted" {
