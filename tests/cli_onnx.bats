@@ -14,6 +14,10 @@ setup_file() {
         small_training "$RUNS/resnet8-$method" --method "$method" --iterations 20 --arch resnet8
     done
     small_training "$RUNS/clamped" --clamp yes --iterations 20
+    small_training "$RUNS/keyed" --method keyed --arch mlp-16x2-leaky --shuffle 4 --negative 0.3 --sigma 0.2 \
+        --residual yes --iterations 20
+    small_training "$RUNS/keyed-dense" --method keyed --arch mlp-16x3-residual --coordinates dense \
+        --front none --iterations 20
 }
 
 setup() {
@@ -36,12 +40,12 @@ import_skeleton() {
 
 @test "the ONNX checker accepts every part of both networks with all methods, folded and not" {
     check_onnx checker >results
-    [ "$(grep -c '"is_equal": true' results)" = 46 ] || { wc -l results; false; }
+    [ "$(grep -c '"is_equal": true' results)" = 58 ] || { wc -l results; false; }
 }
 
 @test "an independent evaluation of the files gives ward's logits, images and accuracies" {
     check_onnx reference >results || { grep '"is_equal": false' results; false; }
-    [ "$(grep -c '"is_equal": true' results)" = 60 ] || { wc -l results; false; }
+    [ "$(grep -c '"is_equal": true' results)" = 76 ] || { wc -l results; false; }
 }
 
 # They are for developers (tools/setup_onnx): 600 MB for another opinion.

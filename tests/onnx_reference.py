@@ -29,7 +29,8 @@ def conv(x, w, b=0, *, kernel_shape, pads=(0,), strides=(1,), dilations=(1,), gr
 
 def batch_norm(x, scale, shift, mean, var, *, epsilon=1e-5, momentum=0.9, training_mode=0):
     assert training_mode == 0 and momentum is not None
-    scale, shift, mean, var = (np.reshape(v, (1, -1, 1, 1)) for v in (scale, shift, mean, var))
+    channels = (1, -1) + (1,) * (x.ndim - 2)
+    scale, shift, mean, var = (np.reshape(v, channels) for v in (scale, shift, mean, var))
     return scale * (x - mean) / np.sqrt(var + epsilon) + shift
 
 
@@ -65,10 +66,14 @@ OPERATORS = {
     'ConstantOfShape': lambda shape, value: np.full(shape, numpy_helper.to_array(value)[0]),
     'Conv': conv,
     'Flatten': lambda x, axis=1: x.reshape(x.shape[0], -1),
+    'Gather': lambda x, indices, axis=0: np.take(x, indices, axis),
     'Gemm': gemm,
     'GlobalAveragePool': lambda x: x.mean(axis=(2, 3), keepdims=True),
     'Identity': lambda x: x,
+    'LeakyRelu': lambda x, alpha=0.01: np.where(x >= 0, x, alpha * x),
+    'MatMul': np.matmul,
     'MaxPool': max_pool,
+    'Mul': np.multiply,
     'Pad': pad,
     'Relu': lambda x: np.maximum(x, 0),
     'Reshape': lambda x, shape: x.reshape(shape),

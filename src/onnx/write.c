@@ -1,7 +1,7 @@
 /*
  * A graph as an ONNX model. Parameters keep their names; so do the nodes that have some. What ONNX
- * has no operator for is written as two: a shortcut as Slice and Pad, a dense layer as Flatten and
- * Gemm.
+ * has no operator for is written as two or three: a shortcut as Slice and Pad, a dense layer as Flatten
+ * and Gemm, an order as Gather and Hadamard's matrix as MatMul, both between Reshapes.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -176,7 +176,7 @@ static void name_node(struct writer *w, int node)
     const struct graph_param *param = param_of(w, d, 0);
     const char *end = param ? strrchr(param->name, '.') : NULL;
 
-    if (end && d->kind != OP_SCALE_SHIFT)
+    if (end && d->kind != OP_SCALE_SHIFT && d->kind != OP_PERMUTE && d->kind != OP_MULTIPLY)
         snprintf(w->node_name, NAME_LEN, "%.*s", (int)(end - param->name), param->name);
     else
         snprintf(w->node_name, NAME_LEN, "%s_%d", op_kind_name(d->kind), node);
@@ -350,6 +350,95 @@ static void put_scale_shift(struct writer *w, const struct op_desc *d, const cha
     put_node(w, "Add", has_scale ? after : inputs, y, NULL);
 }
 
+/* A part of the node being written, named after it; -1 stands for what is left. */
+static void put_reshape(struct writer *w, const char *part, const char *x, const char *y,
+                        const int64_t *shape, size_t rank)
+{
+    char node[NAME_LEN], name[NAME_LEN];
+    const char *const inputs[] = {x, name, NULL};
+
+    memcpy(node, w->node_name, sizeof node);
+    snprintf(w->node_name, sizeof w->node_name, "%.60s.%s", node, part);
+    put_own(w, name, "shape", shape, rank);
+    put_node(w, "Reshape", inputs, y, NULL);
+    memcpy(w->node_name, node, sizeof node);
+}
+
+static void put_image(struct writer *w, const struct op_desc *d, const char *x, const char *y)
+{
+    const int64_t shape[] = {-1, (int64_t)d->out.c, (int64_t)d->out.h, (int64_t)d->out.w};
+
+    put_reshape(w, "image", x, y, shape, 4);
+}
+
+static ward_status put_permute(struct writer *w, const struct op_desc *d, const char *x,
+                               const char *y)
+{
+    const struct tensor *order = tensor_of(w, d, 0);
+    size_t count = d->out.c * d->out.h * d->out.w;
+    const int64_t row[] = {-1, (int64_t)count};
+    char flat[NAME_LEN], mixed[NAME_LEN], name[NAME_LEN];
+    const char *const inputs[] = {flat, name, NULL};
+    struct wr axis = WR_INIT;
+    int64_t *indices = NULL;
+    ward_status st;
+
+    if (!order) {
+        put_image(w, d, x, y);
+        return WARD_OK;
+    }
+    st = mem_new(&indices, count, sizeof *indices);
+    if (st)
+        return st;
+    for (size_t i = 0; i < count; i++)
+        indices[i] = (int64_t)order->data[i];
+    snprintf(flat, sizeof flat, "%.60s.flat", w->node_name);
+    snprintf(mixed, sizeof mixed, "%.60s.mixed", w->node_name);
+    put_reshape(w, "row", x, flat, row, 2);
+    put_own(w, name, "order", indices, count);
+    put_int(&axis, "axis", 1);
+    put_node(w, "Gather", inputs, mixed, &axis);
+    put_image(w, d, mixed, y);
+    mem_wipe(indices, count * sizeof *indices);
+    mem_free(indices);
+    return WARD_OK;
+}
+
+static void put_multiply(struct writer *w, const struct op_desc *d, const char *x, const char *y)
+{
+    const struct tensor *factor = tensor_of(w, d, 0);
+    const char *const inputs[] = {x, factor->name, NULL};
+
+    put_floats(w, factor->name, shape_make(4, 1, d->out.c, d->out.h, d->out.w), factor->data);
+    put_node(w, "Mul", inputs, y, NULL);
+}
+
+/* Sylvester's matrix: each next half repeats the last, and repeats it negated. */
+static void put_hadamard(struct writer *w, const struct op_desc *d, const char *x, const char *y)
+{
+    const int64_t blocks[] = {-1, HADAMARD_BLOCK};
+    float matrix[HADAMARD_BLOCK * HADAMARD_BLOCK] = {0.25f};
+    char flat[NAME_LEN], mixed[NAME_LEN], name[NAME_LEN];
+    const char *const inputs[] = {flat, name, NULL};
+
+    for (size_t half = 1; half < HADAMARD_BLOCK; half *= 2)
+        for (size_t i = 0; i < half; i++)
+            for (size_t j = 0; j < half; j++) {
+                float value = matrix[i * HADAMARD_BLOCK + j];
+
+                matrix[i * HADAMARD_BLOCK + j + half] = value;
+                matrix[(i + half) * HADAMARD_BLOCK + j] = value;
+                matrix[(i + half) * HADAMARD_BLOCK + j + half] = -value;
+            }
+    snprintf(flat, sizeof flat, "%.60s.flat", w->node_name);
+    snprintf(mixed, sizeof mixed, "%.60s.mixed", w->node_name);
+    snprintf(name, sizeof name, "%.60s.matrix", w->node_name);
+    put_reshape(w, "blocks", x, flat, blocks, 2);
+    put_floats(w, name, shape_make(2, HADAMARD_BLOCK, HADAMARD_BLOCK, 1, 1), matrix);
+    put_node(w, "MatMul", inputs, mixed, NULL);
+    put_image(w, d, mixed, y);
+}
+
 static void put_leaky_relu(struct writer *w, const struct op_desc *d, const char *x, const char *y)
 {
     const char *const inputs[] = {x, NULL};
@@ -378,6 +467,9 @@ static ward_status put_op(struct writer *w, int node)
     case OP_DENSE: put_dense(w, d, x, y); return WARD_OK;
     case OP_SHORTCUT: put_shortcut(w, d, x, y); return WARD_OK;
     case OP_SCALE_SHIFT: put_scale_shift(w, d, x, y); return WARD_OK;
+    case OP_PERMUTE: return put_permute(w, d, x, y);
+    case OP_MULTIPLY: put_multiply(w, d, x, y); return WARD_OK;
+    case OP_HADAMARD: put_hadamard(w, d, x, y); return WARD_OK;
     case OP_ADD: inputs[1] = value_name(w, d->input[1], w->values[1]); break;
     case OP_RELU:
     case OP_TANH:
