@@ -393,11 +393,11 @@ static void the_recommended_transform_costs_little_beside_resnet20(void **state)
 static void settings_out_of_range_are_refused(void **state)
 {
     uint8_t key[TRANSFORM_SEED_LEN] = {0};
-    struct transform_spec bad[16];
+    struct transform_spec bad[17];
     size_t count = 0;
 
     (void)state;
-    for (size_t i = 0; i < 16; i++)
+    for (size_t i = 0; i < 17; i++)
         bad[i] = full();
     bad[count++].keyed.rounds = 3;
     bad[count++].keyed.rounds = 17;
@@ -415,6 +415,7 @@ static void settings_out_of_range_are_refused(void **state)
     bad[count].keyed.has_front = true, bad[count].keyed.shuffle = 2, bad[count++].width = 6;
     bad[count].keyed.has_residual = true, bad[count++].generator_width = 0;
     bad[count++].high = INFINITY;
+    bad[count].height = 1024, bad[count++].width = 1024;
     for (size_t i = 0; i < count; i++) {
         struct transform t = {.params = {NULL, 0}};
 

@@ -276,7 +276,8 @@ static ward_status check_order(const struct graph_param *param, const float *ord
         size_t at = order[i] >= 0 && order[i] < (float)count ? (size_t)order[i] : count;
 
         if (at == count || is_taken[at])
-            st = ward_fail(WARD_ERR_FORMAT, "'%s' is not an order of %zu values", param->name, count);
+            st = ward_fail(WARD_ERR_FORMAT, "'%s' is not an order of %zu values", param->name,
+                           count);
         else
             is_taken[at] = true;
     }

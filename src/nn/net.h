@@ -38,8 +38,8 @@ void net_release(struct net *net);
 struct net_use {
     bool keeps_running; /* batch norm updates its running statistics in this use */
     bool is_frozen;     /* parameters take no gradient */
-    float relu_slope;   /* of the backward pass of each ReLU (no leaky one) where x <= 0; 0: its derivative. Values
-                           stay as they are */
+    float relu_slope;   /* of the backward pass of each ReLU (no leaky one) where x <= 0; 0: its
+                           derivative. Values stay as they are */
 };
 
 /*

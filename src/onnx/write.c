@@ -1,7 +1,7 @@
 /*
  * A graph as an ONNX model. Parameters keep their names; so do the nodes that have some. What ONNX
- * has no operator for is written as two or three: a shortcut as Slice and Pad, a dense layer as Flatten
- * and Gemm, an order as Gather and Hadamard's matrix as MatMul, both between Reshapes.
+ * has no operator for is written as two or three: a shortcut as Slice and Pad, a dense layer as
+ * Flatten and Gemm, an order as Gather and Hadamard's matrix as MatMul, both between Reshapes.
  */
 #include <inttypes.h>
 #include <math.h>

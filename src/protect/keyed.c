@@ -8,11 +8,12 @@
 #include "protect/method.h"
 
 enum {
+    MAX_VALUES = 1 << 20, /* of an image: a file of a few bytes is enough for tables of as many */
     MAX_FRONT_WIDTH = 256,
     MAX_DENSE = 1024, /* its matrix has so many values squared */
     MIN_ROUNDS = 4,
     MAX_ROUNDS = 16,
-    POOLED = 4 /* the front halves each side twice, and has so many channels squared for each of x */
+    POOLED = 4 /* the front halves each side twice, and has this squared as many channels as x */
 };
 
 /* ---- settings ---- */
@@ -75,8 +76,13 @@ static ward_status check_values(const struct transform_spec *spec)
 
 static ward_status check(const struct transform_spec *spec)
 {
-    ward_status st = check_front(spec);
+    size_t len = spec->channels * spec->height * spec->width;
+    ward_status st;
 
+    if (len > MAX_VALUES)
+        return ward_fail(WARD_ERR_ARG, "keyed transforms images of at most %d values, not %zu",
+                         MAX_VALUES, len);
+    st = check_front(spec);
     if (!st)
         st = check_coordinates(spec);
     return st ? st : check_values(spec);

@@ -5,15 +5,15 @@
  *       -> shuffle  (key)      blocks change places, and the values of each block among themselves
  *       -> negative (key)      a share of the values is mirrored at the middle of their range
  *       -> pattern  (key)      as of `fixed`
- *       -> coordinates (key)   an orthogonal matrix over all values: dense, or a cascade of rounds of
- *                              order, signs and Hadamard's matrix of blocks of 16
+ *       -> coordinates (key)   an orthogonal matrix over all values: dense, or a cascade of rounds
+ *                              of order, signs and Hadamard's matrix of blocks of 16
  *       -> residual (learned)  as `generator`
  *
- * Each part may be left out. The result has the shape of x. A wrong key is another key with the same
- * learned parameters.
+ * Each part may be left out. The result has the shape of x. A wrong key is another key with the
+ * same learned parameters.
  *
- * The key's part is made of tables, parameters of the graph that are never trained: orders, factors,
- * a pattern, a matrix. docs/formats.md, section 2.3, has their derivation.
+ * The key's part is made of tables, parameters of the graph that are never trained: orders,
+ * factors, a pattern, a matrix. docs/formats.md, section 2.3, has their derivation.
  */
 #ifndef PROTECT_KEYED_H
 #define PROTECT_KEYED_H

@@ -16,9 +16,11 @@ static ward_status config_check(const struct objective_config *config,
         return ward_fail(WARD_ERR_ARG, "%zu of a batch of %zu images cannot be shown raw",
                          config->raw_rows, config->batch);
     if (config->wrong_rows > config->batch)
-        return ward_fail(WARD_ERR_ARG, "%zu of a batch of %zu images cannot be shown under wrong keys",
+        return ward_fail(WARD_ERR_ARG,
+                         "%zu of a batch of %zu images cannot be shown under wrong keys",
                          config->wrong_rows, config->batch);
-    if (config->wrong_rows > 0 && (!config->is_chance || !transform || !transform_has_tables(transform)))
+    if (config->wrong_rows > 0 &&
+        (!config->is_chance || !transform || !transform_has_tables(transform)))
         return ward_fail(WARD_ERR_ARG, "there are no wrong keys: the transform has no part that "
                                        "follows from a key, or the objective is the paper's");
     return WARD_OK;
@@ -48,8 +50,8 @@ static void build_inputs(struct graph *g, const struct net_spec *net,
         o->wrong = graph_input(g, (struct dims){config->wrong_rows, images.c, images.h, images.w});
 }
 
-/* The logits of the processed images, and of raw and wrong ones if there are any; wrong: the node of
- * the images under a wrong key, or -1. */
+/* The logits of the processed images, and of raw and wrong ones if there are any; wrong: the node
+ * of the images under a wrong key, or -1. */
 static void build_network(struct graph *g, const struct net_spec *net,
                           const struct objective_config *config, int wrong, struct objective *o)
 {

@@ -6,17 +6,18 @@
  *   E_p  cross entropy of F(x_p)                         (equation 1)
  *   E_r  softmax probability of the true class of F(x_r) (equation 2 as its text means it)
  *
- * or, is_chance, one that asks for less and gives less away, for F that is wrong on purpose knows the
- * label, too: with U the uniform distribution, q = softmax(F) and T_K' the transform under wrong keys
+ * or, is_chance, one that asks for less and gives less away, for F that is wrong on purpose knows
+ * the label, too: with U the uniform distribution, q = softmax(F) and T_K' the transform under wrong
+ * keys
  *
  *   E = alpha E_p + beta KL(U || q(x_r)) + wrong_weight KL(U || q(T_K'(x_r))) + gamma |x_p - x_r|^2
  *
- * and to either the cross entropy with a teacher's answers, both softened by a temperature T, may be
- * added, times T^2 (Hinton et al. 2015).
+ * and to either the cross entropy with a teacher's answers, both softened by a temperature T, may
+ * be added, times T^2 (Hinton et al. 2015).
  *
  * Each is averaged over its rows. All rows run through F as one concatenated batch, so they share
- * batch-norm statistics, or each kind as a use of F with statistics of its own (only the processed half
- * then feeds the running statistics).
+ * batch-norm statistics, or each kind as a use of F with statistics of its own (only the processed
+ * half then feeds the running statistics).
  */
 #ifndef PROTECT_OBJECTIVE_H
 #define PROTECT_OBJECTIVE_H
@@ -31,7 +32,7 @@ struct objective_config {
     bool has_uniform;      /* KL(U || q) of the raw images as well, at weight 0: see loss_uniform */
     bool separates_bn;     /* a use of F each instead of one concatenated batch */
     bool is_chance;
-    size_t wrong_rows;     /* chance: how many images are also shown under a wrong key, 0 .. batch */
+    size_t wrong_rows;     /* chance: images that are also shown under a wrong key, 0 .. batch */
     float wrong_weight;
     float teacher_weight;  /* 0: no teacher */
     float temperature;
@@ -48,7 +49,7 @@ struct objective {
     int raw_logits;  /* separate statistics: [raw_rows, k]; otherwise -1 */
     int loss_processed, loss_raw, loss_distance; /* raw: E_r or KL, as the objective has it */
     int loss_uniform;    /* KL from uniform of the raw rows, with has_uniform; its weight starts at 0 */
-    int wrong;           /* input: the first wrong_rows images again, or raw or x if they are as many */
+    int wrong;           /* input: the first wrong_rows images again; raw or x if as many */
     int wrong_logits;    /* separate statistics: [wrong_rows, k]; otherwise -1, and the last rows of
                             logits */
     int loss_wrong;
@@ -59,8 +60,8 @@ struct objective {
 /*
  * Build the training graph in g, which is empty. transform NULL gives the baseline: alpha times the
  * cross entropy of F(x), without raw rows. Specs have been checked (net_init, transform_check).
- * WARD_ERR_ARG for more raw or wrong rows than images, wrong keys of a transform without any, or images
- * that do not fit; WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for more raw or wrong rows than images, wrong keys of a transform without any, or
+ * images that do not fit; WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *net,
                                        const struct transform_spec *transform,

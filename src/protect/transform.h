@@ -7,7 +7,8 @@
  *   keyed      a learned front-end, then what follows from a key alone: see keyed.h
  *
  * Everything in here is secret: it follows from the 32-byte seed and, for the trained methods, from
- * training. One file a method (fixed.c, learned.c, generator.c, keyed.c); transform.c is the table of them.
+ * training. One file a method (fixed.c, learned.c, generator.c, keyed.c); transform.c is the table
+ * of them.
  */
 #ifndef PROTECT_TRANSFORM_H
 #define PROTECT_TRANSFORM_H
@@ -70,8 +71,8 @@ bool transform_is_derived(const char *name);
 WARD_CHECK ward_status transform_derive(struct transform *t);
 /* The parameters that a file holds, borrowed: those that are not derived. */
 struct tensor_list transform_stored(const struct transform *t);
-/* Let another key take the place of the seed; what is learned stays. Methods but `keyed` have nothing
- * that follows from a key alone, and keep all they have. WARD_ERR_NOMEM, nothing changed. */
+/* Let another key take the place of the seed; what is learned stays. Methods but `keyed` have
+ * nothing that follows from a key alone, and keep all they have. WARD_ERR_NOMEM, nothing changed. */
 WARD_CHECK ward_status transform_set_key(struct transform *t,
                                          const uint8_t key[TRANSFORM_SEED_LEN]);
 

@@ -104,7 +104,8 @@ static ward_status mix_rows(const struct mistake *m, struct rng *rng, struct ten
         float sign = rng_u32(rng) & 1 ? -1.0f : 1.0f;
 
         if (i != j)
-            exchange_rows(wrong->data + changed[i] * len, wrong->data + changed[j] * len, len, sign);
+            exchange_rows(wrong->data + changed[i] * len, wrong->data + changed[j] * len, len,
+                          sign);
     }
     mem_free(changed);
     return st;
@@ -124,7 +125,8 @@ static bool is_named(const char *name, const char *start)
     return strncmp(name + strlen(WRONG_PREFIX), start, strlen(start)) == 0;
 }
 
-/* `wrong` holds the right table, number `number`. What is negative goes with its part of the pattern. */
+/* `wrong` holds the right table, number `number`. What is negative goes with its part of the
+ * pattern. */
 static ward_status mix(const struct mistake *m, size_t number, const struct tensor *other,
                        struct tensor *wrong)
 {

@@ -17,8 +17,8 @@ int transform_build_wrong(const struct transform_spec *spec, struct graph *g, in
 
 /*
  * The tables of the wrong key of a step in an empty list, owned: in every other step, on average,
- * those of a random key, otherwise with a quarter, a half or three quarters of the right ones' entries
- * in place. Of dense coordinates all wrong ones are the right ones with (other) rows exchanged and
+ * those of a random key, otherwise with a quarter, a half or three quarters of the right ones'
+ * entries in place. Of dense coordinates all wrong ones are the right ones with (other) rows exchanged and
  * negated. t has tables. WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t,

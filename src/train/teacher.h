@@ -1,6 +1,6 @@
 /*
- * A network whose answers F learns beside the labels: it sees each batch as G does, raw and after crop
- * and flip, by its running statistics and without dropout.
+ * A network whose answers F learns beside the labels: it sees each batch as G does, raw and after
+ * crop and flip, by its running statistics and without dropout.
  */
 #ifndef TRAIN_TEACHER_H
 #define TRAIN_TEACHER_H

@@ -1,6 +1,6 @@
 /*
- * What mixes the values of an image: an order, factors, Hadamard's matrix. All but the factors go by
- * the order c, h, w, whatever the layouts; plain ones, and single pixels, already lie in it.
+ * What mixes the values of an image: an order, factors, Hadamard's matrix. All but the factors go
+ * by the order c, h, w, whatever the layouts; plain ones, and single pixels, already lie in it.
  */
 #include "compute/cpu/cpu.h"
 
