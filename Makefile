@@ -2,7 +2,7 @@
 
 BUILD = build
 
-.PHONY: help setup build demo check sanitize fuzz bench format clean install
+.PHONY: help setup build demo check sanitize fuzz bench format clean install deb
 
 help:
 	@echo 'make demo      train, evaluate and picture a protected network on Fashion-MNIST'
@@ -14,6 +14,7 @@ help:
 	@echo 'make bench     measure speed'
 	@echo 'make format    lay out the sources with clang-format'
 	@echo 'make install   install into /usr/local, or PREFIX=...; DESTDIR is respected'
+	@echo 'make deb       build Debian packages in build-deb/; tools/check_deb tries them'
 	@echo 'make clean     remove what was built'
 
 setup:
@@ -47,6 +48,9 @@ install: build
 	@meson configure $(BUILD) --prefix=$(or $(PREFIX),/usr/local)
 	@meson install -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || ldconfig
+
+deb: setup
+	@tools/deb
 
 clean:
 	rm -rf build build-*
