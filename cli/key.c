@@ -54,8 +54,8 @@ static const struct cli_command command = {
             "  list RUN                  say who may open it, besides the owner\n"
             "  rotate [RUN...]           make a new owner key and hand runs over to it\n"
             "  backup --out FILE         write the key to another file, protected anew\n\n"
-            "PUBLIC is a public key, or a file that holds one. Revoking cannot take back what a user\n"
-            "has opened already: see ward relock.",
+            "PUBLIC is a public key, or a file that holds one. Revoking cannot take back what a\n"
+            "user has opened already: see ward relock.",
     .options = options,
     .operands_min = 1,
     .operands_max = USERS_MAX,
@@ -236,8 +236,8 @@ static int revoke_user(const struct cli *cli, ward_keys *keys)
     if (st)
         return cli_failed(cli, st);
     printf("%s: sealed anew without the user\n", run);
-    cli_talk(cli, "a copy of the transform that was opened before is not taken back; if you fear one, "
-             "make a new transform: ward relock %s", run);
+    cli_talk(cli, "a copy of the transform that was opened before is not taken back; if you fear "
+             "one, make a new transform: ward relock %s", run);
     return CLI_DONE;
 }
 

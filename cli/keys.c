@@ -75,8 +75,8 @@ static bool read_given(const struct cli *cli, int file_key, int fd_key, char *ou
         return false;
     is_read = fd >= 0 && read_line(fd, out, max, len);
     if (!is_read)
-        fprintf(stderr, "ward %s: cannot read the passphrase from %s '%s': %s\n", cli->command->name,
-                path ? "file" : "descriptor", path ? path : cli_text(cli, fd_key), strerror(errno));
+        cli_error(cli, "cannot read the passphrase from %s '%s': %s", path ? "file" : "descriptor",
+                  path ? path : cli_text(cli, fd_key), strerror(errno));
     if (path && fd >= 0)
         close(fd);
     return is_read;

@@ -9,8 +9,8 @@
 
 enum { PASSPHRASE_MAX = 1024 };
 
-/* Obeys --identity, --passphrase-file, --passphrase-fd and --tpm. Owned: ward_keys_free(). The command
- * line must outlive it. */
+/* Obeys --identity, --passphrase-file, --passphrase-fd and --tpm. Owned: ward_keys_free(). The
+ * command line must outlive it. */
 int keys_open(const struct cli *cli, ward_keys **out);
 /* A run and what opens it; prints what is wrong. Owned: ward_run_close(). */
 int keys_open_run(const struct cli *cli, const char *path, ward_run **out);
@@ -21,8 +21,8 @@ struct passphrase {
 };
 
 /*
- * A new passphrase (or PIN) for a key file: from the options with these keys, or twice from the terminal. Prints
- * what is wrong; returns CLI_RUN or an exit status.
+ * A new passphrase (or PIN) for a key file: from the options with these keys, or twice from the
+ * terminal. Prints what is wrong; returns CLI_RUN or an exit status.
  */
 int passphrase_new(const struct cli *cli, int file_key, int fd_key, const char *what,
                    struct passphrase *out);
@@ -42,7 +42,8 @@ int keys_owner_path(const struct cli *cli, char **out);
  * is the library's last message.
  */
 ward_status keys_owner_public(const struct cli *cli, char **out);
-/* The public keys of all --recipient, with a blank between; NULL if there are none. Owned: free(). */
+/* The public keys of all --recipient, with a blank between; NULL if there are none. Owned: free().
+ */
 int keys_recipients(const struct cli *cli, char **out);
 
 #endif

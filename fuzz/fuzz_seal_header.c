@@ -1,6 +1,6 @@
 /*
- * The header of sealed files, and what stands in its list of users. What is accepted must be made of its stanzas and
- * nothing else, for that is what is written again when users are added.
+ * The header of sealed files, and what stands in its list of users. What is accepted must be made
+ * of its stanzas and nothing else, for that is what is written again when users are added.
  */
 #include <stdlib.h>
 

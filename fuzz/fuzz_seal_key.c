@@ -1,6 +1,7 @@
 /*
- * Key files: as they are, and as stanzas with a MAC and a payload that are made to be right, for the file key of zeros,
- * which a `file` stanza can say. Passphrases are never given, so nothing slow is computed.
+ * Key files: as they are, and as stanzas with a MAC and a payload that are made to be right, for
+ * the file key of zeros, which a `file` stanza can say. Passphrases are never given, so nothing
+ * slow is computed.
  */
 #include "base/mem.h"
 #include "key/header.h"

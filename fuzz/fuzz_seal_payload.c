@@ -1,6 +1,6 @@
 /*
- * The payload of sealed files, under a key that the fuzzer cannot forge for: arbitrary bytes never open, and bytes that
- * were sealed come back.
+ * The payload of sealed files, under a key that the fuzzer cannot forge for: arbitrary bytes never
+ * open, and bytes that were sealed come back.
  */
 #include <stdlib.h>
 

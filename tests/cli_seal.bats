@@ -62,19 +62,25 @@ refused() {
     copy
     export XDG_DATA_HOME=$BATS_TEST_TMPDIR/nobody
     picture=$(find "$IMAGES/test" -name '*.png' | head -n 1)
-    for command in "eval $RUN --data $IMAGES" "predict $RUN $picture" "figure $RUN --data $IMAGES -o $BATS_TEST_TMPDIR/f.png" \
-        "transform $RUN $picture -o $BATS_TEST_TMPDIR/t.npy" \
-        "export $RUN --with-transform $BATS_TEST_TMPDIR/g.onnx"; do
+    OUT=$BATS_TEST_TMPDIR/out
+    for command in "eval $RUN --data $IMAGES" "predict $RUN $picture" \
+        "figure $RUN --data $IMAGES -o $OUT/f.png" \
+        "transform $RUN $picture -o $OUT/t.npy" \
+        "export $RUN --with-transform $OUT/g.onnx"; do
+        rm -rf "$OUT"
+        mkdir "$OUT"
         # shellcheck disable=SC2086
         run --separate-stderr "$WARD" $command -q
         fails_with 3 "transform.ward"
         [ -z "$output" ]
+        [ -z "$(ls "$OUT")" ]
         # shellcheck disable=SC2086
         run -0 --separate-stderr "$WARD" $command -q --identity "$USER_KEY"
     done
     run --separate-stderr "$WARD" report "$RUN" --data "$IMAGES" -q -o "$BATS_TEST_TMPDIR/page.html"
     [ "$status" -ne 0 ]
-    run -0 "$WARD" report "$RUN" --data "$IMAGES" -q -o "$BATS_TEST_TMPDIR/page.html" --identity "$USER_KEY"
+    run -0 "$WARD" report "$RUN" --data "$IMAGES" -q -o "$BATS_TEST_TMPDIR/page.html" \
+        --identity "$USER_KEY"
 }
 
 @test "a stopped training goes on from a sealed checkpoint, and only with the owner's key" {

@@ -3,8 +3,8 @@
  * them with a key file, whose secret half is protected by the file's mode, a passphrase or a TPM.
  *
  * What sealing cannot do: a user who has opened a transform may keep it, whatever is revoked
- * afterwards; an expiry date and a use limit bind this software only. The answer to a transform that
- * has leaked is another one: `ward relock`.
+ * afterwards; an expiry date and a use limit bind this software only. The answer to a transform
+ * that has leaked is another one: `ward relock`.
  *
  * A public key is a line of text, "ward-user:..." or "ward-owner:...".
  */
@@ -40,8 +40,8 @@ typedef struct ward_key_options {
     unsigned memory_mib, passes;  /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024,
                                      passes >= 1, their product at most 4096 */
     const char *tpm;              /* which TPM, as tpm2-tss spells it; NULL: the machine's */
-    const char *pcrs;             /* "sha256:0,7": what the TPM's answer depends on; NULL: "sha256:7",
-                                     the state of Secure Boot */
+    const char *pcrs;             /* "sha256:0,7": what the TPM's answer depends on; NULL:
+                                     "sha256:7", the state of Secure Boot */
     bool replaces;                /* overwrite a key file that is there */
 } ward_key_options;
 
@@ -69,8 +69,8 @@ WARD_API WARD_CHECK ward_status ward_key_check(const char *text, ward_key_type *
 
 /*
  * Where a passphrase comes from: write at most max bytes to out and how many to *len. Called only
- * when a key file that needs one is opened; `path` is that file, is_pin tells a TPM's PIN. Return false if there
- * is none; the opening then fails with WARD_ERR_AUTH.
+ * when a key file that needs one is opened; `path` is that file, is_pin tells a TPM's PIN. Return
+ * false if there is none; the opening then fails with WARD_ERR_AUTH.
  */
 typedef bool ward_key_ask(void *context, const char *path, bool is_pin, char *out, size_t max,
                           size_t *len);
@@ -82,8 +82,8 @@ typedef bool ward_key_ask(void *context, const char *path, bool is_pin, char *ou
 typedef struct ward_keys ward_keys;
 
 typedef struct ward_keys_options {
-    const char *identity; /* a key file; NULL: the owner's and the user's of ward_key_default_path(),
-                             as far as they are there */
+    const char *identity; /* a key file; NULL: the owner's and the user's of
+                             ward_key_default_path(), as far as they are there */
     ward_key_ask *ask;    /* NULL: there are no passphrases */
     void *context;
     const char *tpm;      /* see ward_key_options */
@@ -95,8 +95,8 @@ WARD_API WARD_CHECK ward_status ward_keys_new(ward_keys **out, const ward_keys_o
 WARD_API void ward_keys_free(ward_keys *keys);
 
 /*
- * Write the pair of keys of the first key file to another path under another protection: for a backup, or to
- * change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it cannot be opened.
+ * Write the pair of keys of the first key file to another path under another protection: for a
+ * backup, or to change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it cannot be opened.
  */
 WARD_API WARD_CHECK ward_status ward_key_copy(ward_keys *keys, const char *path,
                                               const ward_key_options *options);
@@ -117,17 +117,18 @@ typedef struct ward_grant {
 } ward_grant;
 
 /*
- * Seal a run's transform and checkpoint to the owner whose key file is the first of keys, and sign a manifest.
- * A plain run is migrated: what was there is overwritten, then removed (whether the disk keeps a copy
- * is not in our hands). A sealed one keeps its users; its terms become the given ones.
+ * Seal a run's transform and checkpoint to the owner whose key file is the first of keys, and sign
+ * a manifest. A plain run is migrated: what was there is overwritten, then removed (whether the
+ * disk keeps a copy is not in our hands). A sealed one keeps its users; its terms become the given
+ * ones.
  *
  *   keys        an owner's; opened
  *   recipients  public keys of users, ended by NULL; may be NULL
  *   terms       borrowed; NULL: none, or as they are
  *
- * WARD_ERR_ARG if there is nothing to seal: no transform, or one drawn from a given seed; WARD_ERR_AUTH
- * if a sealed run is another owner's, or cannot be opened; WARD_ERR_EXISTS while another process
- * works on the run; WARD_ERR_IO, WARD_ERR_FORMAT, WARD_ERR_NOMEM.
+ * WARD_ERR_ARG if there is nothing to seal: no transform, or one drawn from a given seed;
+ * WARD_ERR_AUTH if a sealed run is another owner's, or cannot be opened; WARD_ERR_EXISTS while
+ * another process works on the run; WARD_ERR_IO, WARD_ERR_FORMAT, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,
                                               const char *const *recipients,
@@ -169,8 +170,8 @@ typedef struct ward_manifest_info {
 } ward_manifest_info;
 
 /*
- * Check a run against its manifest: the signature is of the given owner, each file it names is there
- * with the bytes that were signed, and so are all files that it should name.
+ * Check a run against its manifest: the signature is of the given owner, each file it names is
+ * there with the bytes that were signed, and so are all files that it should name.
  *
  *   owner  public key of the owner whose signature is asked for
  *   out    may be NULL

@@ -110,14 +110,14 @@ typedef struct ward_train_config {
                                      run is marked as not secret (for reproducing a result) */
     double checkpoint_seconds;    /* between checkpoints */
 
-    const char *owner;            /* public key (ward/key.h) that G and checkpoints are sealed to; NULL:
-                                     to none, they are plain files of mode 0600. Goes neither with a
-                                     baseline nor with a secret_seed: there is no secret then */
-    const char *leaked;           /* a run whose transform has leaked: every other row that is shown raw is
-                                     processed by it, so that it is worth no more than none; NULL: none.
-                                     Needs raw_share below 1, and two raw rows */
+    const char *owner;            /* public key (ward/key.h) that G and checkpoints are sealed to;
+                                     NULL: to none, they are plain files of mode 0600. Goes neither
+                                     with a baseline nor with a secret_seed: there is no secret */
     const char *recipients;       /* public keys of users that the finished G is sealed to as well,
                                      with a blank between; NULL: none */
+    const char *leaked;           /* a run whose transform has leaked: every other row that is shown
+                                     raw is processed by it, so that it becomes worth no more than
+                                     none; NULL: none. Needs raw_share below 1, and two raw rows */
 } ward_train_config;
 
 /*
@@ -172,7 +172,8 @@ typedef struct ward_train_options {
  * Returns WARD_OK; WARD_ERR_ARG contradictory settings or a resume with other settings than the
  * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked for,
  * or another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is not finite (the
- * last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open; WARD_ERR_IO, WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
+ * last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open; WARD_ERR_IO,
+ * WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train_config *config,
                                            const ward_train_options *options);
@@ -192,14 +193,14 @@ typedef struct ward_relock_options {
 
 /* What it came to, accuracies on the test images as fractions. */
 typedef struct ward_relock_result {
-    double old_transform; /* of the new F on images processed by the old G: what a leaked G is still worth */
+    double old_transform; /* of the new F with the old G: what a leaked G is still worth */
     double authorised, unauthorised, chance;
     size_t count;         /* test images */
 } ward_relock_result;
 
 /*
- * Draw a new G and train F on with it, with the settings of the run, from its F. Called again after it was
- * stopped, it goes on. Errors as ward_train() and ward_run_open_with().
+ * Draw a new G and train F on with it, with the settings of the run, from its F, while the old G is
+ * shown as `leaked`. Called again after it was stopped, it goes on. Errors as ward_train() and ward_run_open_with().
  */
 WARD_API WARD_CHECK ward_status ward_relock(ward_device *device,
                                             const ward_relock_options *options,

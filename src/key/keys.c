@@ -237,7 +237,7 @@ ward_status keys_load(ward_keys *keys, const struct identity **out, size_t *coun
         st = keys->path_count > 0
                  ? ward_fail(WARD_ERR_AUTH, "a key is needed, and '%s' is not there",
                              keys->paths[0])
-                 : ward_fail(WARD_ERR_AUTH, "a key is needed, and there is no data folder with one");
+                 : ward_fail(WARD_ERR_AUTH, "a key is needed, and there is no data folder");
     if (st == WARD_ERR_AUTH && !keys->refusal && mem_strdup(&keys->refusal, ward_error_message()))
         st = WARD_ERR_NOMEM;
     if (st) {

@@ -1,4 +1,4 @@
-/* Key files as files, and the opened ones that something is opened with: ward_keys from the inside. */
+/* Key files as files, and what something is opened with: ward_keys from the inside. */
 #ifndef KEY_KEYS_H
 #define KEY_KEYS_H
 

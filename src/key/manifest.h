@@ -1,6 +1,6 @@
 /*
- * A manifest: the owner's signature over which files a run consists of. docs/formats.md, section 12.
- * Reading and hashing the files is for others.
+ * A manifest: the owner's signature over which files a run consists of. docs/formats.md, section
+ * 12. Reading and hashing the files is for others.
  */
 #ifndef KEY_MANIFEST_H
 #define KEY_MANIFEST_H

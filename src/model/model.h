@@ -69,7 +69,8 @@ struct transform_owner {
 
 /*
  * Write G, mode 0600; replaces what is there. It is sealed if `seal` says to whom (kind and id
- * excepted, which are filled in), a bare frame if that is NULL. WARD_ERR_NUMERIC if a value is not finite.
+ * excepted, which are filled in), a bare frame if that is NULL. WARD_ERR_NUMERIC if a value is not
+ * finite.
  */
 WARD_CHECK ward_status transform_file_write(const char *path, const struct transform *t,
                                             const struct transform_owner *owner,

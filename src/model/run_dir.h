@@ -40,7 +40,8 @@ WARD_CHECK ward_status run_dir_remove_checkpoint(const struct run_dir *dir);
 /* Settings as read from a file, with the strings and the seed that `values` points to. */
 struct run_config {
     ward_train_config values;
-    char *data, *arch, *recipe, *from, *from_digest, *splits, *owner, *recipients, *leaked; /* owned */
+    char *data, *arch, *recipe, *from, *from_digest, *splits; /* all owned */
+    char *owner, *recipients, *leaked;
     char *teacher, *teacher_digest; /* likewise */
     uint8_t secret_seed[TRANSFORM_SEED_LEN];
 };

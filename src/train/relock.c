@@ -1,8 +1,8 @@
 /*
- * A new G for a run whose old one has leaked: F goes on from where it is, with another transform, and
- * learns to answer images under the old one as badly as raw ones (train/leaked.h); left to itself it would
- * keep answering them. What the old one is worth then is measured. Whoever has a copy of the old F
- * keeps what he has.
+ * A new G for a run whose old one has leaked: F goes on from where it is, with another transform,
+ * and learns to answer images under the old one as badly as raw ones (train/leaked.h); left to
+ * itself it would keep answering them. What the old one is worth then is measured. Whoever has a
+ * copy of the old F keeps what he has.
  */
 #include <math.h>
 
@@ -16,8 +16,10 @@
 
 enum { SHARE = 4 }; /* of the run's own iterations: one in so many */
 
-/* As many rows under the old transform as raw ones, beside the run's own; not all, as they are images of
- * their own then. */
+/*
+ * As many rows under the old transform as raw ones, beside the run's own; fewer than the batch, for
+ * only then they are an input of their own.
+ */
 static double raw_share(const ward_train_config *c)
 {
     const double least = 2.0 / (double)c->batch, most = 1 - 1.0 / (double)c->batch;
