@@ -277,6 +277,42 @@ static void perturbing_does_not_keep_attacks_from_working(void **state)
     assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_perturbed, 40);
 }
 
+/* A lock of the method `keyed` without coordinates to be found: only its structure is looked at. */
+static void labels_train_a_front_and_a_map_through_f(void **state)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+    ward_redteam_cell cell;
+
+    (void)state;
+    run->transform.spec.method = WARD_METHOD_KEYED;
+    run->transform.spec.keyed = (struct keyed_spec){.has_front = true, .front_width = 4};
+    cell = raided(run, &raid_front_map_labelled, 60);
+    if (!(cell.choice >= found))
+        fail_msg("a front and a map: %.3f (%s)", cell.choice, cell.chosen);
+    ward_run_close(run);
+}
+
+/* Orders, signs and patterns stay what a plan takes, whatever is changed. */
+static void a_share_of_the_tables_of_a_key_is_still_a_key(void **state)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+    struct transform_spec spec = run->transform.spec;
+    struct transform learned = run->transform;
+    ward_redteam_cell cell;
+
+    (void)state;
+    spec.method = WARD_METHOD_KEYED;
+    spec.sigma = 0.5f;
+    spec.p = 0.5f;
+    spec.keyed = (struct keyed_spec){.coordinates = WARD_COORDINATES_CASCADE, .rounds = 4};
+    assert_ok(transform_init(&run->transform, &spec, test_seed));
+    cell = raided(run, &raid_partial_key, 60);
+    assert_int_equal(cell.try_count, 10); /* five shares, each before and after */
+    transform_release(&run->transform);
+    run->transform = learned;
+    ward_run_close(run);
+}
+
 /* ---- masked gradients ---- */
 
 /* The best of the tries by F's own gradient, and of the others. */
@@ -504,6 +540,8 @@ int main(void)
         cmocka_unit_test(one_pair_is_enough_for_a_pattern),
         cmocka_unit_test(keys_are_found_by_steps_that_help),
         cmocka_unit_test(labels_train_a_map_of_blocks),
+        cmocka_unit_test(labels_train_a_front_and_a_map_through_f),
+        cmocka_unit_test(a_share_of_the_tables_of_a_key_is_still_a_key),
         cmocka_unit_test(answers_are_enough_to_find_a_pattern),
         cmocka_unit_test(perturbing_does_not_keep_attacks_from_working),
         cmocka_unit_test(another_backward_pass_sees_through_a_mask),

@@ -45,6 +45,7 @@ struct raid {
     uint64_t least, most; /* amounts that make sense; most 0: any */
     bool is_cheap;        /* also at the smaller amounts of a small budget */
     bool is_control;      /* for comparison: never counts as an attack */
+    bool needs_own;       /* goes by what G is made of, which a run without G does not say */
     bool is_shown;        /* the thief is shown G; only of a control */
     unsigned methods;     /* 1 << ward_method of each that it makes sense against */
     /* Ends with one or more offers, or with a failure. Releases all it has made. */
@@ -54,7 +55,8 @@ struct raid {
 extern const struct raid raid_direct, raid_readout, raid_readout_control, raid_input_only,
     raid_universal, raid_infomax, raid_learned_labelled, raid_learned_unlabelled, raid_fine_tune,
     raid_recalibrate, raid_pair, raid_pair_through, raid_distil, raid_subtract,
-    raid_other_structure, raid_block_map, raid_key_search, raid_partial_key, raid_black_box,
+    raid_other_structure, raid_block_map, raid_front_map_labelled,
+    raid_front_map_pairs, raid_key_search, raid_partial_key, raid_black_box,
     raid_another_backward_labelled, raid_another_backward_unlabelled, raid_extract,
     raid_extract_class, raid_align_labelled, raid_align_unlabelled, raid_perturbed, raid_scratch;
 

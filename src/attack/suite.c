@@ -19,6 +19,7 @@ static const struct raid *const raids[] = {
     &raid_learned_labelled,
     &raid_learned_unlabelled,
     &raid_block_map,
+    &raid_front_map_labelled,
     &raid_fine_tune,
     &raid_recalibrate,
     &raid_pair,
@@ -26,6 +27,7 @@ static const struct raid *const raids[] = {
     &raid_distil,
     &raid_subtract,
     &raid_other_structure,
+    &raid_front_map_pairs,
     &raid_key_search,
     &raid_partial_key,
     &raid_black_box,
@@ -158,7 +160,7 @@ static ward_status check_names(const char *only)
 static bool takes_part(const struct raid *raid, const struct suite_plan *plan)
 {
     bool needs_service = raid->knows == WARD_KNOWS_PAIRS || raid->knows == WARD_KNOWS_QUERIES ||
-                         raid == &raid_key_search || raid->is_shown;
+                         raid->needs_own || raid->is_shown;
 
     if (!(raid->methods & 1u << plan->method) || (needs_service && !plan->has_service))
         return false;

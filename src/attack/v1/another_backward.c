@@ -2,8 +2,7 @@
  * A15, another-backward: gradients of F may mislead or vanish although F could be used. The searches
  * of A3 to A6 once more, where ReLUs pass a share of the gradient although they are shut, up to all
  * of it, and where the logits are divided by a temperature before the loss, so that answers that are
- * too sure have a gradient again. Beside one search of each kind by F's own gradient, as these differ
- * in luck, too.
+ * too sure have a gradient again. Beside searches by F's own gradient, to compare with.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,17 +20,19 @@ static const char *const target_names[TARGETS] = {"pattern", "copy of G", "all"}
 static const struct variant {
     unsigned effort; /* from which on */
     enum target target;
+    double rate;     /* of a pattern in widths of the range of values */
     float leak;
     bool is_tempered;
 } variants[] = {
-    {1, TARGET_PATTERN, 0, false},    {1, TARGET_PATTERN, 0.3f, true},
-    {1, TARGET_PATTERN, 1, true},     {1, TARGET_PATTERN, 0, true},
-    {2, TARGET_COPY, 0, false},       {2, TARGET_COPY, 0.3f, true},
-    {2, TARGET_COPY, 1, true},        {2, TARGET_NETWORK, 0, false},
-    {2, TARGET_NETWORK, 0.3f, true},  {2, TARGET_PATTERN, 0.01f, true},
-    {3, TARGET_NETWORK, 1, true},     {3, TARGET_PATTERN, 0.01f, false},
-    {3, TARGET_PATTERN, 0.3f, false}, {3, TARGET_PATTERN, 1, false},
-    {3, TARGET_COPY, 0.01f, true},    {3, TARGET_COPY, 0, true},
+    {1, TARGET_PATTERN, 0.003, 0, false},    {1, TARGET_PATTERN, 0.03, 0, false},
+    {1, TARGET_PATTERN, 0.003, 0.3f, true},  {1, TARGET_PATTERN, 0.03, 1, true},
+    {1, TARGET_PATTERN, 0.03, 0, true},      {2, TARGET_COPY, 0.003, 0, false},
+    {2, TARGET_COPY, 0.003, 0.3f, true},     {2, TARGET_COPY, 0.003, 1, true},
+    {2, TARGET_NETWORK, 0.001, 0, false},    {2, TARGET_NETWORK, 0.001, 0.3f, true},
+    {2, TARGET_PATTERN, 0.003, 0.01f, true}, {3, TARGET_NETWORK, 0.001, 1, true},
+    {3, TARGET_PATTERN, 0.01, 0.01f, false}, {3, TARGET_PATTERN, 0.01, 0.3f, false},
+    {3, TARGET_PATTERN, 0.01, 1, false},     {3, TARGET_COPY, 0.01, 0.01f, true},
+    {3, TARGET_COPY, 0.01, 0, true},
 };
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
@@ -69,15 +70,8 @@ static struct transform_spec front_of(const struct thief *t, enum target target,
 
     spec.is_clamped = false;
     spec.method = target == TARGET_PATTERN ? WARD_METHOD_LEARNED : WARD_METHOD_GENERATOR;
-    spec.start = target == TARGET_PATTERN ? (t->high - t->low) * 0.02f * (float)(1 + restart) : 1;
+    spec.start = target == TARGET_PATTERN ? (t->high - t->low) * 0.02f * (float)(1 + restart) : 0.1f;
     return spec;
-}
-
-static double rate_of(const struct thief *t, enum target target)
-{
-    return target == TARGET_PATTERN ? 0.1 * (double)(t->high - t->low)
-           : target == TARGET_COPY  ? 0.01
-                                    : 1e-3;
 }
 
 static ward_status try_variant(struct thief *t, const struct search_loss *loss,
@@ -91,7 +85,7 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
         .classifier = classifier_of(&t->network->spec, has_front ? &spec : NULL),
         .loss = loss,
         .trained = has_front ? "transform." : "",
-        .rate = rate_of(t, v->target),
+        .rate = v->target == TARGET_PATTERN ? v->rate * (double)(t->high - t->low) : v->rate,
         .bound = (double)NAN,
         .trains_network = !has_front,
         .augments = !has_front,
@@ -100,9 +94,9 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
     };
     ward_status st = has_front ? thief_transform(t, &spec, restart, &front) : WARD_OK;
 
-    snprintf(s.what, sizeof s.what, "%s, slope %g, temperature %.3g, start %u",
-             target_names[v->target], (double)v->leak,
-             v->is_tempered ? (double)temperature : 1.0, restart + 1);
+    snprintf(s.what, sizeof s.what, "%s, rate %.2g, slope %.2g, T %.2g%s", target_names[v->target],
+             s.rate, (double)v->leak, v->is_tempered ? (double)temperature : 1.0,
+             restart > 0 ? ", again" : "");
     if (!st)
         st = thief_network(t, &front.params);
     if (!st)

@@ -114,7 +114,7 @@ static ward_status teach(struct thief *t, const struct search_loss *loss, const 
         .bound = (double)NAN,
         .trains_network = true,
         .augments = v->augments,
-        .steps = 2 * t->budget->steps, /* as `scratch` */
+        .steps = (t->budget->effort > 1 ? 2 : 1) * t->budget->steps,
     };
     ward_status st;
 

@@ -15,8 +15,6 @@
 
 enum { KEYS = 50 }; /* random ones, times the square of the effort */
 
-static const char tables[] = "transform.key."; /* what names of what follows from a key start with */
-
 struct hunt {
     struct query query;
     struct transform now, next;
@@ -29,7 +27,7 @@ struct hunt {
 static bool is_of_key(const struct hunt *h, size_t i)
 {
     return h->now.spec.method == WARD_METHOD_FIXED ||
-           strncmp(h->now.params.items[i].name, tables, sizeof tables - 1) == 0;
+           transform_is_derived(h->now.params.items[i].name);
 }
 
 static void swap(float *a, float *b, size_t len)
@@ -184,7 +182,8 @@ const struct raid raid_key_search = {
     .knows = WARD_KNOWS_LABELLED,
     .least = 100,
     .most = 600,
-    .methods = 1u << WARD_METHOD_FIXED,
+    .needs_own = true,
+    .methods = 1u << WARD_METHOD_FIXED | 1u << WARD_METHOD_KEYED,
     .attempt = attempt,
 };
 
@@ -225,6 +224,6 @@ const struct raid raid_partial_key = {
     .most = 100,
     .is_control = true,
     .is_shown = true,
-    .methods = 1u << WARD_METHOD_FIXED,
+    .methods = 1u << WARD_METHOD_FIXED | 1u << WARD_METHOD_KEYED,
     .attempt = attempt_partial,
 };

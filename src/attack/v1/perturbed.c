@@ -119,7 +119,7 @@ static ward_status try_pattern(struct thief *t, const struct tensor_list *networ
                        .classifier = classifier_of(image, &spec),
                        .loss = &search_labels,
                        .trained = "transform.",
-                       .rate = 0.1 * (double)(t->high - t->low),
+                       .rate = 0.003 * (double)(t->high - t->low),
                        .bound = (double)NAN};
     struct transform pattern = {.params = {NULL, 0}};
     ward_status st = thief_transform(t, &spec, use, &pattern);
