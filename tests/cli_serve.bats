@@ -61,6 +61,16 @@ stop() {
     wait "$PID" || status=$?
 }
 
+# lacks TEXT FILE...: none of the files has the text.
+lacks() {
+    local text=$1
+    shift
+    if cat "$@" | grep -qa -e "$text"; then
+        echo "'$text' is in one of: $*"
+        return 1
+    fi
+}
+
 # request N: a JSON request of N grey images.
 request() {
     /usr/bin/python3 -c 'import json, sys
@@ -81,7 +91,7 @@ ask() {
     [[ $TOKEN =~ ^ward-[0-9a-f]{64}$ ]]
     "$WARD" token new --tokens tokens --user bob --rate 5 --budget 100 --expires 2999-12-31 -q >bob
     [ "$(mode tokens)" = 600 ]
-    ! grep -q "${TOKEN#ward-}" tokens
+    lacks "${TOKEN#ward-}" tokens
     "$WARD" token list --tokens tokens --json >l
     [ "$(json l "[(t['user'], t['rate'], t['budget'], t['expires']) for t in d['tokens']]")" = \
         "[('alice', None, None, None), ('bob', 5, 100, '2999-12-31')]" ]
@@ -236,7 +246,7 @@ ask() {
     stop
     /usr/bin/python3 -c 'import json; [json.loads(l) for l in open("audit")]'
     [ "$(grep -c '"status":200' audit)" -eq 6 ]
-    ! grep -q nobody audit
+    lacks nobody audit
 }
 
 @test "requests that are too large, odd or not for us are refused by name" {
@@ -415,7 +425,7 @@ END
             --tls-max $version "$URL/v2" >v2
         [ "$(json v2 "d['name']")" = ward ]
     done
-    ! grep -q "PRIVATE KEY" log
+    lacks "PRIVATE KEY" log
 }
 
 @test "beyond this machine only by TLS" {
@@ -534,12 +544,40 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     [ -z "$(pgrep -P "$PID")" ]
 }
 
+@test "a run sealed to a passphrase is opened by the guard, again on SIGHUP, and not without it" {
+    echo secret-words >phrase
+    echo other-words >wrong
+    "$WARD" key new --out k --protect passphrase --memory 1 --passes 1 --new-passphrase-file phrase -q
+    cp -r "$RUN" run
+    "$WARD" key grant run k.pub -q
+    serve run --identity k --passphrase-file phrase
+    request 2 >r
+    [ "$(ask r)" = 200 ]
+    kill -HUP "$PID"
+    wait_for 'grep -q "read again" log'
+    [ "$(ask r)" = 200 ]
+    for pid in "$PID" $(pgrep -P "$PID"); do
+        lacks "secret-words" "/proc/$pid/cmdline"
+        lacks "secret-words" "/proc/$pid/environ"
+    done
+    stop
+    lacks secret-words log
+    serve run --identity k --passphrase-fd 9 9<phrase
+    [ "$(ask r)" = 200 ]
+    stop
+    run --separate-stderr "$WARD" serve run --tokens tokens --listen 127.0.0.1:0 --identity k \
+        --passphrase-file wrong
+    fails_with 3 "k"
+    run --separate-stderr "$WARD" serve run --tokens tokens --listen 127.0.0.1:0 --identity k
+    fails_with 3 "k"
+}
+
 @test "neither token nor key is in a process's arguments, environment or the server's log" {
     serve "$RUN" --audit audit
     request 2 >r
     [ "$(ask r)" = 200 ]
     for pid in "$PID" $(pgrep -P "$PID"); do
-        ! tr '\0' '\n' <"/proc/$pid/cmdline" | grep -q "$TOKEN"
+        lacks "$TOKEN" "/proc/$pid/cmdline" "/proc/$pid/environ"
     done
-    ! grep -q "$TOKEN" log audit
+    lacks "$TOKEN" log audit
 }
