@@ -50,7 +50,7 @@ typedef struct ward_redteam_cell {
     bool is_done;            /* otherwise there is nothing of what follows */
     double accuracy;         /* on the test images, of what was chosen */
     double choice;           /* of the same, where it was chosen */
-    double seconds;          /* of one thread */
+    double seconds;          /* that its thread has computed for */
     uint64_t images;         /* shown to networks while fitting */
     char chosen[WARD_REDTEAM_WORDS];
     size_t try_count;

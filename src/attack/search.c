@@ -69,7 +69,8 @@ static ward_status open_images(struct work *w)
 {
     const struct split *images = images_of(w->s);
 
-    w->batch = min_size(images->count, images->count < 1000 ? SMALL_BATCH : BATCH);
+    w->batch = images->count < 1000 || w->thief->budget->effort == 1 ? SMALL_BATCH : BATCH;
+    w->batch = min_size(w->batch, images->count);
     w->source = (struct batch_source){
         .split = images, .seed = w->thief->seed, .batch = (uint32_t)w->batch};
     return epoch_order_init(&w->order, images);

@@ -14,6 +14,7 @@ static const double clearly = 0.02;        /* a difference that is no accident *
 static const double zero_share = 0.5;      /* of images without any gradient */
 static const double jump = 0.30;           /* between neighbouring amounts */
 static const double seed_range = 0.10;     /* between adversaries */
+static const double masked = 0.05;         /* by another backward pass, of those who know labels */
 static const double close_enough = 0.01;   /* to the authorised accuracy */
 
 enum { FEW_LABELS = 100 };
@@ -365,14 +366,33 @@ static void flag_bound(const ward_redteam_result *r, ward_redteam_verdict *v)
     }
 }
 
+/* What another backward pass reached, and what F's own did: by other variants of the same attack, or,
+ * where an attack has none, by those that it does again. */
+static void compare_backward(const ward_redteam_result *r, const ward_redteam_cell *c, double *leaky,
+                             double *plain)
+{
+    static const char *const again[] = {"universal", "infomax", "learned-transform", "fine-tune"};
+
+    *leaky = best_try(c, 1, -1);
+    *plain = best_try(c, 0, -1);
+    for (size_t i = 0; i < sizeof again / sizeof again[0] && c->try_count > 0; i++) {
+        const ward_redteam_cell *other = find(r, again[i], c->knows, c->amount);
+
+        if (strcmp(c->attack, raid_another_backward_labelled.name) == 0 && other)
+            *plain = fmax(*plain, best_try(other, 0, -1));
+    }
+}
+
+/* Who chooses without labels may choose badly, which is no sign of anything. */
 static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i];
-        double plain = best_try(c, 0, -1), leaky = best_try(c, 1, -1);
+        double by = c->knows == WARD_KNOWS_UNLABELLED ? 2 * masked : masked, leaky, plain;
 
-        if (c->is_done && !isnan(plain) && leaky > plain + 2 * clearly)
-            raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by a leaky one",
+        compare_backward(r, c, &leaky, &plain);
+        if (c->is_done && !isnan(plain) && leaky > fmax(plain, v->chance) + by)
+            raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by another",
                   c->attack, (uintmax_t)c->amount, percent(plain), percent(leaky));
     }
 }
