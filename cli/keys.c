@@ -10,7 +10,7 @@
 
 /* ---- reading a passphrase ---- */
 
-enum { CONTROL_C = 3 };
+enum { CONTROL_C = 3, FD_MAX = 1 << 20 };
 
 /* Unbuffered, so that no copy stays behind; up to the end or a newline. False with errno. */
 static bool read_line(int fd, char *out, size_t max, size_t *len)
@@ -57,31 +57,31 @@ static bool ask_terminal(const char *question, const char *about, char *out, siz
     return is_read;
 }
 
-/* From --passphrase-file FILE or --passphrase-fd N; *is_given tells whether either was there. */
+/* From the options with these keys, a file or a descriptor; *is_given tells whether one was there.
+ * False with errno. */
 static bool read_given(const struct cli *cli, int file_key, int fd_key, char *out, size_t max,
                        size_t *len, bool *is_given)
 {
     const char *path = cli_text(cli, file_key);
     uint64_t number = 0;
     bool is_read;
-    int fd;
+    int fd, reason;
 
     *is_given = path || cli_has(cli, fd_key);
-    if (path)
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-    else if (*is_given && cli_count(cli, fd_key, 0, 1 << 20, &number))
-        fd = (int)number;
-    else
+    if (!path)
+        return *is_given && cli_count(cli, fd_key, 0, FD_MAX, &number) &&
+               read_line((int)number, out, max, len);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return false;
-    is_read = fd >= 0 && read_line(fd, out, max, len);
-    if (!is_read)
-        cli_error(cli, "cannot read the passphrase from %s '%s': %s", path ? "file" : "descriptor",
-                  path ? path : cli_text(cli, fd_key), strerror(errno));
-    if (path && fd >= 0)
-        close(fd);
+    is_read = read_line(fd, out, max, len);
+    reason = errno;
+    close(fd);
+    errno = reason;
     return is_read;
 }
 
+/* What cannot be read was found before (check_options): here the library says what is missing. */
 static bool ask(void *context, const char *path, bool is_pin, char *out, size_t max, size_t *len)
 {
     const struct cli *cli = context;
@@ -93,6 +93,15 @@ static bool ask(void *context, const char *path, bool is_pin, char *out, size_t 
     return ask_terminal(is_pin ? "PIN of" : "passphrase of", path, out, max, len);
 }
 
+static int unreadable(const struct cli *cli, int file_key, int fd_key)
+{
+    const char *path = cli_text(cli, file_key);
+
+    return cli_error(cli, "cannot read the passphrase from %s '%s': %s",
+                     path ? "file" : "descriptor", path ? path : cli_text(cli, fd_key),
+                     strerror(errno));
+}
+
 /* ---- keys ---- */
 
 /* Typed options are wrong usage before they are a missing key. */
@@ -102,7 +111,12 @@ static int check_options(const struct cli *cli)
 
     if (cli_has(cli, CLI_PASSPHRASE_FILE) && cli_has(cli, CLI_PASSPHRASE_FD))
         return cli_usage(cli, "--passphrase-file and --passphrase-fd contradict each other");
-    return cli_count(cli, CLI_PASSPHRASE_FD, 0, 1 << 20, &number) ? CLI_RUN : CLI_USAGE;
+    if (!cli_count(cli, CLI_PASSPHRASE_FD, 0, FD_MAX, &number))
+        return CLI_USAGE;
+    if ((cli_has(cli, CLI_PASSPHRASE_FILE) && access(cli_text(cli, CLI_PASSPHRASE_FILE), R_OK)) ||
+        (cli_has(cli, CLI_PASSPHRASE_FD) && fcntl((int)number, F_GETFD) < 0))
+        return unreadable(cli, CLI_PASSPHRASE_FILE, CLI_PASSPHRASE_FD);
+    return CLI_RUN;
 }
 
 int keys_open(const struct cli *cli, ward_keys **out)
@@ -243,7 +257,7 @@ int passphrase_new(const struct cli *cli, int file_key, int fd_key, const char *
 
     out->len = 0;
     if (!read_given(cli, file_key, fd_key, out->text, sizeof(out->text), &out->len, &is_given))
-        code = is_given ? CLI_FAILED : ask_twice(cli, what, out);
+        code = is_given ? unreadable(cli, file_key, fd_key) : ask_twice(cli, what, out);
     if (code == CLI_RUN && out->len == 0)
         code = cli_error(cli, "an empty %s protects nothing", what);
     return code;

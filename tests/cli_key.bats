@@ -61,6 +61,12 @@ refused() {
     [[ $stderr == *"wrong passphrase"* && $stderr != *horse* ]]
     run --separate-stderr setsid -w "$WARD" eval "$RUN" -q --identity "$KEY" </dev/null
     fails_with 3 "a passphrase is needed"
+    run --separate-stderr "$WARD" eval "$RUN" -q --identity "$KEY" --passphrase-file "$KEY.none"
+    fails_with 1 "$KEY.none" "passphrase"
+    run --separate-stderr "$WARD" eval "$RUN" -q --identity "$KEY" --passphrase-fd 99
+    fails_with 1 "descriptor '99'"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file "$KEY.none" -q
+    fails_with 1 "$KEY.none" "passphrase"
     run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file /dev/null -q
     fails_with 1 "empty"
     [ ! -e "$KEY.2" ]
@@ -70,7 +76,8 @@ refused() {
     copy
     "$WARD" key new --out "$KEY" --passphrase-file "$WORD" "${CHEAP[@]}" -q
     "$WARD" key grant "$RUN" "$KEY.pub"
-    run -0 /usr/bin/python3 - "$WARD" eval "$RUN" -q --threads 1 --data "$IMAGES" --identity "$KEY" <<'END'
+    run -0 /usr/bin/python3 - "$WARD" eval "$RUN" -q --threads 1 --data "$IMAGES" \
+        --identity "$KEY" <<'END'
 import os, pty, sys, time
 child, terminal = pty.fork()
 if child == 0:

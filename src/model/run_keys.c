@@ -79,9 +79,11 @@ static ward_status unlock(struct work *w, struct sealed *s, struct grant_list *l
 {
     ward_status st = w->data ? WARD_OK : read_transform(w);
 
-    if (!st && !is_sealed(w->data, w->len))
+    if (st)
+        return st;
+    if (!is_sealed(w->data, w->len))
         st = ward_fail(WARD_ERR_ARG, "it is not sealed yet: see ward seal");
-    if (!st)
+    else
         st = sealed_parse(s, w->data, w->len, "transform");
     if (!st)
         st = sealed_unlock(s, w->owner, 1);
