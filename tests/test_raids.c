@@ -1,8 +1,8 @@
 /*
  * Attacks of suite v1 on networks whose secrets are known. The victim is made by hand: it says
  * "bright" if the brightest pixels are above 1.1, which only processed images reach, as G adds 0.5
- * to all pixels. Images are of one grey, about 0.2 ("dark") or about 0.8. So F alone finds every image
- * dark, and whatever an attack ends with shows what it has found.
+ * to all pixels. Images are of one grey, about 0.2 ("dark") or about 0.8. So F alone finds every
+ * image dark, and whatever an attack ends with shows what it has found.
  */
 #include <math.h>
 #include <setjmp.h>

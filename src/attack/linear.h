@@ -1,6 +1,6 @@
 /*
- * The linear algebra of attacks, on matrices in row-major order: an affine map by least squares, and
- * principal axes. For a few thousand dimensions at most.
+ * The linear algebra of attacks, on matrices in row-major order: an affine map by least squares,
+ * and principal axes. For a few thousand dimensions at most.
  */
 #ifndef ATTACK_LINEAR_H
 #define ATTACK_LINEAR_H
@@ -11,8 +11,8 @@
 #include "base/status.h"
 
 /*
- * y = W x + b, as near as n pairs of d values say: y - x is fitted by least squares with a ridge, so
- * that directions in which x has no values stay as they are. Exact from d + 1 pairs on.
+ * y = W x + b, as near as n pairs of d values say: y - x is fitted by least squares with a ridge,
+ * so that directions in which x has no values stay as they are. Exact from d + 1 pairs on.
  *
  *   x, y    [n, d]
  *   ridge   > 0, in units of the mean variance of x

@@ -1,8 +1,9 @@
 /*
- * A15, another-backward: gradients of F may mislead or vanish although F could be used. The searches
- * of A3 to A6 once more, where ReLUs pass a share of the gradient although they are shut, up to all
- * of it, and where the logits are divided by a temperature before the loss, so that answers that are
- * too sure have a gradient again. Beside searches by F's own gradient, to compare with.
+ * A15, another-backward: gradients of F may mislead or vanish although F could be used. The
+ * searches of A3 to A6 once more, where ReLUs pass a share of the gradient although they are shut,
+ * up to all of it, and where the logits are divided by a temperature before the loss, so that
+ * answers that are too sure have a gradient again. Beside searches by F's own gradient, to compare
+ * with.
  */
 #include <math.h>
 #include <stdio.h>
@@ -70,7 +71,8 @@ static struct transform_spec front_of(const struct thief *t, enum target target,
 
     spec.is_clamped = false;
     spec.method = target == TARGET_PATTERN ? WARD_METHOD_LEARNED : WARD_METHOD_GENERATOR;
-    spec.start = target == TARGET_PATTERN ? (t->high - t->low) * 0.02f * (float)(1 + restart) : 0.1f;
+    spec.start =
+        target == TARGET_PATTERN ? (t->high - t->low) * 0.02f * (float)(1 + restart) : 0.1f;
     return spec;
 }
 

@@ -1,8 +1,8 @@
 /*
  * A14, black-box: one pattern for all images, found by asking F and nothing else: an evolution
- * strategy (antithetic samples, weighted by rank), and random squares that are kept where they help
- * (after the Square attack, Andriushchenko et al. 2020). If these do better than gradients, gradients
- * are masked.
+ * strategy (antithetic samples, weighted by rank), and random squares that are kept where they
+ * help (after the Square attack, Andriushchenko et al. 2020). If these do better than gradients,
+ * gradients are masked.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
  * A10, distil: a network taught by what F says of processed images. With as many pairs as training
- * images it comes near the owner's, whatever G is: nothing can prevent that, and this is the ceiling.
- * A16, extract: the same from the authorised service's answers, in full or only the class.
+ * images it comes near the owner's, whatever G is: nothing can prevent that, and this is the
+ * ceiling. A16, extract: the same from the authorised service's answers, in full or only the
+ * class.
  *
  * Students are new networks, and F itself as it was stolen.
  */

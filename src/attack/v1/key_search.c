@@ -1,10 +1,10 @@
 /*
- * A13, key-search: keys drawn at random, and the best of them improved bit by bit, where what follows
- * from a key is all that is drawn: patterns, orders, signs.
+ * A13, key-search: keys drawn at random, and the best of them improved bit by bit, where what
+ * follows from a key is all that is drawn: patterns, orders, signs.
  *
- * partial-key measures the same for one who was shown G, but for a share of what its key gave; it is
- * for comparison, as no adversary of the suite is shown that. Its tries say where the slope begins
- * that leads to the right key.
+ * partial-key measures the same for one who was shown G, but for a share of what its key gave; it
+ * is for comparison, as no adversary of the suite is shown that. Its tries say where the slope
+ * begins that leads to the right key.
  */
 #include <math.h>
 #include <stdio.h>
@@ -40,8 +40,9 @@ static void swap(float *a, float *b, size_t len)
     }
 }
 
-/* Change entry `at` of what a key gave, in a way that keeps it what a key may give: an order and the
- * rows of a matrix change places with another, other values take another's or change their sign. */
+/* Change entry `at` of what a key gave, in a way that keeps it what a key may give: an order and
+ * the rows of a matrix change places with another, other values take another's or change their
+ * sign. */
 static void change_entry(struct hunt *h, struct tensor *t, enum param_role role, size_t at)
 {
     size_t len = role == PARAM_WEIGHT ? t->shape.dim[1] : 1;
