@@ -54,7 +54,8 @@ struct guard_config {
  *   out  owned: guard_stop()
  *
  * WARD_ERR_AUTH if the identity does not open G, and whatever else ward_run_open_with() says;
- * WARD_ERR_ARG if the run has no transform; WARD_ERR_DEVICE if a protection is missing and
+ * WARD_ERR_ARG if the run has no transform, or one of the method keyed, which the guard does not
+ * know; WARD_ERR_DEVICE if a protection is missing and
  * is_strict; WARD_ERR_IO if a process cannot be started; WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status guard_start(struct guard **out, const struct guard_config *config);
