@@ -1,6 +1,6 @@
 /*
- * What an attack of the red team is to the rest of this room: one file an attack in v1/, one line in
- * suite.c.
+ * What an attack of the red team is to the rest of this room: one file an attack in v1/, one line
+ * in suite.c.
  *
  *   suite.c    the table of attacks, the budgets, the cells they come to
  *   redteam.c  doing them: what adversaries hold, the file, the crew
@@ -27,6 +27,7 @@ enum { SUITE_AMOUNTS = 8 };
 struct budget {
     const char *name;
     unsigned effort;  /* 1 .. 3: how many variants he tries */
+    bool is_sparing;  /* with few labels, only cheap attacks */
     uint64_t steps;   /* of one training, at most; a plateau ends it earlier */
     uint64_t trials;  /* adversaries a cell */
     size_t choice;    /* images that choices are made on, at most */

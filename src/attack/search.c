@@ -11,7 +11,7 @@
 #include "nn/adam.h"
 
 enum { BATCH = 128, SMALL_BATCH = 64, CHECKS = 10, MIN_EVERY = 10, MAX_EVERY = 200 };
-enum { PATIENCE = 3, DROPS = 2, SHIFT = 2 };
+enum { EPOCHS = 15, PATIENCE = 3, DROPS = 2, SHIFT = 2 };
 
 static const double drop = 0.25;         /* of the rate, on a plateau */
 static const double improvement = 0.005; /* of the merit, in PATIENCE checks: less is a plateau */
@@ -65,12 +65,25 @@ static const struct split *images_of(const struct search *s)
     return s->images ? s->images : s->thief->images;
 }
 
+static size_t batch_of(const struct thief *t, const struct split *images)
+{
+    bool is_small = images->count < 1000 || t->budget->effort == 1;
+
+    return min_size(is_small ? SMALL_BATCH : BATCH, images->count);
+}
+
+uint64_t search_steps(const struct thief *t, const struct split *images)
+{
+    uint64_t epochs = (uint64_t)EPOCHS * images->count / batch_of(t, images);
+
+    return epochs > t->budget->steps ? epochs : t->budget->steps;
+}
+
 static ward_status open_images(struct work *w)
 {
     const struct split *images = images_of(w->s);
 
-    w->batch = images->count < 1000 || w->thief->budget->effort == 1 ? SMALL_BATCH : BATCH;
-    w->batch = min_size(w->batch, images->count);
+    w->batch = batch_of(w->thief, images);
     w->source = (struct batch_source){
         .split = images, .seed = w->thief->seed, .batch = (uint32_t)w->batch};
     return epoch_order_init(&w->order, images);
@@ -151,7 +164,7 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
                        .params = params,
                        .rate = s->rate,
                        .plateau = -INFINITY,
-                       .steps = s->steps ? s->steps : s->thief->budget->steps};
+                       .steps = s->steps ? s->steps : search_steps(s->thief, images_of(s))};
     w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
     w->tried = (ward_redteam_try){
         .merit = -INFINITY, .bound = s->bound, .is_leaky = s->leak > 0 || s->temperature > 0};

@@ -1,7 +1,7 @@
 /*
- * What most attacks do: train some parameters of a classifier with Adam on the images that are held,
- * look now and then how good it is on the images for choices, keep the best, lower the rate on a
- * plateau, and give up when that no longer helps.
+ * What most attacks do: train some parameters of a classifier with Adam on the images that are
+ * held, look now and then how good it is on the images for choices, keep the best, lower the rate on
+ * a plateau, and give up when that no longer helps.
  */
 #ifndef ATTACK_SEARCH_H
 #define ATTACK_SEARCH_H
@@ -42,7 +42,7 @@ struct search {
     const struct search_loss *loss;
     const struct split *images;    /* NULL: those that the thief holds */
     const char *trained;    /* the parameters whose names start with it; "": all */
-    uint64_t steps;         /* 0: as the budget says */
+    uint64_t steps;         /* 0: search_steps() */
     double rate;
     double bound;           /* on the entries of a pattern in front; infinite: none; NaN: none there */
     bool trains_network;    /* batch norm by the batch, and dropout */
@@ -58,6 +58,9 @@ struct search {
  * also offered. A training that diverges ends there; that is no failure.
  */
 WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
+
+/* How many steps a budget allows: as many as it says, or, with many images, 15 times through them. */
+uint64_t search_steps(const struct thief *thief, const struct split *images);
 
 /* What the parameters of the network's last layer, which makes the logits, start with: "fc2.".
  * WARD_ERR_NOMEM. */

@@ -45,6 +45,7 @@ static const struct budget budgets[] = {
     {
         .name = "quick",
         .effort = 1,
+        .is_sparing = true,
         .steps = 400,
         .trials = 1,
         .choice = 1000,
@@ -56,10 +57,10 @@ static const struct budget budgets[] = {
     },
     {
         .name = "standard",
-        .effort = 2,
-        .steps = 1500,
+        .effort = 1,
+        .steps = 500,
         .trials = 3,
-        .choice = 4000,
+        .choice = 2000,
         .unlabelled = 1000,
         .amounts = {[WARD_KNOWS_LABELLED] = {10, 100, 600, 6000},
                     [WARD_KNOWS_UNLABELLED] = {10, 100, 1000},
@@ -205,13 +206,13 @@ static ward_status add_amounts(struct cells *cells, const struct raid *raid, war
 {
     const struct suite_plan *plan = cells->plan;
     const uint64_t *amounts = plan->budget->amounts[knows];
-    bool is_small = plan->budget->effort == 1 && knows == WARD_KNOWS_LABELLED;
+    bool is_sparing = plan->budget->is_sparing && knows == WARD_KNOWS_LABELLED;
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < SUITE_AMOUNTS && amounts[i] > 0 && !st; i++) {
         uint64_t amount = amounts[i] < plan->pool ? amounts[i] : plan->pool;
 
-        if ((is_small && !raid->is_cheap && amounts[i] < 100) || amount < raid->least ||
+        if ((is_sparing && !raid->is_cheap && amounts[i] < 100) || amount < raid->least ||
             (raid->most > 0 && amount > raid->most) || has_amount(cells, first, amount))
             continue;
         st = add(cells, raid, amount);

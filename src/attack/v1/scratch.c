@@ -35,7 +35,7 @@ static ward_status try_variant(struct thief *t, const struct variant *v)
         .bound = (double)NAN,
         .trains_network = true,
         .augments = v->augments,
-        .steps = 2 * t->budget->steps, /* it starts from nothing */
+        .steps = 2 * search_steps(t, t->images), /* it starts from nothing */
     };
     ward_status st;
 
