@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "alloc_test.h"
 #include "attack/linear.h"
 #include "attack/record.h"
 #include "attack/redteam.h"
@@ -156,42 +157,57 @@ static int close_all(void **state)
 /* ---- one attack ---- */
 
 /* What a thief with so many images ends with, where he chooses. */
-static ward_redteam_cell raided(const ward_run *run, const struct raid *raid, uint64_t amount)
+static ward_status raid_with(const ward_run *run, const struct raid *raid, uint64_t amount,
+                             const struct budget *budget, ward_redteam_cell *cell)
 {
-    static const struct budget budget = {.effort = 1, .steps = 160};
     const struct model *m = &run->model;
-    struct split all, choice, none;
-    ward_redteam_cell cell = {.attack = raid->name, .knows = raid->knows, .amount = amount};
+    uint32_t order[2 * TRAIN];
+    struct split all = {data, WARD_SPLIT_TRAIN, order, (uint32_t)amount};
+    struct split none = {data, WARD_SPLIT_TRAIN, order, 0};
+    struct split choice = {data, WARD_SPLIT_TEST, NULL, BRIGHT + DARK};
     struct thief t = {.device = device,
                       .network = &m->net,
                       .method = m->method,
                       .low = m->low,
                       .high = m->high,
-                      .structure = transform_for(m).spec,
+                      .structure = {.method = WARD_METHOD_GENERATOR,
+                                    .channels = 1,
+                                    .height = SIDE,
+                                    .width = SIDE,
+                                    .generator_width = 4,
+                                    .start = 0.3f,
+                                    .low = m->low,
+                                    .high = m->high},
                       .own = &run->transform.spec,
                       .shown = raid->is_shown ? &run->transform : NULL,
                       .images = &all,
                       .unlabelled = &none,
                       .choice = &choice,
                       .choice_count = BRIGHT + DARK,
-                      .budget = &budget,
+                      .budget = budget,
                       .seed = 5,
                       .is_stopping = &is_stopping,
-                      .cell = &cell};
-    uint32_t order[2 * TRAIN];
+                      .cell = cell};
+    ward_status st = ward_session_new(&t.service, run, device, 20);
 
-    t.structure.generator_width = 4;
     for (uint32_t i = 0; i < 2 * TRAIN; i++)
         order[i] = i / 2 + i % 2 * TRAIN; /* both classes in turn */
-    all = (struct split){data, WARD_SPLIT_TRAIN, order, (uint32_t)amount};
-    none = (struct split){data, WARD_SPLIT_TRAIN, order, 0};
-    assert_ok(split_init(&choice, data, WARD_SPLIT_TEST, 0, 0));
-    assert_ok(ward_session_new(&t.service, run, device, 20));
-    assert_ok(raid->attempt(&t));
-    assert_true(t.has_offer);
+    *cell = (ward_redteam_cell){.attack = raid->name, .knows = raid->knows, .amount = amount};
+    if (!st)
+        st = raid->attempt(&t);
+    if (!st)
+        assert_true(t.has_offer);
     ward_session_free(t.service);
     tensor_list_release(&t.best_params);
-    split_release(&choice);
+    return st;
+}
+
+static ward_redteam_cell raided(const ward_run *run, const struct raid *raid, uint64_t amount)
+{
+    static const struct budget budget = {.effort = 1, .steps = 160};
+    ward_redteam_cell cell;
+
+    assert_ok(raid_with(run, raid, amount, &budget, &cell));
     return cell;
 }
 
@@ -523,6 +539,34 @@ static void random_weights_are_worth_nothing(void **state)
     ward_redteam_result_release(&r);
 }
 
+struct scarce {
+    const ward_run *run;
+    const struct raid *raid;
+};
+
+static ward_status raid_once(void *context)
+{
+    static const struct budget budget = {.effort = 1, .steps = 1};
+    const struct scarce *s = context;
+    ward_redteam_cell cell;
+
+    return raid_with(s->run, s->raid, 2, &budget, &cell);
+}
+
+static void attacks_survive_failing_allocations(void **state)
+{
+    static const struct raid *const raids[] = {&raid_subtract, &raid_pair_through};
+    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof raids / sizeof raids[0]; i++) {
+        struct scarce scarce = {run, raids[i]};
+
+        assert_survives_failing_allocations(raid_once, &scarce);
+    }
+    ward_run_close(run);
+}
+
 static void controls_do_not_count_as_attacks(void **state)
 {
     for (size_t i = 0; suite_raid(i); i++)
@@ -552,6 +596,7 @@ int main(void)
         cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
         cmocka_unit_test(a_masked_victim_raises_flags_and_a_sound_one_does_not),
         cmocka_unit_test(random_weights_are_worth_nothing),
+        cmocka_unit_test(attacks_survive_failing_allocations),
         cmocka_unit_test(controls_do_not_count_as_attacks),
     };
 

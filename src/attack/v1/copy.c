@@ -13,10 +13,11 @@ static const float block_spread = 0.02f; /* around the identity, where a map of 
 static void build_distance(const struct search *s, struct graph *g, struct search_nodes *n)
 {
     const struct copy *copy = s->context;
-    struct dims d = graph_dims(g, n->x);
+    const struct net_spec *image = &s->classifier.net;
+    size_t len = image->channels * image->height * image->width;
 
-    n->extra = graph_input(g, d);
-    graph_squared_distance(g, n->front, n->extra, copy->weight / (float)(d.c * d.h * d.w));
+    n->extra = graph_input(g, graph_dims(g, n->x));
+    graph_squared_distance(g, n->front, n->extra, copy->weight / (float)len);
 }
 
 static void build_through(const struct search *s, struct graph *g, struct search_nodes *n)
