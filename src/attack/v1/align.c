@@ -15,11 +15,13 @@
 #include "attack/search.h"
 #include "attack/v1/first_layer.h"
 
+static const float slope = 0.1f; /* of shut ReLUs, in another backward pass */
+
 /* ---- a map in front of a dense layer ---- */
 
 struct variant {
     unsigned effort; /* from which on */
-    bool has_fitted_signs, is_whitened, is_leaky;
+    bool has_fitted_signs, is_whitened;
 };
 
 static int build_front(const struct classifier *c, struct graph *g, int x, int *front)
@@ -99,7 +101,7 @@ static ward_status fill_layer(const struct align *a, const struct variant *v,
 /* ---- all of it ---- */
 
 static ward_status try_variant(struct align *a, const struct search_loss *loss,
-                               const struct variant *v, uint32_t use)
+                               const struct variant *v, uint32_t use, float leak)
 {
     const bool is_conv = a->layer->kind == OP_CONV;
     char layer[TENSOR_MAX_NAME];
@@ -111,14 +113,14 @@ static ward_status try_variant(struct align *a, const struct search_loss *loss,
         .trained = is_conv ? layer : "transform.mix",
         .rate = 0.003,
         .bound = (double)NAN,
-        .leak = v->is_leaky ? 0.1f : 0,
+        .leak = leak,
     };
     ward_status st = WARD_OK;
 
     snprintf(layer, sizeof layer, "%.*s.", (int)strcspn(a->weight_name, "."), a->weight_name);
     snprintf(s.what, sizeof s.what, "%zu axes, %s signs%s%s", a->r,
              v->has_fitted_signs ? "fitted" : "drawn", v->is_whitened ? ", whitened" : "",
-             v->is_leaky ? ", leaky backward" : "");
+             leak > 0 ? ", leaky backward" : "");
     if (!is_conv) {
         s.classifier.build = build_front;
         s.classifier.block = a->r;
@@ -137,17 +139,21 @@ static ward_status try_variant(struct align *a, const struct search_loss *loss,
 static ward_status attempt(struct thief *t, const struct search_loss *loss)
 {
     static const struct variant variants[] = {
-        {1, false, false, false}, {1, true, false, false}, {1, false, true, true},
-        {2, false, false, true},  {2, true, false, true},  {2, false, true, false},
-        {2, false, false, false}, {3, false, false, false}, {3, false, true, true},
+        {1, false, false}, {1, true, false},  {1, false, true}, {2, false, false},
+        {2, true, true},   {3, false, false}, {3, false, true}, {3, false, false},
     };
     struct align a;
     ward_status st = align_open(&a, t);
 
-    for (uint32_t i = 0; i < sizeof variants / sizeof variants[0] && !st; i++)
-        if (variants[i].effort <= t->budget->effort &&
-            (a.norm || !variants[i].has_fitted_signs))
-            st = try_variant(&a, loss, &variants[i], i);
+    for (uint32_t i = 0; i < sizeof variants / sizeof variants[0] && !st; i++) {
+        const struct variant *v = &variants[i];
+
+        if (v->effort > t->budget->effort || (v->has_fitted_signs && !a.norm))
+            continue;
+        st = try_variant(&a, loss, v, i, 0);
+        if (!st && t->budget->effort > 1)
+            st = try_variant(&a, loss, v, i, slope);
+    }
     align_close(&a);
     return st;
 }
