@@ -7,6 +7,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/util.h"
+
+enum { HUGE_PAGE = 1 << 21 };
 
 static atomic_ulong allocations;
 static atomic_ulong first_failure; /* 0: none is made to fail */
@@ -90,13 +96,29 @@ ward_status mem_resize(void *block, size_t old, size_t count, size_t elem)
     return WARD_OK;
 }
 
+/*
+ * Blocks from half a megabyte on get huge pages where the system has them: what a kernel works on
+ * is then in one piece in physical memory, too, so its parts do not displace each other in a cache.
+ */
+static bool wants_huge_pages(size_t len)
+{
+    return len >= HUGE_PAGE / 4 && len <= SIZE_MAX - HUGE_PAGE;
+}
+
 ward_status mem_new_aligned(void *out, size_t len, size_t align)
 {
     void *block = NULL;
+    size_t size = max_size(len, 1);
 
     assert(align >= 64 && (align & (align - 1)) == 0);
-    if (!mem_may_allocate() || posix_memalign(&block, align, len > 0 ? len : 1) != 0)
+    if (wants_huge_pages(len)) {
+        align = max_size(align, HUGE_PAGE);
+        size = (len + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    }
+    if (!mem_may_allocate() || posix_memalign(&block, align, size) != 0)
         return out_of_memory(len);
+    if (wants_huge_pages(len))
+        (void)madvise(block, size, MADV_HUGEPAGE); /* a wish */
     memset(block, 0, len);
     put_pointer(out, block);
     return WARD_OK;
