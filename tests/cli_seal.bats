@@ -85,8 +85,10 @@ refused() {
 
 @test "a stopped training goes on from a sealed checkpoint, and only with the owner's key" {
     set_small
-    timeout -s INT 3 "${SMALL[@]}" --iterations 100000 --recipient "$USER_KEY.pub" --out "$RUN" ||
-        true
+    "${SMALL[@]}" --iterations 100000 --recipient "$USER_KEY.pub" --out "$RUN" 3>&- &
+    until [ -s "$RUN/metrics.jsonl" ]; do sleep 0.1; done
+    kill -INT $!
+    wait $! || true
     [ "$(head -n 1 "$RUN/checkpoint.ward")" = ward-seal/v1 ]
     run --separate-stderr "$WARD" train --resume --out "$RUN" -q --identity "$OTHER_OWNER"
     fails_with 3 "checkpoint.ward"
