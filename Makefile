@@ -35,7 +35,7 @@ sanitize: setup
 	@tools/sanitize
 
 fuzz: setup
-	@tools/fuzz
+	@tools/fuzz --seconds $(or $(FUZZ_SECONDS),30)
 
 bench: build
 	@tools/bench $(BUILD)
