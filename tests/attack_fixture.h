@@ -1,18 +1,25 @@
 /*
  * A network made by hand so that what an attack reaches is known beforehand: it says "bright" if the
  * brightest pixel is above 1.1, and G adds 0.5; images are of one grey, about 0.2 ("dark") or about
- * 0.8. So F alone finds every image dark. Include after cmocka.h.
+ * 0.8. So F alone finds every image dark. Include after cmocka.h; LAMP_SIDE and LAMP_TRAIN, defined
+ * before, set the images' size and how many of a class there are to train on.
  */
 #ifndef ATTACK_FIXTURE_H
 #define ATTACK_FIXTURE_H
 
 #include <math.h>
 
+#include "attack/redteam.h"
 #include "model/run.h"
 #include "model_fixture.h"
 #include "ward/ward.h"
 
-enum { SIDE = 4, PIXELS = SIDE * SIDE, BRIGHT = 30, DARK = 50, TRAIN = 40 };
+#ifndef LAMP_SIDE
+#define LAMP_SIDE 4
+#define LAMP_TRAIN 40
+#endif
+
+enum { SIDE = LAMP_SIDE, PIXELS = SIDE * SIDE, BRIGHT = 30, DARK = 50, TRAIN = LAMP_TRAIN };
 
 static const double dark_share = (double)DARK / (BRIGHT + DARK);
 
@@ -60,6 +67,8 @@ static inline struct transform adding(const struct model *m, float value)
     else
         for (size_t i = 0; i < PIXELS; i++)
             t.params.items[0].data[i] = value;
+    if (m->method == WARD_METHOD_FIXED)
+        t.spec.sigma = value;
     return t;
 }
 
@@ -72,23 +81,49 @@ static inline void write_transform(const struct model *m, const char *path)
     transform_release(&t);
 }
 
-/* A run in the folder: of F, and of G unless the method is baseline. */
-static inline ward_run *open_run(ward_method method)
+/* A run of F in the folder, and of G unless the method is baseline. Releases F. */
+static inline ward_run *open_run_of(struct model *m, const char *name)
 {
-    const char *path = in_folder(ward_method_name(method));
-    struct model m = handmade(method);
     struct run_dir dir = {.path = NULL};
     ward_run *run = NULL;
 
-    assert_ok(file_make_directory(path));
-    assert_ok(run_dir_init(&dir, path));
-    assert_ok(model_write(dir.model, &m));
-    if (method != WARD_METHOD_BASELINE)
-        write_transform(&m, dir.transform);
-    assert_ok(ward_run_open(&run, path));
+    assert_ok(file_make_directory(in_folder(name)));
+    assert_ok(run_dir_init(&dir, in_folder(name)));
+    assert_ok(model_write(dir.model, m));
+    if (m->method != WARD_METHOD_BASELINE)
+        write_transform(m, dir.transform);
+    assert_ok(ward_run_open(&run, in_folder(name)));
     run_dir_release(&dir);
-    model_release(&m);
+    model_release(m);
     return run;
+}
+
+static inline ward_run *open_run(ward_method method)
+{
+    struct model m = handmade(method);
+
+    return open_run_of(&m, ward_method_name(method));
+}
+
+/* A thief of the network, who knows nothing yet; G's structure is no secret. */
+static inline struct thief thief_of(const ward_run *run, const atomic_bool *is_stopping)
+{
+    const struct model *m = &run->model;
+
+    return (struct thief){.device = device,
+                          .network = &m->net,
+                          .method = m->method,
+                          .low = m->low,
+                          .high = m->high,
+                          .structure = {.method = WARD_METHOD_GENERATOR,
+                                        .channels = 1,
+                                        .height = SIDE,
+                                        .width = SIDE,
+                                        .generator_width = 4,
+                                        .start = 0.3f,
+                                        .low = m->low,
+                                        .high = m->high},
+                          .is_stopping = is_stopping};
 }
 
 static inline void write_lamps(const char *directory, float grey, int count)

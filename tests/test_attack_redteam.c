@@ -279,8 +279,8 @@ static void a_stopped_suite_goes_on_and_repeats_nothing(void **state)
     (void)state;
     ward_redteam_defaults(&settings);
     settings.only = "direct,readout";
-    assert_fails(ward_redteam(run, device, data, &settings, &stopping, &resumed),
-                 WARD_ERR_STOPPED, "stopped with");
+    assert_fails(ward_redteam(run, device, data, &settings, &stopping, &resumed), WARD_ERR_STOPPED,
+                 "stopped with");
     resumed = red_team(run, "direct,readout", &going_on);
     again = red_team(run, "direct,readout", &going_on);
     assert_string_equal(resumed.json, again.json); /* with its seconds */
@@ -319,32 +319,20 @@ static void settings_out_of_range_are_refused(void **state)
 static ward_status attempt_raid(const struct raid *raid, const ward_run *run)
 {
     const struct budget budget = {.name = "none", .effort = 1, .steps = 2, .unlabelled = 4};
-    const struct model *m = &run->model;
     struct holdings holdings = {.images = {.data = NULL}};
     struct split pool = {.data = NULL};
     atomic_bool is_stopping = false;
     ward_redteam_cell cell = {.knows = raid->knows, .amount = raid->knows ? 10 : 0};
-    struct thief t = {.device = device,
-                      .network = &m->net,
-                      .method = m->method,
-                      .low = m->low,
-                      .high = m->high,
-                      .structure = {.method = WARD_METHOD_GENERATOR,
-                                    .channels = 1,
-                                    .height = SIDE,
-                                    .width = SIDE,
-                                    .generator_width = 2,
-                                    .start = 1},
-                      .images = &holdings.images,
-                      .unlabelled = &holdings.unlabelled,
-                      .choice = &pool,
-                      .choice_count = 5,
-                      .budget = &budget,
-                      .seed = 1,
-                      .is_stopping = &is_stopping,
-                      .cell = &cell};
+    struct thief t = thief_of(run, &is_stopping);
     ward_status st = split_share(&pool, data, SHARE_OWNER, 1);
 
+    t.images = &holdings.images;
+    t.unlabelled = &holdings.unlabelled;
+    t.choice = &pool;
+    t.choice_count = 5;
+    t.budget = &budget;
+    t.seed = 1;
+    t.cell = &cell;
     if (!st)
         st = holdings_open(&holdings, &pool, &cell, &budget, 1);
     if (!st && (raid->knows == WARD_KNOWS_PAIRS || raid->knows == WARD_KNOWS_QUERIES))
@@ -375,9 +363,9 @@ static ward_status attempt_occasion(void *context)
 static void an_attack_ends_with_an_offer_or_says_what_failed(void **state)
 {
     static const struct raid *const raids[] = {
-        &raid_direct,     &raid_readout,          &raid_readout_control,    &raid_input_only,
-        &raid_universal,  &raid_infomax,          &raid_learned_labelled,   &raid_learned_unlabelled,
-        &raid_fine_tune,  &raid_recalibrate,      &raid_scratch,
+        &raid_direct,    &raid_readout,     &raid_readout_control,  &raid_input_only,
+        &raid_universal, &raid_infomax,     &raid_learned_labelled, &raid_learned_unlabelled,
+        &raid_fine_tune, &raid_recalibrate, &raid_scratch,
     };
     ward_run *run = open_run(WARD_METHOD_LEARNED);
 
@@ -406,16 +394,14 @@ static struct sample *sample_new(void)
 {
     static struct sample s;
 
-    s = (struct sample){.facts = {.authorised = 0.9,
-                                  .unauthorised = 0.1,
-                                  .chance = 0.1,
-                                  .training = 1000}};
+    s = (struct sample){
+        .facts = {.authorised = 0.9, .unauthorised = 0.1, .chance = 0.1, .training = 1000}};
     s.result = (ward_redteam_result){.cells = s.cells, .test_count = 10000, .is_disjoint = true};
     return &s;
 }
 
-static ward_redteam_cell *put(struct sample *s, const char *attack, uint64_t amount,
-                              uint64_t trial, double accuracy)
+static ward_redteam_cell *put(struct sample *s, const char *attack, uint64_t amount, uint64_t trial,
+                              double accuracy)
 {
     ward_redteam_cell *c = &s->cells[s->result.cell_count++];
 

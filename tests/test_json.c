@@ -139,6 +139,60 @@ static void test_values_of_the_wrong_type_or_range_are_refused_by_name(void **st
     json_decref(json);
 }
 
+static void test_fractions_are_in_0_to_1_or_null_where_that_may_be(void **state)
+{
+    json_t *json = parse("{\"f\": 0.25, \"more\": 1.5, \"none\": null}");
+    double value = 99;
+
+    (void)state;
+    assert_int_equal(json_get_fraction(json, "more", &value), WARD_ERR_FORMAT);
+    assert_string_equal(ward_error_message(), "'more' is not in 0 to 1");
+    assert_int_equal(json_get_fraction(json, "none", &value), WARD_ERR_FORMAT);
+    assert_int_equal(json_get_fraction_or_null(json, "absent", &value), WARD_ERR_FORMAT);
+    assert_true(value == 99);
+    assert_int_equal(json_get_fraction_or_null(json, "f", &value), WARD_OK);
+    assert_true(value == 0.25);
+    assert_int_equal(json_get_fraction_or_null(json, "none", &value), WARD_OK);
+    assert_true(isnan(value));
+    json_decref(json);
+}
+
+static void test_another_value_than_expected_is_said_with_both(void **state)
+{
+    json_t *json = parse("{\"s\": \"t\", \"n\": 7, \"r\": 0.5}");
+
+    (void)state;
+    assert_int_equal(json_match_string(json, "s", "t"), WARD_OK);
+    assert_int_equal(json_match_u64(json, "n", 7), WARD_OK);
+    assert_int_equal(json_match_real(json, "r", 0.5), WARD_OK);
+    assert_int_equal(json_match_string(json, "s", "u"), WARD_ERR_EXISTS);
+    assert_string_equal(ward_error_message(), "'s' is 't' there, not 'u'");
+    assert_int_equal(json_match_u64(json, "n", 8), WARD_ERR_EXISTS);
+    assert_string_equal(ward_error_message(), "'n' is 7 there, not 8");
+    assert_int_equal(json_match_real(json, "r", 0.25), WARD_ERR_EXISTS);
+    assert_string_equal(ward_error_message(), "'r' is 0.5 there, not 0.25");
+    assert_int_equal(json_match_u64(json, "s", 7), WARD_ERR_FORMAT);
+    json_decref(json);
+}
+
+static void test_objects_are_made_of_all_members_or_not_at_all(void **state)
+{
+    const struct json_member good[] = {{"a", json_integer(1)},
+                                       {"b", json_real_or_null((double)INFINITY)},
+                                       {"c", json_interval_or_null(0.5, 0.25, 0.75)},
+                                       {"d", json_interval_or_null((double)NAN, 0, 1)}};
+    const struct json_member bad[] = {{"a", json_integer(1)}, {"b", NULL}, {"c", json_true()}};
+    json_t *json = JSON_OBJECT_OF(good);
+    char *text = NULL;
+
+    (void)state;
+    assert_int_equal(json_to_text(json, 0, &text), WARD_OK);
+    assert_string_equal(text, "{\"a\": 1, \"b\": null, \"c\": [0.25, 0.75], \"d\": null}");
+    assert_null(JSON_OBJECT_OF(bad));
+    mem_free(text);
+    json_decref(json);
+}
+
 static void test_what_json_cannot_hold_is_not_stored(void **state)
 {
     json_t *json = json_object();
@@ -192,6 +246,9 @@ int main(void)
         cmocka_unit_test(test_objects_are_printed_in_order_compact_or_indented),
         cmocka_unit_test(test_reals_read_back_the_same_and_print_short),
         cmocka_unit_test(test_values_of_the_wrong_type_or_range_are_refused_by_name),
+        cmocka_unit_test(test_fractions_are_in_0_to_1_or_null_where_that_may_be),
+        cmocka_unit_test(test_another_value_than_expected_is_said_with_both),
+        cmocka_unit_test(test_objects_are_made_of_all_members_or_not_at_all),
         cmocka_unit_test(test_what_json_cannot_hold_is_not_stored),
         cmocka_unit_test(test_the_locale_does_not_change_numbers),
         cmocka_unit_test(test_every_failing_allocation_is_reported),

@@ -20,31 +20,16 @@
 #include "attack/redteam.h"
 #include "attack/score.h"
 #include "base/mem.h"
-#include "model/run.h"
-#include "model_fixture.h"
-#include "ward/ward.h"
 
-enum { SIDE = 8, PIXELS = SIDE * SIDE, BRIGHT = 30, DARK = 50, TRAIN = 100 };
+#define LAMP_SIDE 8
+#define LAMP_TRAIN 100
+#include "attack_fixture.h"
 
-static const double dark_share = (double)DARK / (BRIGHT + DARK);
 static const double found = 0.95;
 
-static ward_device *device;
-static ward_dataset *data;
 static atomic_bool is_stopping;
 
 /* ---- victims ---- */
-
-static void set(struct tensor_list *params, const char *name, size_t at, float value)
-{
-    tensor_list_find(params, name)->data[at] = value;
-}
-
-static void clear(struct tensor_list *params)
-{
-    for (size_t i = 0; i < params->count; i++)
-        memset(params->items[i].data, 0, shape_count(&params->items[i].shape) * sizeof(float));
-}
 
 /* How F is made to stand against attacks. */
 enum making {
@@ -82,76 +67,14 @@ static struct model victim(ward_method method, enum making making)
     return m;
 }
 
-/* G adds 0.5. */
-static void write_transform(const struct model *m, const char *path)
-{
-    struct transform t = transform_for(m);
-    struct transform_owner owner = owner_of(m);
-
-    clear(&t.params);
-    if (m->method == WARD_METHOD_GENERATOR)
-        set(&t.params, "transform.conv2.bias", 0, atanhf(0.5f));
-    else
-        for (size_t i = 0; i < PIXELS; i++)
-            t.params.items[0].data[i] = 0.5f;
-    if (m->method == WARD_METHOD_FIXED)
-        t.spec.sigma = 0.5f;
-    assert_ok(transform_file_write(path, &t, &owner, NULL));
-    transform_release(&t);
-}
-
-static ward_run *open_run(ward_method method, enum making making)
+static ward_run *open_victim(ward_method method, enum making making)
 {
     static unsigned next;
     char name[32];
     struct model m = victim(method, making);
-    struct run_dir dir = {.path = NULL};
-    ward_run *run = NULL;
 
     snprintf(name, sizeof name, "victim%u", next++);
-    assert_ok(file_make_directory(in_folder(name)));
-    assert_ok(run_dir_init(&dir, in_folder(name)));
-    assert_ok(model_write(dir.model, &m));
-    write_transform(&m, dir.transform);
-    assert_ok(ward_run_open(&run, in_folder(name)));
-    run_dir_release(&dir);
-    model_release(&m);
-    return run;
-}
-
-static void write_lamps(const char *directory, float grey, int count)
-{
-    uint8_t pixels[PIXELS];
-    const ward_image image = {SIDE, SIDE, 1, pixels};
-    char name[300];
-
-    assert_ok(file_make_directory(directory));
-    for (int i = 0; i < count; i++) {
-        memset(pixels, (int)lrintf(255 * (grey + 0.01f * (float)(i % 9))), sizeof pixels);
-        snprintf(name, sizeof name, "%s/%03d.png", directory, i);
-        assert_ok(ward_image_write(&image, name, WARD_IMAGE_REPLACE));
-    }
-}
-
-static int open_all(void **state)
-{
-    if (folder_make(state))
-        return -1;
-    write_lamps(in_folder("lamps/train/bright"), 0.75f, TRAIN);
-    write_lamps(in_folder("lamps/train/dark"), 0.15f, TRAIN);
-    write_lamps(in_folder("lamps/test/bright"), 0.75f, BRIGHT);
-    write_lamps(in_folder("lamps/test/dark"), 0.15f, DARK);
-    assert_ok(ward_dataset_open(&data, in_folder("lamps")));
-    assert_ok(ward_device_open(&device, "cpu"));
-    ward_set_threads(2);
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    ward_device_close(device);
-    ward_dataset_free(data);
-    return folder_remove(state);
+    return open_run_of(&m, name);
 }
 
 /* ---- one attack ---- */
@@ -160,36 +83,22 @@ static int close_all(void **state)
 static ward_status raid_with(const ward_run *run, const struct raid *raid, uint64_t amount,
                              const struct budget *budget, ward_redteam_cell *cell)
 {
-    const struct model *m = &run->model;
     uint32_t order[2 * TRAIN];
     struct split all = {data, WARD_SPLIT_TRAIN, order, (uint32_t)amount};
     struct split none = {data, WARD_SPLIT_TRAIN, order, 0};
     struct split choice = {data, WARD_SPLIT_TEST, NULL, BRIGHT + DARK};
-    struct thief t = {.device = device,
-                      .network = &m->net,
-                      .method = m->method,
-                      .low = m->low,
-                      .high = m->high,
-                      .structure = {.method = WARD_METHOD_GENERATOR,
-                                    .channels = 1,
-                                    .height = SIDE,
-                                    .width = SIDE,
-                                    .generator_width = 4,
-                                    .start = 0.3f,
-                                    .low = m->low,
-                                    .high = m->high},
-                      .own = &run->transform.spec,
-                      .shown = raid->is_shown ? &run->transform : NULL,
-                      .images = &all,
-                      .unlabelled = &none,
-                      .choice = &choice,
-                      .choice_count = BRIGHT + DARK,
-                      .budget = budget,
-                      .seed = 5,
-                      .is_stopping = &is_stopping,
-                      .cell = cell};
+    struct thief t = thief_of(run, &is_stopping);
     ward_status st = ward_session_new(&t.service, run, device, 20);
 
+    t.own = &run->transform.spec;
+    t.shown = raid->is_shown ? &run->transform : NULL;
+    t.images = &all;
+    t.unlabelled = &none;
+    t.choice = &choice;
+    t.choice_count = BRIGHT + DARK;
+    t.budget = budget;
+    t.seed = 5;
+    t.cell = cell;
     for (uint32_t i = 0; i < 2 * TRAIN; i++)
         order[i] = i / 2 + i % 2 * TRAIN; /* both classes in turn */
     *cell = (ward_redteam_cell){.attack = raid->name, .knows = raid->knows, .amount = amount};
@@ -214,7 +123,7 @@ static ward_redteam_cell raided(const ward_run *run, const struct raid *raid, ui
 static void assert_finds(ward_method method, enum making making, const struct raid *raid,
                          uint64_t amount)
 {
-    ward_run *run = open_run(method, making);
+    ward_run *run = open_victim(method, making);
     ward_redteam_cell cell = raided(run, raid, amount);
 
     if (!(cell.choice >= found)) {
@@ -232,11 +141,10 @@ static void the_victim_is_right_only_of_processed_images(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        ward_run *run = open_run(WARD_METHOD_LEARNED, makings[i]);
+        ward_run *run = open_victim(WARD_METHOD_LEARNED, makings[i]);
         ward_evaluation e;
 
-        assert_ok(
-            ward_evaluate(run, device, data, WARD_SPLIT_TEST, false, &e, NULL, NULL));
+        assert_ok(ward_evaluate(run, device, data, WARD_SPLIT_TEST, false, &e, NULL, NULL));
         if (!(e.authorised == 1.0 && e.unauthorised == dark_share))
             fail_msg("victim %zu: %g, raw %g", i, e.authorised, e.unauthorised);
         ward_evaluation_release(&e);
@@ -296,7 +204,7 @@ static void perturbing_does_not_keep_attacks_from_working(void **state)
 /* A lock of the method `keyed` without coordinates to be found: only its structure is looked at. */
 static void labels_train_a_front_and_a_map_through_f(void **state)
 {
-    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
     ward_redteam_cell cell;
 
     (void)state;
@@ -311,7 +219,7 @@ static void labels_train_a_front_and_a_map_through_f(void **state)
 /* Orders, signs and patterns stay what a plan takes, whatever is changed. */
 static void a_share_of_the_tables_of_a_key_is_still_a_key(void **state)
 {
-    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
     struct transform_spec spec = run->transform.spec;
     struct transform learned = run->transform;
     ward_redteam_cell cell;
@@ -352,7 +260,7 @@ static void another_backward_pass_sees_through_a_mask(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        ward_run *run = open_run(WARD_METHOD_LEARNED, cases[i].making);
+        ward_run *run = open_victim(WARD_METHOD_LEARNED, cases[i].making);
         ward_redteam_cell cell = raided(run, cases[i].raid, 40);
         double plain, other;
 
@@ -370,7 +278,7 @@ static void turned_coordinates_are_found_by_their_strength(void **state)
 {
     static const struct raid *const raids[] = {&raid_align_labelled, &raid_align_unlabelled};
     struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
 
     (void)state;
     net_release(&run->model.net);
@@ -476,7 +384,7 @@ static void axes_come_strongest_first_and_orthonormal(void **state)
 static ward_redteam_result suite_on(enum making making, const char *only)
 {
     static const ward_redteam_options nowhere = {.directory = NULL};
-    ward_run *run = open_run(WARD_METHOD_LEARNED, making);
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, making);
     ward_redteam_settings s;
     ward_redteam_result r;
 
@@ -498,7 +406,7 @@ static bool has_flag(const ward_redteam_verdict *v, const char *name)
 /* The verdict on one cell of an attack. */
 static ward_redteam_verdict verdict_on(enum making making, const struct raid *raid)
 {
-    ward_run *run = open_run(WARD_METHOD_LEARNED, making);
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, making);
     struct record_facts facts = {.authorised = 1, .unauthorised = dark_share, .chance = 0.5};
     ward_redteam_cell cell = raided(run, raid, 40);
     ward_redteam_result r = {.test_count = BRIGHT + DARK, .cell_count = 1, .cells = &cell};
@@ -506,8 +414,8 @@ static ward_redteam_verdict verdict_on(enum making making, const struct raid *ra
 
     cell.is_done = true;
     assert_ok(split_init(&raw, data, WARD_SPLIT_TEST, 0, 0));
-    assert_ok(score_zero_gradients(device, &run->model.net, &raw, raw.count,
-                                   &facts.zero_gradients));
+    assert_ok(
+        score_zero_gradients(device, &run->model.net, &raw, raw.count, &facts.zero_gradients));
     verdict_make(&r, &facts, &r.verdict);
     split_release(&raw);
     ward_run_close(run);
@@ -556,7 +464,7 @@ static ward_status raid_once(void *context)
 static void attacks_survive_failing_allocations(void **state)
 {
     static const struct raid *const raids[] = {&raid_subtract, &raid_pair_through};
-    ward_run *run = open_run(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
 
     (void)state;
     for (size_t i = 0; i < sizeof raids / sizeof raids[0]; i++) {

@@ -27,40 +27,10 @@ static json_t *whole(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-struct member {
-    const char *key;
-    json_t *value; /* stolen; NULL: out of memory */
-};
-
-/* NULL if out of memory, as jansson says it. */
-static json_t *object_of(const struct member *members, size_t count)
-{
-    json_t *object = json_object();
-    ward_status st = object ? WARD_OK : WARD_ERR_NOMEM;
-
-    for (size_t i = 0; i < count; i++) {
-        if (st)
-            json_decref(members[i].value);
-        else
-            st = json_set(object, members[i].key, members[i].value);
-    }
-    if (!st)
-        return object;
-    json_decref(object);
-    return NULL;
-}
-
-#define OBJECT_OF(members) object_of(members, sizeof members / sizeof members[0])
-
 /* A bound that does not exist is left out: NaN and infinite are no numbers of JSON. */
 static json_t *try_to_json(const ward_redteam_try *t)
 {
-    const struct member members[] = {
+    const struct json_member members[] = {
         {"what", json_string(t->what)},
         {"accuracy", json_real(t->accuracy)},
         {"merit", json_real(t->merit)},
@@ -70,7 +40,7 @@ static json_t *try_to_json(const ward_redteam_try *t)
         {"is_leaky", json_boolean(t->is_leaky)},
     };
 
-    return OBJECT_OF(members);
+    return JSON_OBJECT_OF(members);
 }
 
 /* Takes over both; NULL if out of memory. */
@@ -89,7 +59,7 @@ static json_t *cell_to_json(const ward_redteam_cell *c)
     for (size_t i = 0; i < c->try_count; i++)
         tries = append(tries, try_to_json(&c->tries[i]));
     {
-        const struct member members[] = {
+        const struct json_member members[] = {
             {"attack", json_string(c->attack)},
             {"id", json_string(c->id)},
             {"knows", json_string(knowledge[c->knows])},
@@ -103,7 +73,7 @@ static json_t *cell_to_json(const ward_redteam_cell *c)
             {"tries", tries},
         };
 
-        return OBJECT_OF(members);
+        return JSON_OBJECT_OF(members);
     }
 }
 
@@ -122,8 +92,8 @@ static json_t *flags_to_json(const ward_redteam_verdict *v)
     json_t *array = json_array();
 
     for (size_t i = 0; i < v->flag_count; i++)
-        array = append(array, json_pack("{s:s, s:s}", "flag", v->flags[i].name, "detail",
-                                        v->flags[i].detail));
+        array = append(
+            array, json_pack("{s:s, s:s}", "flag", v->flags[i].name, "detail", v->flags[i].detail));
     return array;
 }
 
@@ -133,17 +103,17 @@ typedef json_t *gain_value(const ward_redteam_gain *gain);
 
 static json_t *advantage_of(const ward_redteam_gain *g)
 {
-    return real_or_null(g->advantage);
+    return json_real_or_null(g->advantage);
 }
 
 static json_t *scratch_of(const ward_redteam_gain *g)
 {
-    return real_or_null(g->scratch);
+    return json_real_or_null(g->scratch);
 }
 
 static json_t *interval_of(const ward_redteam_gain *g)
 {
-    return append(append(json_array(), real_or_null(g->low)), real_or_null(g->high));
+    return append(append(json_array(), json_real_or_null(g->low)), json_real_or_null(g->high));
 }
 
 static json_t *best_of(const ward_redteam_gain *g)
@@ -180,10 +150,10 @@ static json_t *result_object(const ward_redteam_result *r, const struct record_s
                              const struct record_facts *f)
 {
     const ward_redteam_verdict *v = &r->verdict;
-    const struct member members[] = {
+    const struct json_member members[] = {
         {"suite", json_string("v1")},
-        {"authorised", real_or_null(v->authorised)},
-        {"unauthorised", real_or_null(v->unauthorised)},
+        {"authorised", json_real_or_null(v->authorised)},
+        {"unauthorised", json_real_or_null(v->unauthorised)},
         {"chance", json_real(v->chance)},
         {"adv", gains_to_json(v->gains, v->gain_count, advantage_of)},
         {"adv_ci95", gains_to_json(v->gains, v->gain_count, interval_of)},
@@ -193,14 +163,14 @@ static json_t *result_object(const ward_redteam_result *r, const struct record_s
         {"best", gains_to_json(v->gains, v->gain_count, best_of)},
         {"best_pairs", gains_to_json(v->pair_gains, v->pair_gain_count, best_of)},
         {"without_labels", without_labels(&v->without_labels)},
-        {"kstar_attack", real_or_null(v->needs_attack)},
-        {"kstar_scratch", real_or_null(v->needs_scratch)},
-        {"kstar_ratio", real_or_null(v->needs_ratio)},
+        {"kstar_attack", json_real_or_null(v->needs_attack)},
+        {"kstar_scratch", json_real_or_null(v->needs_scratch)},
+        {"kstar_ratio", json_real_or_null(v->needs_ratio)},
         {"kstar_ratio_is_bound", json_boolean(v->ratio_is_bound)},
-        {"readout", real_or_null(v->readout)},
-        {"readout_control", real_or_null(v->readout_control)},
-        {"from_chance", real_or_null(v->from_chance)},
-        {"cost", real_or_null(v->cost)},
+        {"readout", json_real_or_null(v->readout)},
+        {"readout_control", json_real_or_null(v->readout_control)},
+        {"from_chance", json_real_or_null(v->from_chance)},
+        {"cost", json_real_or_null(v->cost)},
         {"flags", flags_to_json(v)},
         {"sentence", json_string(v->sentence)},
         {"format_version", json_integer(FORMAT_VERSION)},
@@ -219,7 +189,7 @@ static json_t *result_object(const ward_redteam_result *r, const struct record_s
         {"attacks", cells_to_json(r)},
     };
 
-    return OBJECT_OF(members);
+    return JSON_OBJECT_OF(members);
 }
 
 ward_status record_to_json(const ward_redteam_result *result, const struct record_subject *subject,
@@ -237,71 +207,33 @@ ward_status record_to_json(const ward_redteam_result *result, const struct recor
 
 /* ---- reading ---- */
 
-static ward_status match_text(const json_t *object, const char *key, const char *expected)
-{
-    const char *text;
-    ward_status st = json_get_string(object, key, &text);
-
-    if (!st && strcmp(text, expected) != 0)
-        st = ward_fail(WARD_ERR_EXISTS, "'%s' is '%.64s' there, not '%s'", key, text, expected);
-    return st;
-}
-
-static ward_status match_whole(const json_t *object, const char *key, uint64_t expected)
-{
-    uint64_t value;
-    ward_status st = json_get_u64(object, key, max_whole, &value);
-
-    if (!st && value != expected)
-        st = ward_fail(WARD_ERR_EXISTS, "'%s' is %ju there, not %ju", key, (uintmax_t)value,
-                       (uintmax_t)expected);
-    return st;
-}
-
 static ward_status match_subject(const json_t *object, const ward_redteam_result *r,
                                  const struct record_subject *s)
 {
     const struct {
         const char *key, *expected;
     } texts[] = {
-        {"suite", "v1"},     {"budget", r->settings.budget},
-        {"arch", s->arch},   {"model_id", s->model_id},
-        {"data", s->data},   {"method", ward_method_name(s->method)},
+        {"suite", "v1"},       {"budget", r->settings.budget},
+        {"arch", s->arch},     {"model_id", s->model_id},
+        {"data", s->data},     {"method", ward_method_name(s->method)},
         {"device", s->device},
     };
     bool is_disjoint = false;
-    ward_status st = match_whole(object, "seed", r->settings.seed);
+    ward_status st = json_match_u64(object, "seed", r->settings.seed);
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !st; i++)
-        st = match_text(object, texts[i].key, texts[i].expected);
+        st = json_match_string(object, texts[i].key, texts[i].expected);
     if (!st)
-        st = match_whole(object, "test_count", r->test_count);
+        st = json_match_u64(object, "test_count", r->test_count);
     if (!st)
-        st = match_whole(object, "choice_count", r->choice_count);
+        st = json_match_u64(object, "choice_count", r->choice_count);
     if (!st)
-        st = match_whole(object, "pool_count", r->pool_count);
+        st = json_match_u64(object, "pool_count", r->pool_count);
     if (!st)
         st = json_get_bool(object, "is_disjoint", &is_disjoint);
     if (!st && is_disjoint != r->is_disjoint)
         st = ward_fail(WARD_ERR_EXISTS, "'is_disjoint' differs there");
     return st;
-}
-
-static ward_status get_fraction(const json_t *object, const char *key, double *out)
-{
-    ward_status st = json_get_real(object, key, out);
-
-    if (!st && !(*out >= 0 && *out <= 1))
-        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not in 0 to 1", key);
-    return st;
-}
-
-static ward_status get_fraction_or_null(const json_t *object, const char *key, double *out)
-{
-    if (!json_is_null(json_object_get(object, key)))
-        return get_fraction(object, key, out);
-    *out = (double)NAN;
-    return WARD_OK;
 }
 
 static ward_status get_words(const json_t *object, const char *key, char *out)
@@ -340,7 +272,7 @@ static ward_status get_try(const json_t *object, ward_redteam_try *t)
         return ward_fail(WARD_ERR_FORMAT, "a try with other keys than it should have");
     st = get_words(object, "what", t->what);
     if (!st)
-        st = get_fraction(object, "accuracy", &t->accuracy);
+        st = json_get_fraction(object, "accuracy", &t->accuracy);
     if (!st)
         st = json_get_real(object, "merit", &t->merit);
     if (!st)
@@ -391,7 +323,7 @@ static ward_status get_attack(const json_t *object, ward_redteam_cell *c)
                          c->attack);
     c->attack = raid->name;
     c->id = raid->id;
-    return match_text(object, "id", raid->id);
+    return json_match_string(object, "id", raid->id);
 }
 
 static ward_status get_cell(const json_t *object, ward_redteam_cell *c)
@@ -406,9 +338,9 @@ static ward_status get_cell(const json_t *object, ward_redteam_cell *c)
     if (!st)
         st = json_get_u64(object, "trial", MAX_TRIALS - 1, &c->trial);
     if (!st)
-        st = get_fraction(object, "accuracy", &c->accuracy);
+        st = json_get_fraction(object, "accuracy", &c->accuracy);
     if (!st)
-        st = get_fraction(object, "choice", &c->choice);
+        st = json_get_fraction(object, "choice", &c->choice);
     if (!st)
         st = json_get_real(object, "seconds", &c->seconds);
     if (!st)
@@ -471,11 +403,11 @@ static ward_status get_all(const json_t *object, ward_redteam_result *r,
     if (!st)
         st = match_subject(object, r, subject);
     if (!st)
-        st = get_fraction_or_null(object, "authorised", &facts->authorised);
+        st = json_get_fraction_or_null(object, "authorised", &facts->authorised);
     if (!st)
-        st = get_fraction_or_null(object, "unauthorised", &facts->unauthorised);
+        st = json_get_fraction_or_null(object, "unauthorised", &facts->unauthorised);
     if (!st)
-        st = get_fraction(object, "zero_gradients", &facts->zero_gradients);
+        st = json_get_fraction(object, "zero_gradients", &facts->zero_gradients);
     return st ? st : get_cells(object, r);
 }
 

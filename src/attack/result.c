@@ -137,11 +137,6 @@ static json_t *whole(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *settings_to_json(const ward_attack_settings *s)
 {
     json_t *object = json_object();
@@ -208,18 +203,15 @@ static json_t *trials_to_json(const ward_attack_result *r)
 /* The whole object, or NULL if out of memory. */
 static json_t *result_object(const ward_attack_result *r, const struct subject *s)
 {
-    const struct {
-        const char *key;
-        json_t *value;
-    } members[] = {
+    const struct json_member members[] = {
         {"format_version", json_integer(FORMAT_VERSION)},
         {"attack", json_string(r->settings.attack)},
         {"mean", json_real(r->mean)},
-        {"sd", real_or_null(r->sd)},
+        {"sd", json_real_or_null(r->sd)},
         {"best", json_real(r->best)},
-        {"chosen", real_or_null(r->chosen)},
-        {"authorised", real_or_null(r->authorised)},
-        {"unauthorised", real_or_null(r->unauthorised)},
+        {"chosen", json_real_or_null(r->chosen)},
+        {"authorised", json_real_or_null(r->authorised)},
+        {"unauthorised", json_real_or_null(r->unauthorised)},
         {"chance", json_real(r->chance)},
         {"model_id", json_string(s->model_id)},
         {"method", json_string(ward_method_name(s->method))},
@@ -233,20 +225,8 @@ static json_t *result_object(const ward_attack_result *r, const struct subject *
         {"note", json_string(r->note)},
         {"trials", trials_to_json(r)},
     };
-    json_t *object = json_object();
-    ward_status st = object ? WARD_OK : WARD_ERR_NOMEM;
 
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (st)
-            json_decref(members[i].value);
-        else
-            st = json_set(object, members[i].key, members[i].value);
-    }
-    if (st) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
+    return JSON_OBJECT_OF(members);
 }
 
 ward_status result_to_json(const ward_attack_result *result, const struct subject *subject,
@@ -264,37 +244,6 @@ ward_status result_to_json(const ward_attack_result *result, const struct subjec
 
 /* ---- reading ---- */
 
-static ward_status match_text(const json_t *object, const char *key, const char *expected)
-{
-    const char *text;
-    ward_status st = json_get_string(object, key, &text);
-
-    if (!st && strcmp(text, expected) != 0)
-        st = ward_fail(WARD_ERR_EXISTS, "'%s' is '%.64s' there, not '%s'", key, text, expected);
-    return st;
-}
-
-static ward_status match_whole(const json_t *object, const char *key, uint64_t expected)
-{
-    uint64_t value;
-    ward_status st = json_get_u64(object, key, max_whole, &value);
-
-    if (!st && value != expected)
-        st = ward_fail(WARD_ERR_EXISTS, "'%s' is %ju there, not %ju", key, (uintmax_t)value,
-                       (uintmax_t)expected);
-    return st;
-}
-
-static ward_status match_real(const json_t *object, const char *key, double expected)
-{
-    double value;
-    ward_status st = json_get_real(object, key, &value);
-
-    if (!st && (value < expected || value > expected))
-        st = ward_fail(WARD_ERR_EXISTS, "'%s' is %g there, not %g", key, value, expected);
-    return st;
-}
-
 static ward_status match_subject(const json_t *object, const struct subject *s)
 {
     const struct {
@@ -304,10 +253,10 @@ static ward_status match_subject(const json_t *object, const struct subject *s)
         {"arch", s->arch},         {"data", s->data},
         {"split", "test"},         {"device", s->device},
     };
-    ward_status st = match_whole(object, "count", s->count);
+    ward_status st = json_match_u64(object, "count", s->count);
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !st; i++)
-        st = match_text(object, texts[i].key, texts[i].expected);
+        st = json_match_string(object, texts[i].key, texts[i].expected);
     return st;
 }
 
@@ -325,29 +274,13 @@ static ward_status match_settings(const json_t *object, const ward_attack_settin
         if (!(s->uses & settings[i].use))
             continue;
         keys++;
-        st = settings[i].is_whole ? match_whole(given, settings[i].key, *whole_at(s, &settings[i]))
-                                  : match_real(given, settings[i].key, *real_at(s, &settings[i]));
+        st = settings[i].is_whole
+                 ? json_match_u64(given, settings[i].key, *whole_at(s, &settings[i]))
+                 : json_match_real(given, settings[i].key, *real_at(s, &settings[i]));
     }
     if (!st && json_object_size(given) != keys)
         st = ward_fail(WARD_ERR_FORMAT, "a setting that this build does not know");
     return st;
-}
-
-static ward_status get_fraction(const json_t *object, const char *key, double *out)
-{
-    ward_status st = json_get_real(object, key, out);
-
-    if (!st && !(*out >= 0 && *out <= 1))
-        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not in 0 to 1", key);
-    return st;
-}
-
-static ward_status get_fraction_or_null(const json_t *object, const char *key, double *out)
-{
-    if (!json_is_null(json_object_get(object, key)))
-        return get_fraction(object, key, out);
-    *out = (double)NAN;
-    return WARD_OK;
 }
 
 /* [step, error], the steps ascending. */
@@ -396,7 +329,7 @@ static ward_status get_trial(const json_t *object, bool is_fitted, uint64_t seed
     if (!st)
         st = json_get_u64(object, "seed", max_whole, &t->seed);
     if (!st)
-        st = get_fraction(object, "accuracy", &t->accuracy);
+        st = json_get_fraction(object, "accuracy", &t->accuracy);
     if (!st)
         st = json_get_real(object, "seconds", &t->seconds);
     if (!st && t->seed != trial_seed(seed, t->number))
@@ -439,7 +372,7 @@ static ward_status check_derived(const json_t *object, ward_attack_result *r)
     for (size_t i = 0; i < sizeof derived / sizeof derived[0] && !st; i++) {
         double value = 0, expected = *derived[i].value;
 
-        st = get_fraction_or_null(object, derived[i].key, &value);
+        st = json_get_fraction_or_null(object, derived[i].key, &value);
         if (!st && (isnan(value) != isnan(expected) || fabs(value - expected) > 1e-9))
             st = ward_fail(WARD_ERR_FORMAT, "'%s' is not that of the trials", derived[i].key);
     }
@@ -458,21 +391,21 @@ static ward_status get_result(const json_t *object, const struct subject *subjec
     if (!st && json_object_size(object) != 20)
         st = ward_fail(WARD_ERR_FORMAT, "other keys than it should have");
     if (!st)
-        st = match_text(object, "attack", r->settings.attack);
+        st = json_match_string(object, "attack", r->settings.attack);
     if (!st)
         st = match_subject(object, subject);
     if (!st)
         st = match_settings(object, &r->settings);
     if (!st)
-        st = match_whole(object, "pair_count", r->pair_count);
+        st = json_match_u64(object, "pair_count", r->pair_count);
     if (!st)
-        st = match_real(object, "chance", r->chance);
+        st = json_match_real(object, "chance", r->chance);
     if (!st)
         st = json_get_string(object, "note", &note);
     if (!st)
-        st = get_fraction_or_null(object, "authorised", &r->authorised);
+        st = json_get_fraction_or_null(object, "authorised", &r->authorised);
     if (!st)
-        st = get_fraction_or_null(object, "unauthorised", &r->unauthorised);
+        st = json_get_fraction_or_null(object, "unauthorised", &r->unauthorised);
     if (!st)
         st = get_trials(object, r);
     return st ? st : check_derived(object, r);

@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -135,6 +136,33 @@ ward_status json_set(json_t *object, const char *key, json_t *value)
     return WARD_OK;
 }
 
+json_t *json_object_of(const struct json_member *members, size_t count)
+{
+    json_t *object = json_object();
+    ward_status st = object ? WARD_OK : WARD_ERR_NOMEM;
+
+    for (size_t i = 0; i < count; i++) {
+        if (st)
+            json_decref(members[i].value);
+        else
+            st = json_set(object, members[i].key, members[i].value);
+    }
+    if (!st)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+json_t *json_real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *json_interval_or_null(double value, double low, double high)
+{
+    return isfinite(value) ? json_pack("[f, f]", low, high) : json_null();
+}
+
 static ward_status get(const json_t *object, const char *key, const json_t **value)
 {
     *value = json_object_get(object, key);
@@ -193,4 +221,55 @@ ward_status json_get_bool(const json_t *object, const char *key, bool *out)
         return ward_fail(WARD_ERR_FORMAT, "'%s' is not true or false", key);
     *out = json_is_true(value);
     return WARD_OK;
+}
+
+ward_status json_get_fraction(const json_t *object, const char *key, double *out)
+{
+    double value;
+    ward_status st = json_get_real(object, key, &value);
+
+    if (!st && !(value >= 0 && value <= 1))
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not in 0 to 1", key);
+    if (!st)
+        *out = value;
+    return st;
+}
+
+ward_status json_get_fraction_or_null(const json_t *object, const char *key, double *out)
+{
+    if (!json_is_null(json_object_get(object, key)))
+        return json_get_fraction(object, key, out);
+    *out = (double)NAN;
+    return WARD_OK;
+}
+
+ward_status json_match_string(const json_t *object, const char *key, const char *expected)
+{
+    const char *text;
+    ward_status st = json_get_string(object, key, &text);
+
+    if (!st && strcmp(text, expected) != 0)
+        st = ward_fail(WARD_ERR_EXISTS, "'%s' is '%.64s' there, not '%s'", key, text, expected);
+    return st;
+}
+
+ward_status json_match_u64(const json_t *object, const char *key, uint64_t expected)
+{
+    uint64_t value;
+    ward_status st = json_get_u64(object, key, INT64_MAX, &value);
+
+    if (!st && value != expected)
+        st = ward_fail(WARD_ERR_EXISTS, "'%s' is %ju there, not %ju", key, (uintmax_t)value,
+                       (uintmax_t)expected);
+    return st;
+}
+
+ward_status json_match_real(const json_t *object, const char *key, double expected)
+{
+    double value;
+    ward_status st = json_get_real(object, key, &value);
+
+    if (!st && (value < expected || value > expected))
+        st = ward_fail(WARD_ERR_EXISTS, "'%s' is %g there, not %g", key, value, expected);
+    return st;
 }

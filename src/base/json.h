@@ -24,6 +24,20 @@ WARD_CHECK ward_status json_to_text(const json_t *json, int indent, char **out);
  */
 WARD_CHECK ward_status json_set(json_t *object, const char *key, json_t *value);
 
+/* An object of members, in their order; steals their values. NULL if out of memory, jansson's way. */
+struct json_member {
+    const char *key;
+    json_t *value;
+};
+json_t *json_object_of(const struct json_member *members, size_t count);
+#define JSON_OBJECT_OF(members) json_object_of(members, sizeof members / sizeof members[0])
+
+/* A number, or null for NaN and the infinities, which are no numbers of JSON. */
+json_t *json_real_or_null(double value);
+
+/* [low, high] around a value, or null where there is no value. */
+json_t *json_interval_or_null(double value, double low, double high);
+
 /*
  * Read object[key] with its type and range checked; WARD_ERR_FORMAT names the key. Out-values are
  * written only on success. Strings are borrowed from the object.
@@ -33,5 +47,16 @@ WARD_CHECK ward_status json_get_u64(const json_t *object, const char *key, uint6
                                     uint64_t *out);
 WARD_CHECK ward_status json_get_real(const json_t *object, const char *key, double *out);
 WARD_CHECK ward_status json_get_bool(const json_t *object, const char *key, bool *out);
+
+/* A number in 0 to 1; the other takes null, too, and gives NaN for it. */
+WARD_CHECK ward_status json_get_fraction(const json_t *object, const char *key, double *out);
+WARD_CHECK ward_status json_get_fraction_or_null(const json_t *object, const char *key,
+                                                 double *out);
+
+/* Read object[key] and compare: WARD_ERR_EXISTS, naming the key and both, where it is another. */
+WARD_CHECK ward_status json_match_string(const json_t *object, const char *key,
+                                         const char *expected);
+WARD_CHECK ward_status json_match_u64(const json_t *object, const char *key, uint64_t expected);
+WARD_CHECK ward_status json_match_real(const json_t *object, const char *key, double expected);
 
 #endif

@@ -214,16 +214,6 @@ void ward_evaluation_release(ward_evaluation *evaluation)
 
 /* ---- JSON ---- */
 
-static json_t *fraction_to_json(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
-static json_t *interval_to_json(double accuracy, ward_interval ci)
-{
-    return isfinite(accuracy) ? json_pack("[f, f]", ci.low, ci.high) : json_null();
-}
-
 static json_t *row_to_json(const uint64_t *row, size_t classes)
 {
     json_t *array = json_array();
@@ -250,8 +240,11 @@ static json_t *matrix_to_json(const uint64_t *matrix, size_t classes)
 
 static json_t *intervals_to_json(const ward_evaluation *e)
 {
-    return json_pack("{s:o, s:o}", "authorised", interval_to_json(e->authorised, e->authorised_ci),
-                     "unauthorised", interval_to_json(e->unauthorised, e->unauthorised_ci));
+    return json_pack(
+        "{s:o, s:o}", "authorised",
+        json_interval_or_null(e->authorised, e->authorised_ci.low, e->authorised_ci.high),
+        "unauthorised",
+        json_interval_or_null(e->unauthorised, e->unauthorised_ci.low, e->unauthorised_ci.high));
 }
 
 static json_t *confusion_to_json(const ward_run *run, const ward_evaluation *e)
@@ -279,12 +272,12 @@ static ward_status describe(json_t *object, const ward_run *run, const ward_data
 
 static ward_status report(json_t *object, const ward_run *run, const ward_evaluation *e)
 {
-    ward_status st = json_set(object, "authorised", fraction_to_json(e->authorised));
+    ward_status st = json_set(object, "authorised", json_real_or_null(e->authorised));
 
     if (!st)
-        st = json_set(object, "unauthorised", fraction_to_json(e->unauthorised));
+        st = json_set(object, "unauthorised", json_real_or_null(e->unauthorised));
     if (!st && isfinite(e->authorised_rounded))
-        st = json_set(object, "authorised_rounded", fraction_to_json(e->authorised_rounded));
+        st = json_set(object, "authorised_rounded", json_real_or_null(e->authorised_rounded));
     if (!st)
         st = json_set(object, "chance", json_real(e->chance));
     if (!st)

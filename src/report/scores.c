@@ -36,27 +36,7 @@ static ward_status get_id(const json_t *object, char out[MODEL_ID_LEN + 1])
     return WARD_OK;
 }
 
-static ward_status get_fraction(const json_t *object, const char *key, double *out)
-{
-    double value;
-    ward_status st = json_get_real(object, key, &value);
-
-    if (!st && (value < 0 || value > 1))
-        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not within 0 to 1", key);
-    if (!st)
-        *out = value;
-    return st;
-}
-
 /* NaN for null. */
-static ward_status get_fraction_or_null(const json_t *object, const char *key, double *out)
-{
-    if (!json_is_null(json_object_get(object, key)))
-        return get_fraction(object, key, out);
-    *out = (double)NAN;
-    return WARD_OK;
-}
-
 /* ---- eval.json ---- */
 
 static ward_status get_interval(const json_t *object, const char *key, double accuracy,
@@ -90,9 +70,9 @@ static ward_status take_evaluation(struct evaluation *e, const json_t *object)
     if (!st)
         st = json_get_real(object, "count", &e->count);
     if (!st)
-        st = get_fraction_or_null(object, "authorised", &e->authorised);
+        st = json_get_fraction_or_null(object, "authorised", &e->authorised);
     if (!st)
-        st = get_fraction_or_null(object, "unauthorised", &e->unauthorised);
+        st = json_get_fraction_or_null(object, "unauthorised", &e->unauthorised);
     if (!st)
         st = get_interval(intervals, "authorised", e->authorised, &e->authorised_ci);
     if (!st)
@@ -133,21 +113,13 @@ ward_status evaluation_read(struct evaluation *out, const char *path, bool *is_t
     return st;
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *interval_or_null(double accuracy, ward_interval ci)
-{
-    return isfinite(accuracy) ? json_pack("[f, f]", ci.low, ci.high) : json_null();
-}
-
 static ward_status evaluation_to_json(const struct evaluation *e, json_t *object)
 {
-    json_t *intervals =
-        json_pack("{s:o, s:o}", "authorised", interval_or_null(e->authorised, e->authorised_ci),
-                  "unauthorised", interval_or_null(e->unauthorised, e->unauthorised_ci));
+    json_t *intervals = json_pack(
+        "{s:o, s:o}", "authorised",
+        json_interval_or_null(e->authorised, e->authorised_ci.low, e->authorised_ci.high),
+        "unauthorised",
+        json_interval_or_null(e->unauthorised, e->unauthorised_ci.low, e->unauthorised_ci.high));
     ward_status st = json_set(object, "ci95", intervals);
 
     if (!st)
@@ -159,9 +131,9 @@ static ward_status evaluation_to_json(const struct evaluation *e, json_t *object
     if (!st)
         st = json_set(object, "count", json_integer((json_int_t)e->count));
     if (!st)
-        st = json_set(object, "authorised", real_or_null(e->authorised));
+        st = json_set(object, "authorised", json_real_or_null(e->authorised));
     if (!st)
-        st = json_set(object, "unauthorised", real_or_null(e->unauthorised));
+        st = json_set(object, "unauthorised", json_real_or_null(e->unauthorised));
     return st;
 }
 
@@ -213,7 +185,7 @@ static ward_status take_trial(struct attack_scores *a, const json_t *trial, size
 {
     const json_t *points = json_object_get(trial, "curve");
     double seconds;
-    ward_status st = get_fraction(trial, "accuracy", &a->accuracy[i]);
+    ward_status st = json_get_fraction(trial, "accuracy", &a->accuracy[i]);
 
     if (!st)
         st = json_get_real(trial, "seconds", &seconds);
@@ -309,9 +281,9 @@ static ward_status take_attack(struct attack_scores *a, const json_t *object)
     if (!st && json_object_get(settings, "trials"))
         st = json_get_real(settings, "trials", &a->wanted);
     if (!st && json_object_get(settings, "pairs"))
-        st = get_fraction(settings, "pairs", &a->pairs);
+        st = json_get_fraction(settings, "pairs", &a->pairs);
     if (!st)
-        st = get_fraction_or_null(object, "chosen", &a->chosen);
+        st = json_get_fraction_or_null(object, "chosen", &a->chosen);
     if (!st)
         st = take_settings(a, settings);
     return st ? st : take_trials(a, json_object_get(object, "trials"));

@@ -5,23 +5,16 @@
 #include "base/mem.h"
 #include "study/tables.h"
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *interval(double accuracy, ward_interval ci)
-{
-    return isfinite(accuracy) ? json_pack("[f, f]", ci.low, ci.high) : json_null();
-}
-
 static json_t *evaluation_object(const struct evaluation *e)
 {
-    return json_pack("{s:s, s:I, s:o, s:o, s:{s:o, s:o}, s:s}", "split", "test", "count",
-                     (json_int_t)e->count, "authorised", real_or_null(e->authorised),
-                     "unauthorised", real_or_null(e->unauthorised), "ci95", "authorised",
-                     interval(e->authorised, e->authorised_ci), "unauthorised",
-                     interval(e->unauthorised, e->unauthorised_ci), "model_id", e->model_id);
+    return json_pack(
+        "{s:s, s:I, s:o, s:o, s:{s:o, s:o}, s:s}", "split", "test", "count", (json_int_t)e->count,
+        "authorised", json_real_or_null(e->authorised), "unauthorised",
+        json_real_or_null(e->unauthorised), "ci95", "authorised",
+        json_interval_or_null(e->authorised, e->authorised_ci.low, e->authorised_ci.high),
+        "unauthorised",
+        json_interval_or_null(e->unauthorised, e->unauthorised_ci.low, e->unauthorised_ci.high),
+        "model_id", e->model_id);
 }
 
 static json_t *device(const struct history_part *part)
@@ -56,12 +49,12 @@ static json_t *attacks_array(const struct study *study, const struct study_run *
 
         if (row.trials->run != run || row.n == 0)
             continue;
-        if (json_array_append_new(array, json_pack("{s:s, s:i, s:f, s:o, s:f, s:o, s:f}", "options",
-                                                   row.trials->scores.settings, "trials",
-                                                   (int)row.n, "mean", row.accuracy.mean, "sd",
-                                                   real_or_null(row.accuracy.sd), "best", row.best,
-                                                   "chosen", real_or_null(row.chosen), "seconds",
-                                                   row.trials->scores.seconds))) {
+        if (json_array_append_new(
+                array, json_pack("{s:s, s:i, s:f, s:o, s:f, s:o, s:f}", "options",
+                                 row.trials->scores.settings, "trials", (int)row.n, "mean",
+                                 row.accuracy.mean, "sd", json_real_or_null(row.accuracy.sd),
+                                 "best", row.best, "chosen", json_real_or_null(row.chosen),
+                                 "seconds", row.trials->scores.seconds))) {
             json_decref(array);
             return NULL;
         }

@@ -6,11 +6,6 @@
 
 enum { FORMAT_VERSION = 1 };
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *count(size_t value)
 {
     return json_integer((json_int_t)value);
@@ -35,9 +30,9 @@ static json_t *append(json_t *array, json_t *object)
 
 static json_t *number_object(const struct study_number *number)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "mean", real_or_null(number->mean), "sd",
-                     real_or_null(number->sd), "paper", real_or_null(number->paper), "difference",
-                     real_or_null(study_difference(number)));
+    return json_pack("{s:o, s:o, s:o, s:o}", "mean", json_real_or_null(number->mean), "sd",
+                     json_real_or_null(number->sd), "paper", json_real_or_null(number->paper),
+                     "difference", json_real_or_null(study_difference(number)));
 }
 
 static json_t *run_names(const struct study *study, const struct study_cell *cell)
@@ -80,15 +75,16 @@ static json_t *table3(const struct study *study)
         struct study_row row = study_row_of(&study->attacks[i]);
         const struct study_trials *t = row.trials;
 
-        array = append(
-            array, json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "attack",
-                             t->attack->attack, "pairs",
-                             t->attack->pairs > 0 ? json_real(t->attack->pairs) : json_null(),
-                             "method", ward_method_name(t->run->method), "run", t->run->name,
-                             "trials", count(row.n), "trials_wanted", count((size_t)t->wanted),
-                             "accuracy", number_object(&row.accuracy), "best",
-                             real_or_null(row.best), "paper_best", real_or_null(row.paper_best),
-                             "chosen", real_or_null(row.chosen), "needs_explanation", row.is_far));
+        array = append(array,
+                       json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+                                 "attack", t->attack->attack, "pairs",
+                                 t->attack->pairs > 0 ? json_real(t->attack->pairs) : json_null(),
+                                 "method", ward_method_name(t->run->method), "run", t->run->name,
+                                 "trials", count(row.n), "trials_wanted", count((size_t)t->wanted),
+                                 "accuracy", number_object(&row.accuracy), "best",
+                                 json_real_or_null(row.best), "paper_best",
+                                 json_real_or_null(row.paper_best), "chosen",
+                                 json_real_or_null(row.chosen), "needs_explanation", row.is_far));
     }
     return array;
 }
@@ -101,12 +97,12 @@ static json_t *figure2(const struct study *study)
         const struct study_figure *f = &study->figures[i];
 
         for (int j = 0; j < STUDY_PROTECTED; j++)
-            array =
-                append(array, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "figure", f->name, "data",
-                                        f->network->data, "arch", f->network->arch, "method",
-                                        ward_method_name(f->runs[j]->method), "rms",
-                                        real_or_null(f->is_done ? f->rms[j] : (double)NAN), "max",
-                                        real_or_null(f->is_done ? f->max[j] : (double)NAN)));
+            array = append(array,
+                           json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "figure", f->name, "data",
+                                     f->network->data, "arch", f->network->arch, "method",
+                                     ward_method_name(f->runs[j]->method), "rms",
+                                     json_real_or_null(f->is_done ? f->rms[j] : (double)NAN), "max",
+                                     json_real_or_null(f->is_done ? f->max[j] : (double)NAN)));
     }
     return array;
 }
@@ -127,17 +123,14 @@ static json_t *bars(const struct study *study)
                       "numbers", count(all[i].count), "measured", count(all[i].known), "held",
                       count(all[i].held), "nearest",
                       all[i].known ? json_string(all[i].where) : json_null(), "slack",
-                      real_or_null(all[i].slack)));
+                      json_real_or_null(all[i].slack)));
     }
     return array;
 }
 
 ward_status tables_json(const struct study *study, int indent, char **out)
 {
-    const struct {
-        const char *key;
-        json_t *value;
-    } members[] = {
+    const struct json_member members[] = {
         {"format_version", json_integer(FORMAT_VERSION)},
         {"recipe", json_string(study->recipe)},
         {"is_shortened", json_boolean(study_is_shortened(study))},
@@ -149,17 +142,12 @@ ward_status tables_json(const struct study *study, int indent, char **out)
         {"figure2", figure2(study)},
         {"bars", bars(study)},
     };
-    json_t *object = json_object();
-    ward_status st = WARD_OK;
+    json_t *object = JSON_OBJECT_OF(members);
+    ward_status st;
 
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (st)
-            json_decref(members[i].value);
-        else
-            st = json_set(object, members[i].key, members[i].value);
-    }
-    if (!st)
-        st = json_to_text(object, indent, out);
+    if (!object)
+        return ward_fail(WARD_ERR_NOMEM, "cannot write the tables: out of memory");
+    st = json_to_text(object, indent, out);
     json_decref(object);
     return st;
 }
