@@ -204,37 +204,27 @@ static ward_status make_dense(const struct maker *m)
     return st;
 }
 
-static ward_status make_order(const struct maker *m, size_t round)
+static void draw_signs(struct draw *draw, size_t count, float *signs)
 {
-    char name[32], label[64];
-    struct tensor *table;
-    struct draw draw;
-    ward_status st;
-
-    snprintf(name, sizeof name, "order%zu", round);
-    snprintf(label, sizeof label, "ward/keyed/cascade/%zu/order/v1", round);
-    st = begin(m, name, column_shape(m->spec), label, &table, &draw);
-    if (st)
-        return st;
-    draw_order(&draw, value_count(m->spec), table->data);
-    draw_release(&draw);
-    return WARD_OK;
+    for (size_t i = 0; i < count; i++)
+        signs[i] = draw_u32(draw) & 1 ? -1.0f : 1.0f;
 }
 
-static ward_status make_signs(const struct maker *m, size_t round)
+/* The table `what` of a round. */
+static ward_status make_round(const struct maker *m, size_t round, const char *what,
+                              void (*fill)(struct draw *draw, size_t count, float *values))
 {
     char name[32], label[64];
     struct tensor *table;
     struct draw draw;
     ward_status st;
 
-    snprintf(name, sizeof name, "signs%zu", round);
-    snprintf(label, sizeof label, "ward/keyed/cascade/%zu/signs/v1", round);
+    snprintf(name, sizeof name, "%s%zu", what, round);
+    snprintf(label, sizeof label, "ward/keyed/cascade/%zu/%s/v1", round, what);
     st = begin(m, name, column_shape(m->spec), label, &table, &draw);
     if (st)
         return st;
-    for (size_t i = 0; i < value_count(m->spec); i++)
-        table->data[i] = draw_u32(&draw) & 1 ? -1.0f : 1.0f;
+    fill(&draw, value_count(m->spec), table->data);
     draw_release(&draw);
     return WARD_OK;
 }
@@ -244,9 +234,9 @@ static ward_status make_cascade(const struct maker *m)
     ward_status st = WARD_OK;
 
     for (size_t round = 1; round <= m->spec->keyed.rounds && !st; round++) {
-        st = make_order(m, round);
+        st = make_round(m, round, "order", draw_order);
         if (!st)
-            st = make_signs(m, round);
+            st = make_round(m, round, "signs", draw_signs);
     }
     return st;
 }
