@@ -477,16 +477,42 @@ static void format_pair(char *text, size_t len, int digits, double processed, do
         snprintf(text, len, "%.*f", digits, processed);
 }
 
+static bool has_wrong_keys(const ward_train_progress *p)
+{
+    return p->loss_wrong >= 0;
+}
+
+/* A third one, of images under wrong keys, takes the place of a digit each. */
+static void format_loss(char *text, size_t len, const ward_train_progress *p)
+{
+    char pair[32];
+
+    format_pair(pair, sizeof(pair), has_wrong_keys(p) ? 2 : 3, p->loss_processed, p->loss_raw);
+    if (has_wrong_keys(p))
+        snprintf(text, len, "%s/%.2f", pair, p->loss_wrong);
+    else
+        snprintf(text, len, "%s", pair);
+}
+
+static void explain(struct watch *watch, const ward_train_progress *p)
+{
+    if (has_wrong_keys(p))
+        progress_note(&watch->progress, "loss: processed/raw/wrong-key images; accuracy: "
+                                        "processed/raw");
+    else if (isfinite(p->accuracy_raw) && p->accuracy_raw >= 0)
+        progress_note(&watch->progress, "loss and accuracy: processed/raw images");
+}
+
 /* Fits 80 columns. */
 static void draw(struct watch *watch, const ward_train_progress *p)
 {
     char left[32], loss[48], accuracy[48];
 
-    if (!watch->has_drawn && isfinite(p->accuracy_raw) && p->accuracy_raw >= 0)
-        progress_note(&watch->progress, "loss and accuracy: processed/raw images");
+    if (!watch->has_drawn)
+        explain(watch, p);
     watch->has_drawn = true;
     progress_time(left, sizeof(left), p->seconds_left);
-    format_pair(loss, sizeof(loss), 3, p->loss_processed, p->loss_raw);
+    format_loss(loss, sizeof(loss), p);
     format_pair(accuracy, sizeof(accuracy), 1, 100 * p->accuracy_processed, 100 * p->accuracy_raw);
     progress_draw(&watch->progress,
                   "%" PRIu64 "/%" PRIu64 "  loss %s  accuracy %s %%  %.0f images/s  %s left",
@@ -529,11 +555,16 @@ static ward_status find_owner(void *context, char **public_key)
 
 /* ---- afterwards ---- */
 
+static void add_value(struct js *js, const char *key, double value)
+{
+    js_real(js, key, value < 0 ? NAN : value);
+}
+
 static void add_pair(struct js *js, const char *key, double processed, double raw)
 {
     js_object(js, key);
-    js_real(js, "processed", processed < 0 ? NAN : processed);
-    js_real(js, "raw", raw < 0 ? NAN : raw);
+    add_value(js, "processed", processed);
+    add_value(js, "raw", raw);
     js_end(js);
 }
 
@@ -545,7 +576,11 @@ static void print_json(const char *out, const ward_train_progress *p, double sec
     js_text(&js, "run", out);
     js_count(&js, "iterations", p->iteration);
     js_real(&js, "seconds", seconds);
-    add_pair(&js, "loss", p->loss_processed, p->loss_raw);
+    js_object(&js, "loss");
+    add_value(&js, "processed", p->loss_processed);
+    add_value(&js, "raw", p->loss_raw);
+    add_value(&js, "wrong", p->loss_wrong);
+    js_end(&js);
     add_pair(&js, "accuracy", p->accuracy_processed, p->accuracy_raw);
     add_pair(&js, "validation", p->validation_processed, p->validation_raw);
     js_finish(&js);
@@ -590,7 +625,7 @@ static int run(const struct cli *cli, ward_device *device, const ward_train_conf
     if (st)
         return cli_failed(cli, st);
     if (!watch.has_trained) /* it was complete already: nothing was measured */
-        watch.last.loss_processed = watch.last.accuracy_processed = -1;
+        watch.last.loss_processed = watch.last.loss_wrong = watch.last.accuracy_processed = -1;
     if (cli_has(cli, CLI_JSON))
         print_json(out, &watch.last, difftime(time(NULL), start));
     else

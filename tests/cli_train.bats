@@ -18,6 +18,11 @@ setup() {
     set_small
 }
 
+# The last line with means.
+metrics() {
+    grep loss_processed "$1/metrics.jsonl" | tail -n 1
+}
+
 same_result() {
     local file
     for file in model.safetensors transform.ward; do
@@ -293,6 +298,7 @@ END
         --secret-seed "$SEED" --out "$RUN"
     [ "$(json "$RUN/config.json" "d['arch'], d['objective'], d['coordinates'], d['has_front']")" = \
         "('mlp-1024x2-leaky', 'chance', 'cascade', True)" ]
+    metrics "$RUN" | grep -q '"loss_wrong"'
     run -0 --separate-stderr "$WARD" eval "$RUN" --data "$IMAGES" --threads 1
     run -0 --separate-stderr "$WARD" export "$RUN" --onnx "$BATS_TEST_TMPDIR/f.onnx"
     keyed() {
@@ -300,9 +306,13 @@ END
             --arch mlp-16x1-residual "${@:2}"
     }
     keyed bare --front none --coordinates none
+    keyed loss --front none --json >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['loss']['wrong'] >= 0")" = True ]
     keyed parts --front none --coordinates none --shuffle 4 --negative 0.5 --sigma 0.1 --p 0.3
     keyed residual --residual yes --generator-width 4 --start 1 --front-width 8 --rounds 5
-    keyed paper --objective paper --beta 0.5 --front none
+    keyed paper --objective paper --beta 0.5 --front none --json >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['loss']['wrong']")" = None ]
+    ! metrics "$RUN.paper" | grep '"loss_wrong"'
     keyed dense --front none --coordinates dense --wrong-keys 0
     small_training "$RUN.teacher" --method baseline --iterations 5
     keyed taught --teacher "$RUN.teacher" --teacher-weight 2 --temperature 4

@@ -25,6 +25,7 @@
 #include "model/checkpoint.h"
 #include "model/model.h"
 #include "model/run_dir.h"
+#include "train/metrics.h"
 #include "train/schedule.h"
 #include "ward/device.h"
 #include "ward/image.h"
@@ -548,6 +549,26 @@ static char *metrics_text(const char *run, unsigned *parts)
     return (char *)text;
 }
 
+static void a_checkpoint_from_before_wrong_keys_were_measured_is_read(void **state)
+{
+    struct metrics m, back;
+    json_t *object = NULL;
+
+    (void)state;
+    metrics_init(&m);
+    metrics_add(&m, &(struct measure){.loss_processed = 2, .loss_wrong = 3});
+    check_ok(metrics_to_json(&m, &object), "writing");
+    check_ok(metrics_from_json(&back, object), "reading");
+    assert_memory_equal(&m, &back, sizeof m);
+    json_object_del(object, "loss_wrong");
+    check_ok(metrics_from_json(&back, object), "reading without loss_wrong");
+    m.sum.loss_wrong = 0;
+    assert_memory_equal(&m, &back, sizeof m);
+    json_object_del(object, "loss_raw");
+    check_refused(metrics_from_json(&back, object), WARD_ERR_FORMAT, "loss_raw");
+    json_decref(object);
+}
+
 static void metrics_of_a_resumed_training_have_no_gap_and_no_repetition(void **state)
 {
     ward_train_config config = config_of("resnet8", WARD_METHOD_LEARNED);
@@ -816,6 +837,7 @@ int main(void)
         cmocka_unit_test(a_stopped_and_resumed_training_makes_the_same_bytes),
         cmocka_unit_test(a_teacher_changes_what_is_learned_and_must_stay_the_same),
         cmocka_unit_test(keyed_alone_is_the_recommended_lock),
+        cmocka_unit_test(a_checkpoint_from_before_wrong_keys_were_measured_is_read),
         cmocka_unit_test(metrics_of_a_resumed_training_have_no_gap_and_no_repetition),
         cmocka_unit_test(a_training_killed_at_any_moment_makes_the_same_bytes),
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_training),

@@ -134,6 +134,7 @@ WARD_API WARD_CHECK ward_status ward_train_defaults(ward_train_config *config, c
 typedef struct ward_train_progress {
     uint64_t iteration, iterations;
     double loss_processed, loss_raw;         /* running means over about a hundred steps */
+    double loss_wrong;                       /* of images under wrong keys; negative: none are shown */
     double accuracy_processed, accuracy_raw; /* on training batches, likewise; fractions */
     double validation_processed, validation_raw; /* last validation; negative: none yet */
     double images_per_second;

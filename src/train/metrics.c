@@ -44,6 +44,7 @@ struct measure measure_step(struct plan *plan, const struct objective *o)
     size_t batch = graph_dims(g, o->labels).n, classes = graph_dims(g, o->logits).c;
     struct measure m = {.loss_processed = loss_value(plan, o->loss_processed),
                         .loss_raw = loss_value(plan, o->loss_raw),
+                        .loss_wrong = loss_value(plan, o->loss_wrong),
                         .distance = loss_value(plan, o->loss_distance)};
 
     m.accuracy_processed = accuracy(logits, plan_labels(plan, o->labels), batch, classes);
@@ -59,7 +60,8 @@ struct measure measure_step(struct plan *plan, const struct objective *o)
 
 bool measure_is_finite(const struct measure *m)
 {
-    return isfinite(m->loss_processed) && isfinite(m->loss_raw) && isfinite(m->distance);
+    return isfinite(m->loss_processed) && isfinite(m->loss_raw) && isfinite(m->loss_wrong) &&
+           isfinite(m->distance);
 }
 
 static void blend(double *sum, double value)
@@ -72,6 +74,7 @@ void metrics_add(struct metrics *m, const struct measure *step)
     blend(&m->weight, 1);
     blend(&m->sum.loss_processed, step->loss_processed);
     blend(&m->sum.loss_raw, step->loss_raw);
+    blend(&m->sum.loss_wrong, step->loss_wrong);
     blend(&m->sum.distance, step->distance);
     blend(&m->sum.accuracy_processed, step->accuracy_processed);
     blend(&m->sum.accuracy_raw, step->accuracy_raw);
@@ -81,13 +84,17 @@ struct measure metrics_mean(const struct metrics *m)
 {
     double w = m->weight > 0 ? m->weight : 1;
 
-    return (struct measure){m->sum.loss_processed / w, m->sum.loss_raw / w, m->sum.distance / w,
-                            m->sum.accuracy_processed / w, m->sum.accuracy_raw / w};
+    return (struct measure){.loss_processed = m->sum.loss_processed / w,
+                            .loss_raw = m->sum.loss_raw / w,
+                            .loss_wrong = m->sum.loss_wrong / w,
+                            .distance = m->sum.distance / w,
+                            .accuracy_processed = m->sum.accuracy_processed / w,
+                            .accuracy_raw = m->sum.accuracy_raw / w};
 }
 
 /* ---- in a checkpoint ---- */
 
-enum { FIELDS = 9 };
+enum { FIELDS = 10 };
 
 struct field {
     const char *key;
@@ -101,6 +108,7 @@ static void fields_of(struct metrics *m, struct field fields[FIELDS])
         {"weight", &m->weight},
         {"loss_processed", &m->sum.loss_processed},
         {"loss_raw", &m->sum.loss_raw},
+        {"loss_wrong", &m->sum.loss_wrong},
         {"distance", &m->sum.distance},
         {"accuracy_processed", &m->sum.accuracy_processed},
         {"accuracy_raw", &m->sum.accuracy_raw},
@@ -132,13 +140,14 @@ ward_status metrics_to_json(const struct metrics *m, json_t **out)
 
 ward_status metrics_from_json(struct metrics *m, const json_t *object)
 {
-    struct metrics made;
+    struct metrics made = {.weight = 0};
     struct field fields[FIELDS];
     ward_status st = WARD_OK;
 
     fields_of(&made, fields);
     for (int i = 0; i < FIELDS && !st; i++)
-        st = json_get_real(object, fields[i].key, fields[i].value);
+        if (fields[i].value != &made.sum.loss_wrong || json_object_get(object, fields[i].key))
+            st = json_get_real(object, fields[i].key, fields[i].value); /* once it was not there */
     if (!st)
         *m = made;
     return st;
@@ -156,6 +165,8 @@ ward_status metrics_describe(const struct metrics *m, const struct objective *ob
         st = json_set(line, "distance", json_real(mean.distance));
     if (!st && objective->raw >= 0)
         st = json_set(line, "loss_raw", json_real(mean.loss_raw));
+    if (!st && objective->wrong >= 0)
+        st = json_set(line, "loss_wrong", json_real(mean.loss_wrong));
     if (!st && objective->raw >= 0)
         st = json_set(line, "accuracy_raw", json_real(mean.accuracy_raw));
     return st;

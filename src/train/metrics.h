@@ -10,7 +10,7 @@
 
 /* Of one step, or means of steps; what a baseline has not is 0. */
 struct measure {
-    double loss_processed, loss_raw, distance;
+    double loss_processed, loss_raw, loss_wrong, distance;
     double accuracy_processed, accuracy_raw; /* fractions */
 };
 

@@ -34,6 +34,7 @@ static void report(struct trainer *t, const char *event)
         .iterations = iterations,
         .loss_processed = mean.loss_processed,
         .loss_raw = raw_or_none(t, mean.loss_raw),
+        .loss_wrong = t->objective.wrong >= 0 ? mean.loss_wrong : -1,
         .accuracy_processed = mean.accuracy_processed,
         .accuracy_raw = raw_or_none(t, mean.accuracy_raw),
         .validation_processed = t->metrics.validation_processed,
@@ -51,7 +52,7 @@ static void report(struct trainer *t, const char *event)
 static void report_complete(struct trainer *t)
 {
     metrics_init(&t->metrics);
-    t->objective.raw = -1;
+    t->objective.raw = t->objective.wrong = -1;
     t->saved.step = t->first_step = t->config.values.iterations;
     report(t, "the run is complete");
 }
