@@ -225,7 +225,7 @@ ward_status json_get_bool(const json_t *object, const char *key, bool *out)
 
 ward_status json_get_fraction(const json_t *object, const char *key, double *out)
 {
-    double value;
+    double value = 0;
     ward_status st = json_get_real(object, key, &value);
 
     if (!st && !(value >= 0 && value <= 1))
@@ -245,7 +245,7 @@ ward_status json_get_fraction_or_null(const json_t *object, const char *key, dou
 
 ward_status json_match_string(const json_t *object, const char *key, const char *expected)
 {
-    const char *text;
+    const char *text = "";
     ward_status st = json_get_string(object, key, &text);
 
     if (!st && strcmp(text, expected) != 0)
@@ -255,7 +255,7 @@ ward_status json_match_string(const json_t *object, const char *key, const char 
 
 ward_status json_match_u64(const json_t *object, const char *key, uint64_t expected)
 {
-    uint64_t value;
+    uint64_t value = 0;
     ward_status st = json_get_u64(object, key, INT64_MAX, &value);
 
     if (!st && value != expected)
@@ -266,7 +266,7 @@ ward_status json_match_u64(const json_t *object, const char *key, uint64_t expec
 
 ward_status json_match_real(const json_t *object, const char *key, double expected)
 {
-    double value;
+    double value = 0;
     ward_status st = json_get_real(object, key, &value);
 
     if (!st && (value < expected || value > expected))
