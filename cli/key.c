@@ -1,24 +1,12 @@
-/* ward key: making keys, and saying whose key opens a run. */
+/* ward key: making keys, saying whose key opens a run, and what a run's own key is worth. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
 #include "json.h"
+#include "key.h"
 #include "keys.h"
-
-enum option_key {
-    OPT_TYPE = CLI_LONG,
-    OPT_PROTECT,
-    OPT_PCRS,
-    OPT_PIN,
-    OPT_MEMORY,
-    OPT_PASSES,
-    OPT_NAME,
-    OPT_NEW_PASSPHRASE_FILE,
-    OPT_NEW_PASSPHRASE_FD
-};
 
 static const struct cli_option options[] = {
     {OPT_TYPE, "type", "NAME", "new: user, or owner, who also grants and signs [user]"},
@@ -35,7 +23,13 @@ static const struct cli_option options[] = {
      "the first line of it is the passphrase or PIN of the file\n"
      "that is written [asked for twice on the terminal]"},
     {OPT_NEW_PASSPHRASE_FD, "new-passphrase-fd", "N", "the same from an open descriptor"},
+    {OPT_KEYS, "keys", "N", "report: random keys to try, 1 .. 1000000 [1000]"},
+    {OPT_COUNT, "count", "N", "report: test images, spread over all of them [all]"},
+    {OPT_SEED, "seed", "N", "report: of the random keys, public [1]"},
+    {OPT_DATA, "data", "DATA", "report: the data set [what the run was trained on]"},
     CLI_OPTIONS_KEYS,
+    CLI_OPTION_DEVICE,
+    CLI_OPTION_THREADS,
     CLI_OPTION_FORCE,
     CLI_OPTION_JSON,
     CLI_OPTION_QUIET,
@@ -47,13 +41,14 @@ enum { USERS_MAX = 4096 };
 
 static const struct cli_command command = {
     .name = "key",
-    .operands = "new | grant | revoke | list | rotate | backup [operands] [options]",
+    .operands = "new | grant | revoke | list | rotate | backup | report [operands] [options]",
     .text = "  new                       make a pair of keys\n"
             "  grant RUN PUBLIC...       let users open a sealed run's transform, too\n"
             "  revoke RUN PUBLIC|NAME    seal it anew without a user\n"
             "  list RUN                  say who may open it, besides the owner\n"
             "  rotate [RUN...]           make a new owner key and hand runs over to it\n"
-            "  backup --out FILE         write the key to another file, protected anew\n\n"
+            "  backup --out FILE         write the key to another file, protected anew\n"
+            "  report RUN                try wrong keys on the network of a run of method keyed\n\n"
             "PUBLIC is a public key, or a file that holds one. Revoking cannot take back what a\n"
             "user has opened already: see ward relock.",
     .options = options,
@@ -428,6 +423,7 @@ static const struct verb {
     {"backup", 0, 0, backup, "no operand"},
     {"grant", 2, USERS_MAX, grant, "a run and public keys"},
     {"list", 1, 1, list, "a run"},
+    {"report", 1, 1, key_report, "a run"},
     {"revoke", 2, 2, revoke_user, "a run and a user"},
     {"rotate", 0, USERS_MAX, rotate, "runs"},
 };
@@ -460,6 +456,6 @@ int cmd_key(int argc, char **argv)
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(cli.operands[0], verbs[i].name) == 0)
             return run_verb(&cli, &verbs[i]);
-    return cli_usage(&cli, "'%s' is not new, grant, revoke, list, rotate or backup",
+    return cli_usage(&cli, "'%s' is not new, grant, revoke, list, rotate, backup or report",
                      cli.operands[0]);
 }

@@ -19,7 +19,7 @@ static const struct {
     {"export", "write a run's network as an ONNX file", cmd_export},
     {"import", "make a run of an ONNX file", cmd_import},
     {"reproduce", "make the paper's tables and figure, beside its numbers", cmd_reproduce},
-    {"key", "make keys, and say who may open a run's transform", cmd_key},
+    {"key", "make keys, say who may open a run, and what its own key is worth", cmd_key},
     {"seal", "seal a run's transform and sign its files", cmd_seal},
     {"verify", "check a run's files against its owner's signature", cmd_verify},
     {"relock", "give a run a new transform after the old one has leaked", cmd_relock},

@@ -278,6 +278,54 @@ END
     kill "$(cat "$state/pid")"
 }
 
+keyed() {
+    small_training "$RUN" --method keyed --arch mlp-16x1 --iterations 5 --front none "$@"
+}
+
+@test "report tries random keys, each wrong bit, and keys of which a share is right" {
+    keyed --shuffle 4 --coordinates none
+    run -0 --separate-stderr "$WARD" key report "$RUN" --data "$IMAGES" --keys 20 --threads 1
+    [[ $output == *"the right key"*"random keys"*"one bit wrong"*"50 % is right"* ]]
+    [[ $output == *"of 20 random keys"*"of 256 keys with a wrong bit"*"Mann-Whitney"* ]]
+    [ -z "$stderr" ]
+    for i in 1 2; do
+        "$WARD" key report "$RUN" --data "$IMAGES" --keys 20 --count 9 --seed 3 --json >"$BATS_TEST_TMPDIR/json.$i"
+    done
+    cmp "$BATS_TEST_TMPDIR/json.1" "$BATS_TEST_TMPDIR/json.2"
+    [ "$(json "$BATS_TEST_TMPDIR/json.1" "len(d['random']['accuracies']), \
+        len(d['one_bit']['accuracies']), d['count'], d['seed'], d['partial'][3]['share']")" = \
+        "(20, 256, 9, 3, 0.3)" ]
+}
+
+@test "report is for sealed and plain runs of method keyed, and says why not" {
+    keyed --coordinates cascade
+    run --separate-stderr "$WARD" key report "$RUN" --identity "$RUN/config.json" -q
+    fails_with 1 "config.json"
+    run --separate-stderr "$WARD" key report "$DONE"
+    fails_with 2 "generator" "only keyed"
+    run --separate-stderr "$WARD" key report "$RUN" --data "$IMAGES" --count 1000000
+    fails_with 2 "test images"
+    run --separate-stderr "$WARD" key report "$RUN" --data "$IMAGES" --keys 0
+    fails_with 2 "--keys"
+    run --separate-stderr "$WARD" key report
+    fails_with 2 "report takes a run"
+    printf 'ab%.0s' {1..32} | keyed --coordinates none --force --secret-seed - --wrong-keys 0
+    run --separate-stderr "$WARD" key report "$RUN" --data "$IMAGES"
+    fails_with 2 "no part"
+}
+
+@test "report stops at Ctrl-C with one line" {
+    keyed --coordinates cascade
+    "$WARD" key report "$RUN" --data "$IMAGES" --keys 1000000 --threads 1 2>"$BATS_TEST_TMPDIR/stderr" 3>&- &
+    pid=$!
+    sleep 0.5
+    kill -INT "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" = 1 ]
+    [[ $(tail -n 1 "$BATS_TEST_TMPDIR/stderr") == *"stopped"* ]]
+}
+
 @test "wrong verbs and operands are usage errors" {
     run --separate-stderr "$WARD" key
     fails_with 2 "missing operand"

@@ -493,6 +493,43 @@ static void wrong_keys_are_random_ones_and_near_misses(void **state)
     transform_release(&t);
 }
 
+static void a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_against(void **state)
+{
+    static const double shares[] = {0, 0.5, 0.9, 1};
+    struct transform_spec spec = full();
+    struct transform t = transform_of(&spec);
+    struct tensor_list trained = {NULL, 0};
+
+    (void)state;
+    assert_int_equal(wrong_key_draw(&trained, &t, 1, 0), WARD_OK);
+    for (size_t i = 0; i < 4; i++) {
+        struct tensor_list a = {NULL, 0}, b = {NULL, 0};
+        double right = 0;
+
+        assert_int_equal(wrong_key_of_share(&a, &t, (float)shares[i], 1, 0), WARD_OK);
+        assert_int_equal(wrong_key_of_share(&b, &t, (float)shares[i], 1, 1), WARD_OK);
+        for (int round = 1; round <= 4; round++) {
+            char name[16];
+
+            snprintf(name, sizeof name, "order%d", round);
+            right += share_right(&t, &a, name, VALUES) / 4;
+        }
+        if (fabs(right - shares[i]) > 0.1)
+            fail_msg("%g of the orders are right, expected %g", right, shares[i]);
+        for (size_t k = 0; k < a.count; k++) {
+            int other = memcmp(a.items[k].data, b.items[k].data, VALUES * sizeof(float));
+            int seen = memcmp(a.items[k].data, trained.items[k].data, VALUES * sizeof(float));
+
+            assert_true(shares[i] < 1 ? other != 0 : other == 0);
+            assert_true(seen != 0);
+        }
+        tensor_list_release(&a);
+        tensor_list_release(&b);
+    }
+    tensor_list_release(&trained);
+    transform_release(&t);
+}
+
 static void a_wrong_key_follows_from_the_public_seed_and_the_step(void **state)
 {
     struct transform_spec spec = full();
@@ -723,6 +760,8 @@ int main(void)
         cmocka_unit_test(wrong_keys_are_random_ones_and_near_misses),
         cmocka_unit_test(a_wrong_key_follows_from_the_public_seed_and_the_step),
         cmocka_unit_test(the_pattern_of_a_wrong_key_belongs_to_its_mirrored_values),
+        cmocka_unit_test(
+            a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_against),
         cmocka_unit_test(wrong_dense_coordinates_stay_orthogonal),
         cmocka_unit_test(the_chance_objective_is_its_formula),
         cmocka_unit_test(wrong_keys_of_what_has_none_are_refused),

@@ -53,6 +53,7 @@
 #include "ward/guard.h"
 #include "ward/image.h"
 #include "ward/key.h"
+#include "ward/keyspace.h"
 #include "ward/method.h"
 #include "ward/npy.h"
 #include "ward/onnx.h"

@@ -19,7 +19,8 @@ enum rng_purpose {
     RNG_SPLIT = 5,   /* which training images are held out */
     RNG_TEST = 6,    /* free for tests and benchmarks */
     RNG_ATTACK = 7,  /* an adversary's: step: which use, sample: the trial or 0 */
-    RNG_WRONG_KEY = 8 /* wrong keys to train against; step: training step, sample: which part */
+    RNG_WRONG_KEY = 8, /* wrong keys to train against; step: training step, sample: which part */
+    RNG_KEYSPACE = 9 /* wrong keys to measure F under; step: which one, sample: which part */
 };
 
 struct rng {

@@ -104,7 +104,7 @@ static ward_status count_batch(struct evaluator *e, size_t n, ward_evaluation *o
     return st;
 }
 
-static ward_status fit_check(const ward_run *run, const ward_dataset_info *info)
+ward_status run_check_data(const ward_run *run, const ward_dataset_info *info)
 {
     const struct net_spec *spec = &run->model.net.spec;
 
@@ -177,7 +177,7 @@ ward_status ward_evaluate(const ward_run *run, ward_device *device, const ward_d
     size_t count = split == WARD_SPLIT_TEST ? info->test_count : info->train_count;
     struct evaluator e = {.run = run, .batch = min_size(BATCH, count)};
     ward_evaluation made = {.count = 0};
-    ward_status st = fit_check(run, info);
+    ward_status st = run_check_data(run, info);
 
     e.image_len = (size_t)info->input.channels * info->input.height * info->input.width;
     if (!st && (split == WARD_SPLIT_VALIDATION || count == 0))

@@ -29,6 +29,7 @@ int transform_build_wrong(const struct transform_spec *spec, struct graph *g, in
 /* ---- what is wrong about a key ---- */
 
 struct mistake {
+    enum rng_purpose purpose;
     uint64_t seed, step;
     float share; /* of the entries that are right */
 };
@@ -36,18 +37,14 @@ struct mistake {
 /* Purposes of the streams of a step. */
 enum { STREAM_KEY, STREAM_IMAGE, STREAM_TABLE };
 
-static struct mistake mistake_of(struct rng *rng, uint64_t seed, uint64_t step)
+static float draw_share(struct rng *rng)
 {
-    struct mistake m = {seed, step, 0};
-
-    if (rng_below(rng, 2) == 1)
-        m.share = 0.25f * (float)(1 + rng_below(rng, 3));
-    return m;
+    return rng_below(rng, 2) == 1 ? 0.25f * (float)(1 + rng_below(rng, 3)) : 0;
 }
 
 static void stream(const struct mistake *m, struct rng *rng, uint64_t purpose, uint64_t number)
 {
-    rng_init(rng, m->seed, RNG_WRONG_KEY, m->step, number << 8 | purpose);
+    rng_init(rng, m->seed, m->purpose, m->step, number << 8 | purpose);
 }
 
 /* ---- tables ---- */
@@ -174,22 +171,19 @@ static ward_status draw_other(struct tensor_list *list, const struct transform *
     return keyed_tables(list, WRONG_PREFIX, &spec, key);
 }
 
-ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t, uint64_t seed,
-                           uint64_t step)
+/* rng goes on where the mistake was drawn from. */
+static ward_status make(struct tensor_list *list, const struct transform *t,
+                        const struct mistake *m, struct rng *rng)
 {
     struct tensor_list wrong = {NULL, 0}, other = {NULL, 0};
-    struct mistake mistake;
-    struct rng rng;
     ward_status st;
 
     assert(transform_has_tables(&t->spec));
-    rng_init(&rng, seed, RNG_WRONG_KEY, step, STREAM_KEY);
-    mistake = mistake_of(&rng, seed, step);
-    st = draw_other(&other, t, &rng);
+    st = draw_other(&other, t, rng);
     if (!st)
         st = copy_right(&wrong, t);
     for (size_t i = 0; i < wrong.count && !st; i++)
-        st = mix(&mistake, i, tensor_list_find(&other, wrong.items[i].name), &wrong.items[i]);
+        st = mix(m, i, tensor_list_find(&other, wrong.items[i].name), &wrong.items[i]);
     if (!st) {
         *list = wrong;
         wrong = (struct tensor_list){NULL, 0};
@@ -197,4 +191,25 @@ ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t, 
     tensor_list_release(&wrong);
     tensor_list_release(&other);
     return st;
+}
+
+ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t, uint64_t seed,
+                           uint64_t step)
+{
+    struct mistake mistake = {RNG_WRONG_KEY, seed, step, 0};
+    struct rng rng;
+
+    stream(&mistake, &rng, STREAM_KEY, 0);
+    mistake.share = draw_share(&rng);
+    return make(list, t, &mistake, &rng);
+}
+
+ward_status wrong_key_of_share(struct tensor_list *list, const struct transform *t, float share,
+                               uint64_t seed, uint64_t number)
+{
+    const struct mistake mistake = {RNG_KEYSPACE, seed, number, share};
+    struct rng rng;
+
+    stream(&mistake, &rng, STREAM_KEY, 0);
+    return make(list, t, &mistake, &rng);
 }
