@@ -8,11 +8,11 @@
 #include "model/run.h"
 #include "model_fixture.h"
 
-/* What a run is to be. */
+/* What a run is to be. One of the method keyed has every part. */
 struct wanted {
     const char *arch;
     ward_method method;
-    size_t channels, side, width; /* width: of a generator */
+    size_t channels, side, width; /* width: of a generator; of a keyed front and residual */
     bool is_clamped;
     float gain; /* factor on the last layer's weights; 0: none */
 };
@@ -49,7 +49,14 @@ static inline void start_transform(struct transform *t, const struct model *m,
                                   .start = 0.3f,
                                   .is_clamped = w->is_clamped,
                                   .low = m->low,
-                                  .high = m->high};
+                                  .high = m->high,
+                                  .keyed = {.has_front = w->width > 0,
+                                            .front_width = w->width,
+                                            .coordinates = WARD_COORDINATES_CASCADE,
+                                            .rounds = 4,
+                                            .shuffle = w->side / 2,
+                                            .negative = 0.25f,
+                                            .has_residual = w->width > 0}};
 
     *t = (struct transform){.params = {NULL, 0}};
     assert_ok(transform_init(t, &spec, test_seed));

@@ -134,6 +134,8 @@ static void test_answers_equal_those_of_predict_bit_for_bit(void **state)
         {"simple-cnn", WARD_METHOD_FIXED, 1, 28, 0, true, 0},
         {"resnet20", WARD_METHOD_LEARNED, 3, 28, 0, false, 0},
         {"simple-cnn", WARD_METHOD_GENERATOR, 3, 12, 32, true, 0},
+        {"simple-cnn", WARD_METHOD_KEYED, 1, 28, 16, false, 0},
+        {"resnet20", WARD_METHOD_KEYED, 3, 8, 0, true, 0},
     };
 
     (void)state;
@@ -279,14 +281,11 @@ static void test_an_answer_that_is_not_finite_is_a_failure_of_its_batch_only(voi
 static void test_what_cannot_be_opened_is_said(void **state)
 {
     static const struct wanted baseline = {"simple-cnn", WARD_METHOD_BASELINE, 1, 8, 0, false, 0};
-    static const struct wanted keyed = {"simple-cnn", WARD_METHOD_KEYED, 1, 8, 0, false, 0};
     struct guard_config config = config_of(make_run("baseline", &baseline, NULL), 4);
     struct guard *guard = NULL;
 
     (void)state;
     assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "nothing to guard");
-    config.run = make_run("keyed", &keyed, NULL);
-    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "method 'keyed'");
     config.run = in_folder("no-run");
     assert_fails(guard_start(&guard, &config), WARD_ERR_IO, "no-run");
     config.run = make_run("cut", &small, NULL);

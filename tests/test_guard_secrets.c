@@ -22,7 +22,7 @@
 #include "base/util.h"
 #include "guard_fixture.h"
 
-enum { IMAGES = 6, NOBODY = 65534, NEEDLE = 4 * sizeof(float), NEEDLES = 32 };
+enum { IMAGES = 6, NOBODY = 65534, NEEDLE_MAX = 64 * sizeof(float), NEEDLES = 32 };
 
 /* ---- a serving process, whose memory nobody but itself has written ---- */
 
@@ -112,18 +112,26 @@ static void give_folder_to(unsigned user)
 
 /* ---- searching ---- */
 
-/* Four floats in a row that occur nowhere by chance. */
+/* Floats in a row that occur nowhere by chance. */
 struct needles {
-    uint8_t bytes[NEEDLES][NEEDLE];
+    uint8_t bytes[NEEDLES][NEEDLE_MAX];
+    size_t len[NEEDLES];
     size_t count;
 };
 
+static void add_bytes(struct needles *n, const float *row, size_t len)
+{
+    assert_true(n->count < NEEDLES && len * sizeof *row <= NEEDLE_MAX);
+    memcpy(n->bytes[n->count], row, len * sizeof *row);
+    n->len[n->count++] = len * sizeof *row;
+}
+
+/* Four of many different floats. */
 static void add_needle(struct needles *n, const float *four)
 {
-    assert_true(n->count < NEEDLES);
     for (int i = 0; i < 4; i++)
         assert_true(four[i] != 0 && (i == 0 || four[i] != four[i - 1]));
-    memcpy(n->bytes[n->count++], four, NEEDLE);
+    add_bytes(n, four, 4);
 }
 
 /* Some from a row of floats, its first and last among them. */
@@ -138,7 +146,7 @@ static size_t count_in(const struct needles *n, const uint8_t *data, size_t len)
     size_t found = 0;
 
     for (size_t i = 0; i < n->count; i++)
-        found += memmem(data, len, n->bytes[i], NEEDLE) != NULL;
+        found += memmem(data, len, n->bytes[i], n->len[i]) != NULL;
     return found;
 }
 
@@ -149,7 +157,7 @@ static size_t search_region(const struct needles *n, int memory, size_t begin, s
     static uint8_t piece[1 << 20];
     size_t bytes = 0;
 
-    for (size_t at = begin; at < end; at += sizeof piece - NEEDLE) {
+    for (size_t at = begin; at < end; at += sizeof piece - NEEDLE_MAX) {
         ssize_t got = pread(memory, piece, min_size(sizeof piece, end - at), (off_t)at);
 
         if (got <= 0)
@@ -160,24 +168,38 @@ static size_t search_region(const struct needles *n, int memory, size_t begin, s
     return bytes;
 }
 
-/* In all of a process' memory, also where it may not read itself. */
-static size_t count_in_process(const struct needles *n, pid_t pid)
+enum where { ANYWHERE, UNGUARDED };
+
+/* Guarded memory alone is left out of core dumps. Sanitizers' own is too large to be looked at. */
+static bool is_searched(const char *flags, size_t len, enum where where)
 {
+    return len < (size_t)1 << 32 && !strstr(flags, " io ") &&
+           (where == ANYWHERE || !strstr(flags, " dd "));
+}
+
+/* In a process' memory, also where it may not read itself. */
+static size_t count_in_process(const struct needles *n, pid_t pid, enum where where)
+{
+    static const char label[] = "VmFlags:";
     char path[64], line[512];
-    size_t found = 0, bytes = 0, begin, end;
+    size_t found = 0, bytes = 0, len = 0, begin = 0, from, to;
     FILE *maps;
     int memory;
 
     snprintf(path, sizeof path, "/proc/%ld/mem", (long)pid);
     memory = open(path, O_RDONLY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/%ld/maps", (long)pid);
+    snprintf(path, sizeof path, "/proc/%ld/smaps", (long)pid);
     maps = fopen(path, "r");
     if (memory < 0 || !maps)
         fail_msg("cannot read the memory of process %ld", (long)pid);
-    while (fgets(line, sizeof line, maps))
-        if (sscanf(line, "%zx-%zx", &begin, &end) == 2 && !strstr(line, "[v") &&
-            end - begin < (size_t)1 << 32) /* larger ones are sanitizers' */
-            bytes += search_region(n, memory, begin, end, &found);
+    while (fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%zx-%zx ", &from, &to) == 2) {
+            begin = from;
+            len = to - from;
+        } else if (strncmp(line, label, strlen(label)) == 0 && is_searched(line, len, where)) {
+            bytes += search_region(n, memory, begin, begin + len, &found);
+        }
+    }
     fclose(maps);
     close(memory);
     assert_true(bytes > 1 << 20);
@@ -186,7 +208,7 @@ static size_t count_in_process(const struct needles *n, pid_t pid)
 
 static void assert_absent(const char *what, const struct needles *n, const char *where, pid_t pid)
 {
-    size_t found = count_in_process(n, pid);
+    size_t found = count_in_process(n, pid, ANYWHERE);
 
     if (found > 0)
         fail_msg("%s is in the memory of the %s, %zu times", what, where, found);
@@ -194,13 +216,30 @@ static void assert_absent(const char *what, const struct needles *n, const char 
 
 static void assert_present(const char *what, const struct needles *n, const char *where, pid_t pid)
 {
-    if (count_in_process(n, pid) == 0)
+    if (count_in_process(n, pid, ANYWHERE) == 0)
         fail_msg("%s is not in the memory of the %s: the search finds nothing", what, where);
+}
+
+/* In no other memory of the guard. */
+static void assert_guarded(const char *what, const struct needles *n, pid_t pid)
+{
+    size_t found = count_in_process(n, pid, UNGUARDED);
+
+    if (found > 0)
+        fail_msg("%s is in memory of the guard that is not guarded, %zu times", what, found);
+}
+
+static void assert_complete(const char *what, const struct needles *n, pid_t pid)
+{
+    size_t found = count_in_process(n, pid, ANYWHERE);
+
+    if (found < n->count)
+        fail_msg("%s: %zu of %zu pieces are in the memory of the guard", what, found, n->count);
 }
 
 /* Of the run that the fixture makes, and of the images that the server asks about. */
 struct secrets {
-    struct needles transform, raw, processed, difference;
+    struct needles transform, tables, raw, processed, difference;
 };
 
 /* Weights, as they are in the file and as kernels want them: channels next to each other. */
@@ -209,7 +248,7 @@ static void add_transform(struct secrets *s, const struct transform *t)
     const struct tensor *w = &t->params.items[0];
 
     add_row(&s->transform, w->data, shape_count(&w->shape));
-    if (t->spec.method == WARD_METHOD_GENERATOR) {
+    if (w->shape.rank == 4) {
         size_t apart = w->shape.dim[1] * w->shape.dim[2] * w->shape.dim[3];
         float four[4];
 
@@ -218,6 +257,17 @@ static void add_transform(struct secrets *s, const struct transform *t)
                 four[i] = w->data[i * apart + tap];
             add_needle(&s->transform, four);
         }
+    }
+}
+
+/* What follows from the key. Signs and the like are two numbers only, so that it takes many. */
+static void add_tables(struct secrets *s, const struct transform *t)
+{
+    for (size_t i = 0; i < t->params.count; i++) {
+        const struct tensor *table = &t->params.items[i];
+
+        if (transform_is_derived(table->name))
+            add_bytes(&s->tables, table->data, min_size(shape_count(&table->shape), 64));
     }
 }
 
@@ -235,6 +285,7 @@ static void secrets_of(struct secrets *s, const char *path, size_t len)
     assert_ok(ward_session_new(&session, run, device, IMAGES));
     assert_ok(ward_session_transform(session, IMAGES, x, y));
     add_transform(s, &run->transform);
+    add_tables(s, &run->transform);
     for (size_t i = 0; i < IMAGES; i += IMAGES - 1) { /* the first and the last */
         add_row(&s->raw, x + i * len, len);
         add_row(&s->processed, y + i * len, len);
@@ -260,13 +311,20 @@ static void check_memory(const char *name, const struct wanted *w)
     server = server_start(path, false);
     assert_present("a raw image", &s.raw, "server", server.pid);
     assert_absent("G", &s.transform, "server", server.pid);
+    assert_absent("what follows from the key", &s.tables, "server", server.pid);
     assert_absent("a processed image", &s.processed, "server", server.pid);
     assert_absent("x_p - x_r", &s.difference, "server", server.pid);
     assert_present("a processed image", &s.processed, "worker", server.info.worker);
     assert_absent("G", &s.transform, "worker", server.info.worker);
+    assert_absent("what follows from the key", &s.tables, "worker", server.info.worker);
     assert_absent("a raw image", &s.raw, "worker", server.info.worker);
     assert_absent("x_p - x_r", &s.difference, "worker", server.info.worker);
     assert_present("G", &s.transform, "guard", server.info.guard);
+    assert_complete("what follows from the key", &s.tables, server.info.guard);
+    assert_guarded("G", &s.transform, server.info.guard);
+    assert_guarded("what follows from the key", &s.tables, server.info.guard);
+    assert_guarded("a raw image", &s.raw, server.info.guard);
+    assert_guarded("a processed image", &s.processed, server.info.guard);
     assert_present("a processed image", &s.processed, "guard", server.info.guard);
     server_end(&server);
 }
@@ -276,6 +334,7 @@ static void test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair
     static const struct wanted runs[] = {
         {"simple-cnn", WARD_METHOD_LEARNED, 1, 12, 0, false, 0},
         {"resnet20", WARD_METHOD_GENERATOR, 3, 12, 16, false, 0},
+        {"simple-cnn", WARD_METHOD_KEYED, 1, 12, 16, false, 0},
     };
 
     (void)state;
@@ -283,6 +342,7 @@ static void test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair
         skip();
     check_memory("learned", &runs[0]);
     check_memory("generator", &runs[1]);
+    check_memory("keyed", &runs[2]);
 }
 
 /* ---- what others of the same user can do ---- */

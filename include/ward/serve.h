@@ -63,7 +63,8 @@ typedef struct ward_server_config {
                                  ward_key_default_path() */
     const char *passphrase_file; /* its first line is the key file's passphrase or PIN; NULL: none.
                                  Read by the guard, not by the server, and again for each reload */
-    int passphrase_fd;        /* the same from a descriptor, once; -1: none */
+    int passphrase_fd;        /* the same from a descriptor, once; -1: none. If it is a socket, the
+                                 guard sends a line before it reads: "passphrase of FILE", or "PIN" */
     const char *tpm;          /* see ward_keys_options */
     const char *name;         /* of the model in paths: 1 to 63 of letters, digits, ".", "_", "-";
                                  NULL: the last part of `run` */

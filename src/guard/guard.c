@@ -2,7 +2,10 @@
  * The guard: alone with G. It opens the transform with all of the system at hand, locks itself in, and
  * from then on only turns raw images on one stream into processed ones on another.
  */
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -14,29 +17,35 @@
 
 /* ---- opening ---- */
 
+/* Whoever is at the other end of a socket is told what to ask a person for; a file is not. */
+static void say_what_is_wanted(const char *path, bool is_pin)
+{
+    char line[PATH_MAX + 32];
+    int len = snprintf(line, sizeof line, "%s of %s\n", is_pin ? "PIN" : "passphrase", path);
+
+    if ((size_t)len < sizeof line)
+        (void)!send(GUARD_PASSPHRASE, line, (size_t)len, MSG_NOSIGNAL);
+}
+
 /* Passphrase or PIN from the descriptor, to the end of it or of its first line. */
 static bool read_passphrase(void *context, const char *path, bool is_pin, char *out, size_t max,
                             size_t *len)
 {
     const struct process *p = context;
+    char *end = NULL;
     size_t have = 0;
+    ssize_t got = 1;
 
-    (void)path;
-    (void)is_pin;
-    while (p->has_passphrase && have < max) {
-        ssize_t got = read(GUARD_PASSPHRASE, out + have, max - have);
-        char *end = got > 0 ? memchr(out + have, '\n', (size_t)got) : NULL;
-
-        if (got <= 0)
-            break;
-        have += (size_t)got;
-        if (end) {
-            have = (size_t)(end - out);
-            break;
-        }
+    if (!p->has_passphrase)
+        return false;
+    say_what_is_wanted(path, is_pin);
+    while (have < max && !end && got > 0) {
+        got = read(GUARD_PASSPHRASE, out + have, max - have);
+        end = got > 0 ? memchr(out + have, '\n', (size_t)got) : NULL;
+        have += got > 0 ? (size_t)got : 0;
     }
-    *len = have;
-    return p->has_passphrase;
+    *len = end ? (size_t)(end - out) : have;
+    return have > 0;
 }
 
 static ward_status open_run(const struct process *p, ward_run **run)

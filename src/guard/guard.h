@@ -35,7 +35,8 @@ struct guard_config {
     const char *identity;   /* key file that opens it; NULL: those of ward_key_default_path() */
     const char *tpm;        /* see ward_keys_options */
     int passphrase;         /* descriptor that the guard reads the passphrase or PIN from, up to its
-                              end or the end of the first line; -1: none */
+                              end or the end of the first line; -1: none. Through a socket it says
+                              what it needs before: "passphrase of FILE" or "PIN of FILE", a line */
     size_t batch;           /* images a call at most, 1 .. GUARD_MAX_BATCH */
     unsigned threads;       /* the worker's; 0: one a core. The guard has one */
     unsigned timeout_s;     /* an answer that takes longer means that one of the two hangs; 0: 60 */
@@ -54,9 +55,9 @@ struct guard_config {
  *   out  owned: guard_stop()
  *
  * WARD_ERR_AUTH if the identity does not open G, and whatever else ward_run_open_with() says;
- * WARD_ERR_ARG if the run has no transform, or one of the method keyed, which the guard does not
- * know; WARD_ERR_DEVICE if a protection is missing and
- * is_strict; WARD_ERR_IO if a process cannot be started; WARD_ERR_NOMEM.
+ * WARD_ERR_ARG if the run has no transform; WARD_ERR_DEVICE if a protection is missing and
+ * is_strict; WARD_ERR_IO if a process cannot be started; WARD_ERR_NOMEM, also if G is larger than
+ * what the guard may lock in memory (RLIMIT_MEMLOCK).
  */
 WARD_CHECK ward_status guard_start(struct guard **out, const struct guard_config *config);
 /*

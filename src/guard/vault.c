@@ -3,232 +3,252 @@
 
 #include "base/mem.h"
 #include "base/util.h"
-#include "protect/method.h"
-
-/* A piece of a block that is given out from *used on, in whole cache lines; with a NULL block it is
- * only counted. Guarded memory is aligned at its end, so one more line is left for the start. */
-enum { LINE = 16 };
 
 /* Room for as many images as are worth one system call. */
 enum { ROOM = 1 << 14 };
 
-static float *take(float *block, size_t *used, size_t len)
+/*
+ * Values between the first and the last node share a few slots: a value keeps its own until it has
+ * been read for the last time. The longest chain of a transform with a branch needs three.
+ */
+enum { SLOTS = 4, NO_SLOT = -1 };
+
+/* What is known of a node while steps are made. Nothing of it is secret. */
+struct node {
+    struct layout layout;
+    unsigned readers;
+    int last_reader;
+    int slot;
+};
+
+struct opening {
+    struct vault *vault;
+    const struct transform *transform;
+    struct graph graph;
+    struct node *nodes;
+    int busy_until[SLOTS]; /* the last reader of what lies there */
+    size_t slot_len, scratch_len;
+};
+
+/* ---- from nodes to steps ---- */
+
+static ward_status build_graph(struct opening *o)
 {
-    float *at = block ? block + *used : NULL;
+    const struct transform_spec *spec = &o->transform->spec;
+    struct dims image = {1, spec->channels, spec->height, spec->width};
+    int x = graph_input(&o->graph, image);
+    ward_status st;
 
-    *used += (len + LINE - 1) / LINE * LINE;
-    return at;
-}
-
-static ward_status secret_floats(struct secret *secret, size_t len, float **out)
-{
-    ward_status st = secret_init(secret, (len + LINE) * sizeof(float));
-    uintptr_t address;
-
+    o->vault->result = transform_build(spec, &o->graph, x, true);
+    st = graph_finish(&o->graph);
+    if (!st)
+        st = mem_new(&o->nodes, o->graph.node_count, sizeof *o->nodes);
+    if (!st)
+        st = mem_new(&o->vault->steps, o->graph.node_count, sizeof *o->vault->steps);
+    if (!st)
+        st = mem_new(&o->vault->at, o->graph.node_count, sizeof *o->vault->at);
     if (st)
         return st;
-    memset(secret->data, 0, secret->len);
-    address = ((uintptr_t)secret->data + LINE * sizeof(float) - 1) / (LINE * sizeof(float));
-    *out = (float *)(address * (LINE * sizeof(float)));
+    o->nodes[x] = (struct node){.layout = {image, 1}, .slot = NO_SLOT};
     return WARD_OK;
 }
 
-static bool is_generator(const struct vault *v)
+static void count_readers(struct opening *o)
 {
-    return v->spec.method == WARD_METHOD_GENERATOR;
+    for (int i = 0; i < (int)o->graph.node_count; i++)
+        for (int k = 0; k < OP_MAX_INPUTS; k++) {
+            int read = o->graph.nodes[i].input[k];
+
+            if (read < 0)
+                continue;
+            o->nodes[read].readers++;
+            o->nodes[read].last_reader = i;
+        }
 }
 
-static const float *parameter(const struct transform *t, const char *name)
+static bool has_relu_after(const struct opening *o, int node)
 {
-    return tensor_list_find(&t->params, name)->data;
+    int next = node + 1;
+
+    return step_takes_relu(o->graph.nodes[node].kind) && next < (int)o->graph.node_count &&
+           o->graph.nodes[next].kind == OP_RELU && o->graph.nodes[next].input[0] == node &&
+           o->nodes[node].readers == 1;
+}
+
+/* For the value of a step whose first node is `head`. */
+static ward_status assign_slot(struct opening *o, int head, int result)
+{
+    struct node *node = &o->nodes[result];
+
+    node->slot = NO_SLOT;
+    if (result == o->vault->result)
+        return WARD_OK;
+    o->slot_len = max_size(o->slot_len, layout_len(&node->layout));
+    for (int i = 0; i < SLOTS; i++)
+        if (o->busy_until[i] < head) {
+            node->slot = i;
+            o->busy_until[i] = node->last_reader;
+            return WARD_OK;
+        }
+    return ward_fail(WARD_ERR_ARG, "the guard cannot apply a transform with so many branches");
+}
+
+static ward_status make_steps(struct opening *o)
+{
+    struct vault *v = o->vault;
+    ward_status st = WARD_OK;
+
+    for (int node = 1; node < (int)o->graph.node_count && !st; node++) {
+        const struct op_desc *desc = &o->graph.nodes[node];
+        struct step *s = &v->steps[v->step_count++];
+        int head = node;
+
+        node += has_relu_after(o, node);
+        st = step_init(s, desc, &o->nodes[desc->input[0]].layout, node > head);
+        if (st)
+            break;
+        s->result = node;
+        o->nodes[node].layout = s->out;
+        o->scratch_len = max_size(o->scratch_len, s->scratch_len);
+        st = assign_slot(o, head, node);
+    }
+    return st;
 }
 
 /* ---- the layout of both blocks: first counted, then given out ---- */
 
-struct places {
-    float *pattern, *weight1, *bias1, *weight2, *bias2;
-};
-
-static size_t weights_len(const struct native_conv *c)
+/* A piece of a block that is given out from *used on, in whole cache lines; with a NULL block it is
+ * only counted. */
+static float *take(float *block, size_t *used, size_t len)
 {
-    return c->in.c * c->out.c * c->kernel * c->kernel;
+    float *at = block && len > 0 ? block + *used : NULL;
+
+    *used += (len + GUARDED_LINE - 1) / GUARDED_LINE * GUARDED_LINE;
+    return at;
 }
 
-static size_t place_values(const struct vault *v, float *block, struct places *p)
+static size_t place_values(struct vault *v, float *block)
 {
     size_t used = 0;
 
-    if (!is_generator(v)) {
-        p->pattern = take(block, &used, v->len);
-        return used;
-    }
-    p->weight1 = take(block, &used, weights_len(&v->conv1));
-    p->bias1 = take(block, &used, v->conv1.out.c);
-    p->weight2 = take(block, &used, weights_len(&v->conv2));
-    p->bias2 = take(block, &used, v->conv2.out.c);
+    for (size_t i = 0; i < v->step_count; i++)
+        for (int k = 0; k < OP_MAX_PARAMS; k++)
+            v->steps[i].data[k] = take(block, &used, v->steps[i].len[k]);
     return used;
 }
 
-static size_t place_room(struct vault *v, float *block)
+static size_t place_room(struct opening *o, float *block)
 {
+    struct vault *v = o->vault;
+    float *slots[SLOTS], *scratch;
     size_t used = 0;
 
     v->x = take(block, &used, v->rows * v->len);
     v->y = take(block, &used, v->rows * v->len);
-    if (!is_generator(v))
-        return used;
-    v->hidden = take(block, &used, dims_count(v->conv1.out));
-    v->conv1.scratch = take(block, &used, v->conv1.scratch_len);
-    v->conv2.scratch = take(block, &used, v->conv2.scratch_len);
+    scratch = take(block, &used, o->scratch_len);
+    for (int i = 0; i < SLOTS; i++)
+        slots[i] = take(block, &used, o->slot_len);
+    for (size_t i = 0; i < v->step_count; i++) {
+        const struct node *result = &o->nodes[v->steps[i].result];
+
+        v->steps[i].scratch = scratch;
+        v->at[v->steps[i].result] = result->slot == NO_SLOT ? NULL : slots[result->slot];
+    }
     return used;
 }
 
-/* ---- opening ---- */
-
-/* Channels that are only there to fill the lanes have weights and biases of zero. */
-static void describe_generator(struct vault *v, size_t kernel)
+static ward_status make_room(struct opening *o)
 {
-    const struct transform_spec *spec = &v->spec;
-    size_t lanes = v->kernels->lanes;
-    struct dims image = {1, spec->channels, spec->height, spec->width}, hidden = image;
-
-    hidden.c = (spec->generator_width + lanes - 1) / lanes * lanes;
-    v->conv1 = (struct native_conv){.in = image,
-                                    .out = hidden,
-                                    .kernel = kernel,
-                                    .stride = 1,
-                                    .padding = kernel / 2,
-                                    .is_out_blocked = true,
-                                    .has_relu = true};
-    v->conv2 = (struct native_conv){.in = hidden, .out = image, .kernel = 1, .stride = 1};
-    v->conv1.scratch_len = v->kernels->thin->scratch_len(&v->conv1);
-    v->conv2.scratch_len = v->kernels->thin->scratch_len(&v->conv2);
-}
-
-/* Weights [oc, ic, k, k] with more channels than they had. */
-static ward_status pack(const struct vault *v, const struct native_conv *c, const float *plain,
-                        size_t oc, size_t ic, float *packed)
-{
-    size_t taps = c->kernel * c->kernel;
-    struct secret room = SECRET_INIT;
-    float *wide;
-    ward_status st = secret_floats(&room, weights_len(c), &wide);
-
-    if (st)
-        return st;
-    for (size_t o = 0; o < oc; o++)
-        memcpy(wide + o * c->in.c * taps, plain + o * ic * taps, ic * taps * sizeof *wide);
-    native_conv_pack(c, v->kernels->lanes, wide, packed);
-    secret_release(&room);
-    return WARD_OK;
-}
-
-static ward_status copy_generator(struct vault *v, const struct transform *t, struct places *p)
-{
-    size_t width = v->spec.generator_width, channels = v->spec.channels;
-    ward_status st =
-        pack(v, &v->conv1, parameter(t, "transform.conv1.weight"), width, channels, p->weight1);
+    float *block;
+    ward_status st = guarded_floats(&o->vault->room, place_room(o, NULL), &block);
 
     if (!st)
-        st =
-            pack(v, &v->conv2, parameter(t, "transform.conv2.weight"), channels, width, p->weight2);
-    if (st)
-        return st;
-    memcpy(p->bias1, parameter(t, "transform.conv1.bias"), width * sizeof(float));
-    memcpy(p->bias2, parameter(t, "transform.conv2.bias"), channels * sizeof(float));
-    return WARD_OK;
+        place_room(o, block);
+    return st;
 }
 
-static ward_status copy_values(struct vault *v, const struct transform *t)
+/* ---- values ---- */
+
+static ward_status load_step(struct opening *o, struct step *s)
 {
-    struct places p = {.pattern = NULL};
+    const float *params[OP_MAX_PARAMS] = {NULL};
+
+    for (int k = 0; k < OP_MAX_PARAMS; k++)
+        if (s->desc.param[k] >= 0)
+            params[k] =
+                tensor_list_find(&o->transform->params, o->graph.params[s->desc.param[k]].name)
+                    ->data;
+    return step_load(s, params);
+}
+
+static ward_status load(struct opening *o)
+{
+    struct vault *v = o->vault;
     float *block;
-    ward_status st = secret_floats(&v->values, place_values(v, NULL, &p), &block);
+    ward_status st = guarded_floats(&v->values, place_values(v, NULL), &block);
 
     if (st)
         return st;
-    place_values(v, block, &p);
-    if (is_generator(v))
-        st = copy_generator(v, t, &p);
-    else
-        memcpy(p.pattern, parameter(t, PATTERN_NAME), v->len * sizeof(float));
-    v->pattern = p.pattern;
-    v->weight1 = p.weight1;
-    v->bias1 = p.bias1;
-    v->weight2 = p.weight2;
-    v->bias2 = p.bias2;
+    place_values(v, block);
+    for (size_t i = 0; i < v->step_count && !st; i++)
+        st = load_step(o, &v->steps[i]);
     return st ? st : secret_protect(&v->values);
 }
 
 ward_status vault_init(struct vault *vault, const struct transform *t)
 {
-    struct vault v = {.spec = t->spec, .kernels = native_kernels(native_lanes())};
-    float *block;
+    struct vault v = {.len = t->spec.channels * t->spec.height * t->spec.width};
+    struct opening o = {.vault = &v, .transform = t};
     ward_status st;
 
-    if (!is_generator(&v) && t->spec.method != WARD_METHOD_FIXED &&
-        t->spec.method != WARD_METHOD_LEARNED)
-        return ward_fail(WARD_ERR_ARG, "the guard cannot apply a transform of the method '%s'",
-                         ward_method_name(t->spec.method));
-    v.len = t->spec.channels * t->spec.height * t->spec.width;
     v.rows = max_size(1, ROOM / v.len);
-    if (is_generator(&v)) {
-        const struct tensor *weight = tensor_list_find(&t->params, "transform.conv1.weight");
-
-        describe_generator(&v, weight->shape.dim[2]);
+    graph_init(&o.graph);
+    st = build_graph(&o);
+    if (!st) {
+        count_readers(&o);
+        st = make_steps(&o);
     }
-    st = copy_values(&v, t);
     if (!st)
-        st = secret_floats(&v.room, place_room(&v, NULL), &block);
-    if (st) {
+        st = make_room(&o);
+    if (!st)
+        st = load(&o);
+    graph_release(&o.graph);
+    mem_free(o.nodes);
+    if (st)
         vault_release(&v);
-        return st;
-    }
-    place_room(&v, block);
-    *vault = v;
-    return WARD_OK;
+    else
+        *vault = v;
+    return st;
 }
 
 void vault_release(struct vault *vault)
 {
     secret_release(&vault->values);
     secret_release(&vault->room);
+    mem_free(vault->steps);
+    mem_free(vault->at);
     *vault = (struct vault){.len = 0};
 }
 
 /* ---- applying ---- */
 
-/* In double, as the device does it. */
-static void add_pattern(const struct vault *v, const float *x, float *y)
+static void apply(struct vault *v, float *x, float *y)
 {
-    for (size_t i = 0; i < v->len; i++)
-        y[i] = (float)((double)x[i] + (double)v->pattern[i]);
-}
+    v->at[0] = x;
+    if (v->result == 0)
+        memcpy(y, x, v->len * sizeof *y);
+    else
+        v->at[v->result] = y;
+    for (size_t i = 0; i < v->step_count; i++) {
+        const struct step *s = &v->steps[i];
+        int other = s->desc.input[1];
 
-static void generate(const struct vault *v, const float *x, float *y)
-{
-    v->kernels->thin->forward(&v->conv1, x, v->weight1, v->bias1, v->hidden);
-    v->kernels->thin->forward(&v->conv2, v->hidden, v->weight2, v->bias2, y);
-    v->kernels->plane->tanh(v->len, y, y);
-    v->kernels->plane->add(v->len, x, y, y);
-}
-
-static void clamp(const struct vault *v, float *y)
-{
-    for (size_t i = 0; i < v->len; i++)
-        y[i] = y[i] < v->spec.low ? v->spec.low : y[i] > v->spec.high ? v->spec.high : y[i];
+        step_run(s, v->at[s->desc.input[0]], other < 0 ? NULL : v->at[other], v->at[s->result]);
+    }
 }
 
 void vault_apply(struct vault *vault, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        float *x = vault->x + i * vault->len, *y = vault->y + i * vault->len;
-
-        if (is_generator(vault))
-            generate(vault, x, y);
-        else
-            add_pattern(vault, x, y);
-        if (vault->spec.is_clamped)
-            clamp(vault, y);
-    }
+    for (size_t i = 0; i < n; i++)
+        apply(vault, vault->x + i * vault->len, vault->y + i * vault->len);
 }
