@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 /* ---- reading a passphrase ---- */
 
-enum { CONTROL_C = 3, FD_MAX = 1 << 20 };
+enum { CONTROL_C = 3, FD_MAX = 1 << 20, QUESTION_MAX = 8192 };
 
 /* Unbuffered, so that no copy stays behind; up to the end or a newline. False with errno. */
 static bool read_line(int fd, char *out, size_t max, size_t *len)
@@ -34,7 +36,8 @@ static bool read_line(int fd, char *out, size_t max, size_t *len)
     }
 }
 
-/* Neither echo nor signals while it is typed: the terminal must not stay silent afterwards. */
+/* Neither echo nor signals while it is typed: the terminal must not stay silent afterwards. Ctrl-C ends
+ * the line instead. */
 static bool ask_terminal(const char *question, const char *about, char *out, size_t max,
                          size_t *len)
 {
@@ -47,6 +50,7 @@ static bool ask_terminal(const char *question, const char *about, char *out, siz
     if (tcgetattr(fd, &before) == 0) {
         silent = before;
         silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+        silent.c_cc[VEOL] = CONTROL_C;
         dprintf(fd, "%s%s%s: ", question, about ? " " : "", about ? about : "");
         if (tcsetattr(fd, TCSAFLUSH, &silent) == 0)
             is_read = read_line(fd, out, max, len);
@@ -119,9 +123,9 @@ static int check_options(const struct cli *cli)
     return CLI_RUN;
 }
 
-int keys_open(const struct cli *cli, ward_keys **out)
+int keys_open_file(const struct cli *cli, const char *path, ward_keys **out)
 {
-    ward_keys_options options = {.identity = cli_text(cli, CLI_IDENTITY), .ask = ask,
+    ward_keys_options options = {.identity = path, .ask = ask,
                                  .context = (void *)(uintptr_t)cli, .tpm = cli_text(cli, CLI_TPM)};
     ward_status st;
     int code = check_options(cli);
@@ -130,6 +134,11 @@ int keys_open(const struct cli *cli, ward_keys **out)
         return code;
     st = ward_keys_new(out, &options);
     return st ? cli_failed(cli, st) : CLI_RUN;
+}
+
+int keys_open(const struct cli *cli, ward_keys **out)
+{
+    return keys_open_file(cli, cli_text(cli, CLI_IDENTITY), out);
 }
 
 int keys_open_run(const struct cli *cli, const char *path, ward_run **out)
@@ -223,6 +232,79 @@ int keys_recipients(const struct cli *cli, char **out)
     else
         free(all);
     return code;
+}
+
+/* ---- asking for another process ---- */
+
+static void answer_questions(int fd)
+{
+    char question[QUESTION_MAX + 1];
+    struct passphrase answer;
+    bool is_answered = true;
+    size_t len;
+
+    while (is_answered && read_line(fd, question, QUESTION_MAX, &len) && len > 0) {
+        question[len] = '\0';
+        is_answered =
+            ask_terminal(question, NULL, answer.text, sizeof(answer.text) - 1, &answer.len);
+        if (is_answered) {
+            answer.text[answer.len++] = '\n';
+            is_answered = send(fd, answer.text, answer.len, MSG_NOSIGNAL) == (ssize_t)answer.len;
+        }
+        passphrase_wipe(&answer);
+    }
+}
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+int asker_start(const struct cli *cli, struct asker *out)
+{
+    int ends[2];
+
+    *out = (struct asker){.fd = -1};
+    if (!has_terminal())
+        return CLI_RUN;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return cli_error(cli, "cannot make a socket: %s", strerror(errno));
+    out->pid = fork();
+    if (out->pid == 0) {
+        close(ends[0]);
+        answer_questions(ends[1]);
+        _exit(EXIT_SUCCESS);
+    }
+    close(ends[1]);
+    if (out->pid < 0) {
+        close(ends[0]);
+        return cli_error(cli, "cannot start a process: %s", strerror(errno));
+    }
+    out->fd = ends[0];
+    return CLI_RUN;
+}
+
+void asker_end(struct asker *asker)
+{
+    if (asker->pid <= 0)
+        return;
+    shutdown(asker->fd, SHUT_RDWR);
+    while (waitpid(asker->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    asker->pid = 0;
+}
+
+void asker_close(struct asker *asker)
+{
+    if (asker->fd < 0)
+        return;
+    asker_end(asker);
+    close(asker->fd);
+    asker->fd = -1;
 }
 
 /* ---- new passphrases ---- */

@@ -5,6 +5,8 @@
 #ifndef CLI_KEYS_H
 #define CLI_KEYS_H
 
+#include <sys/types.h>
+
 #include "cli.h"
 
 enum { PASSPHRASE_MAX = 1024 };
@@ -12,6 +14,8 @@ enum { PASSPHRASE_MAX = 1024 };
 /* Obeys --identity, --passphrase-file, --passphrase-fd and --tpm. Owned: ward_keys_free(). The
  * command line must outlive it. */
 int keys_open(const struct cli *cli, ward_keys **out);
+/* The same for one key file in the place of --identity. */
+int keys_open_file(const struct cli *cli, const char *path, ward_keys **out);
 /* A run and what opens it; prints what is wrong. Owned: ward_run_close(). */
 int keys_open_run(const struct cli *cli, const char *path, ward_run **out);
 
@@ -27,6 +31,24 @@ struct passphrase {
 int passphrase_new(const struct cli *cli, int file_key, int fd_key, const char *what,
                    struct passphrase *out);
 void passphrase_wipe(struct passphrase *passphrase);
+
+/*
+ * Asks the terminal for whoever must have a passphrase that this process is not to hold: a process
+ * of its own, at the other end of a socket. For each line that it receives, "passphrase of FILE",
+ * it asks and sends back what was typed, with a newline. It ends when the socket does, or when a
+ * person gives none.
+ */
+struct asker {
+    int fd; /* -1: there is no terminal */
+    pid_t pid;
+};
+
+/* Call before there are threads and other signal masks. Prints what is wrong; returns CLI_RUN or an
+ * exit status. */
+int asker_start(const struct cli *cli, struct asker *out);
+/* No more questions: whoever still asks gets none. fd stays open until asker_close(). */
+void asker_end(struct asker *asker);
+void asker_close(struct asker *asker);
 
 /*
  * A public key given as it is, or as a file that holds one (a key file or NAME.pub). Owned: free(),

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "keys.h"
 
 enum option_key {
     OPT_LISTEN = CLI_LONG,
@@ -57,12 +58,7 @@ static const struct cli_option options[] = {
      "for a request to come in, and for its answer to be taken\n[30]"},
     {OPT_DRAIN, "drain", "SECONDS", "after SIGTERM, for what was asked already [30]"},
     {OPT_HTTP_THREADS, "http-threads", "N", "threads that speak HTTP [2]"},
-    {CLI_IDENTITY, "identity", "FILE",
-     "the key file that opens what is sealed\n[the owner's, then the user's in the data folder]"},
-    {CLI_PASSPHRASE_FILE, "passphrase-file", "FILE",
-     "the first line of it is the key file's passphrase or PIN"},
-    {CLI_PASSPHRASE_FD, "passphrase-fd", "N", "the same from an open descriptor"},
-    {CLI_TPM, "tpm", "TCTI", "which TPM, as tpm2-tss spells it [the machine's own]"},
+    CLI_OPTIONS_KEYS,
     CLI_OPTION_THREADS,
     CLI_OPTION_QUIET,
     CLI_OPTION_HELP,
@@ -175,14 +171,43 @@ static void wait_for_signals(const struct cli *cli, ward_server *server, const s
             cli_talk(cli, "tokens and run were read again");
 }
 
+/* Those that wait_for_signals() waits for; all threads inherit that they wait for none. */
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int serve(const struct cli *cli, const ward_server_config *config, unsigned drain,
+                 struct asker *asker)
+{
+    ward_server *server = NULL;
+    sigset_t signals;
+    ward_status st;
+
+    block_signals(&signals);
+    st = ward_server_start(&server, config);
+    asker_end(asker);
+    if (st)
+        return cli_failed(cli, st);
+    printf("%s\n", ward_server_url(server));
+    fflush(stdout);
+    wait_for_signals(cli, server, &signals);
+    cli_talk(cli, "ending, after what has been asked already");
+    st = ward_server_stop(server, drain);
+    return st ? cli_failed(cli, st) : CLI_DONE;
+}
+
 int cmd_serve(int argc, char **argv)
 {
     struct cli cli;
     ward_server_config config;
-    ward_server *server = NULL;
+    struct asker asker = {.fd = -1};
     unsigned drain = 30;
-    sigset_t signals;
-    ward_status st;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code == CLI_RUN)
@@ -193,19 +218,12 @@ int cmd_serve(int argc, char **argv)
     if (!read_numbers(&cli, &config, &drain))
         return CLI_USAGE;
     read_words(&cli, &config);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    st = ward_server_start(&server, &config);
-    if (st)
-        return cli_failed(&cli, st);
-    printf("%s\n", ward_server_url(server));
-    fflush(stdout);
-    wait_for_signals(&cli, server, &signals);
-    cli_talk(&cli, "ending, after what has been asked already");
-    st = ward_server_stop(server, drain);
-    return st ? cli_failed(&cli, st) : CLI_DONE;
+    if (!config.passphrase_file && config.passphrase_fd < 0) {
+        code = asker_start(&cli, &asker);
+        config.passphrase_fd = asker.fd;
+    }
+    if (code == CLI_RUN)
+        code = serve(&cli, &config, drain, &asker);
+    asker_close(&asker);
+    return code;
 }

@@ -5,13 +5,15 @@ load cli_helper
 
 setup_file() {
     export IMAGES=$BATS_FILE_TMPDIR/images RUN=$BATS_FILE_TMPDIR/run FIXED=$BATS_FILE_TMPDIR/fixed
-    export BASE=$BATS_FILE_TMPDIR/base OMP_WAIT_POLICY=passive
+    export BASE=$BATS_FILE_TMPDIR/base KEYED=$BATS_FILE_TMPDIR/keyed OMP_WAIT_POLICY=passive
     umask 077
     images folder "$IMAGES" 3 40 10
     # A strong transform, so that it takes few steps to tell processed from raw images.
     small_training "$RUN" --iterations 150 --start 4 --transform-rate 1 --gamma 0
     small_training "$FIXED" --method fixed --iterations 10
     small_training "$BASE" --method baseline --iterations 10
+    small_training "$KEYED" --method keyed --iterations 10 --shuffle 4 --negative 0.25 --sigma 0.1 \
+        --residual yes
 }
 
 setup() {
@@ -475,6 +477,21 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     fails_with 2 "transforms"
 }
 
+@test "a keyed run is served: its predictions and processed images are those of the run" {
+    pictures=("$IMAGES"/test/class?/00[0-3].png)
+    serve "$KEYED"
+    "$WARD" predict "$KEYED" "${pictures[@]}" --top 1 --threads 1 --json >local
+    "$WARD" predict --remote "$URL" --token-file alice "${pictures[@]}" --json >remote
+    names="[i['predictions'][0]['name'] for i in d['images']]"
+    [ "$(json local "$names")" = "$(json remote "$names")" ]
+    stop
+    [ "$status" -eq 0 ]
+    serve "$KEYED" --transform-only --meter meters
+    "$WARD" transform "$KEYED" "${pictures[@]}" --threads 1 -o local.npy >/dev/null
+    "$WARD" transform --remote "$URL" --token-file alice "${pictures[@]}" -o remote.npy >/dev/null
+    cmp local.npy remote.npy
+}
+
 @test "the example of a split deployment runs F in ONNX Runtime" {
     node -e 'require("onnxruntime-node")' 2>/dev/null || skip "no onnxruntime-node: tools/setup_onnx"
     serve "$RUN" --transform-only --meter meters
@@ -570,6 +587,60 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     fails_with 3 "k"
     run --separate-stderr "$WARD" serve run --tokens tokens --listen 127.0.0.1:0 --identity k
     fails_with 3 "k"
+}
+
+@test "a passphrase is asked for on the terminal, and the server never holds it" {
+    echo secret-words >phrase
+    "$WARD" key new --out k --protect passphrase --memory 1 --passes 1 --new-passphrase-file phrase -q
+    cp -r "$RUN" run
+    "$WARD" key grant run k.pub -q
+    cat >type.py <<'END'
+import os, pty, signal, sys, time
+words, refusal = sys.argv[1].encode().decode('unicode_escape').encode(), sys.argv[2].encode()
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[3], sys.argv[3:])
+def read_until(what):
+    seen = b''
+    while what not in seen:
+        seen += os.read(terminal, 1000)
+    return seen
+seen = read_until(b'passphrase of k')
+time.sleep(0.2)
+os.write(terminal, words)
+if refusal:
+    try:
+        while True:
+            seen += os.read(terminal, 1000)
+    except OSError:
+        pass
+    assert refusal in seen, seen
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+seen += read_until(b'http://')
+assert words.strip() not in seen, 'echoed'
+children = open('/proc/%d/task/%d/children' % (child, child)).read().split()
+for pid in [str(child)] + children:
+    assert words.strip() not in open('/proc/%s/cmdline' % pid, 'rb').read()
+if os.geteuid() == 0:
+    with open('/proc/%d/mem' % child, 'rb') as memory:
+        for line in open('/proc/%d/maps' % child):
+            begin, end = (int(x, 16) for x in line.split()[0].split('-'))
+            if 'r' not in line.split()[1] or '[v' in line or end - begin > 1 << 32:
+                continue
+            memory.seek(begin)
+            try:
+                assert words.strip() not in memory.read(end - begin), line
+            except OSError:
+                pass
+os.kill(child, signal.SIGHUP)
+seen += read_until(b'a passphrase is needed')
+os.kill(child, signal.SIGTERM)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+END
+    serve_k=("$WARD" serve run --tokens tokens --listen 127.0.0.1:0 --threads 1 --identity k)
+    run -0 timeout 60 /usr/bin/python3 type.py 'secret-words\n' '' "${serve_k[@]}"
+    run -3 timeout 60 /usr/bin/python3 type.py 'other-words\n' 'wrong passphrase' "${serve_k[@]}"
+    run -3 timeout 60 /usr/bin/python3 type.py '\x03' 'a passphrase is needed' "${serve_k[@]}"
 }
 
 @test "neither token nor key is in a process's arguments, environment or the server's log" {
