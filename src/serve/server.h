@@ -1,4 +1,4 @@
-/* A running server from the inside: what its lifecycle (server.c) and HTTP side (http.c) share. */
+/* A running server from the inside: what its lifecycle (server.c) and HTTP side share. */
 #ifndef SERVE_SERVER_H
 #define SERVE_SERVER_H
 
