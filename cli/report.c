@@ -28,10 +28,10 @@ static const struct cli_command command = {
     .name = "report",
     .operands = "RUN... [options]",
     .text =
-        "Make one page of runs and of the attacks on them: accuracies beside the paper's, "
-        "training\n"
-        "curves, settings and commands. RUN may also be a directory of runs. Runs that differ in\n"
-        "their seeds only are shown as one. What was not evaluated yet is, and keeps the result.",
+        "Make one page of runs and of the attacks on them: accuracies beside the paper's, what\n"
+        "the locks are worth, training curves, settings and commands. RUN may also be a directory\n"
+        "of runs. Runs that differ in their seeds only are shown as one. What was not evaluated\n"
+        "yet is, and keeps the result.",
     .options = options,
     .operands_min = 1,
     .operands_max = SIZE_MAX,

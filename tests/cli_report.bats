@@ -46,6 +46,53 @@ print(json.dumps({"format_version": 1, "attack": name, "chosen": None, "model_id
         "$name" "$settings" "$(model_id "$run")" "$@" >"$run/attacks/$name.json"
 }
 
+# redteam RUN [SENTENCE]: what suite v1 has found, at standard's amounts, with every kind of figure.
+redteam() {
+    mkdir -p "$1/redteam"
+    /usr/bin/python3 - "$(model_id "$1")" "${2-A thief reaches all.}" >"$1/redteam/standard.json" <<'EOF'
+import json, math, sys
+AMOUNTS = {"nothing": [0], "labelled": [10, 100, 600, 6000], "unlabelled": [10, 100, 1000],
+           "pairs": [1, 10, 100, 785, 6000], "queries": [100, 1000, 6000]}
+ATTACKS = {"nothing": "direct", "labelled": "readout universal learned-transform block-map "
+           "front-map fine-tune black-box another-backward align perturbed scratch",
+           "unlabelled": "infomax learned-transform recalibrate",
+           "pairs": "pair pair-through distil subtract other-structure", "queries": "extract"}
+def cell(attack, knows, amount, accuracy, tries=()):
+    return {"attack": attack, "id": "C0" if attack == "scratch" else "A1", "knows": knows,
+            "amount": amount, "trial": 0, "accuracy": accuracy, "choice": accuracy, "seconds": 1,
+            "images": 1, "chosen": "", "tries": [
+                {"what": what, "accuracy": a, "merit": a, "bound": None, "is_leaky": False}
+                for what, a in tries]}
+def reach(at, amount):
+    return 0.1 + 0.02 * at + 0.1 * math.log10(max(amount, 1))
+cells = [cell(attack, knows, amount, reach(at, amount)) for knows in AMOUNTS
+         for at, attack in enumerate(ATTACKS[knows].split()) for amount in AMOUNTS[knows]]
+cells += [
+    cell("input-only", "nothing", 0, 0.1, [(f"pattern {i} of 8", i / 50) for i in range(1, 9)]),
+    cell("key-search", "labelled", 100, 0.1, [(f"key {i} of 30", i % 7 / 50) for i in range(1, 31)]),
+    cell("partial-key", "labelled", 100, 0.5, [
+        (f"{share} % of the key" + more, a) for share, wrong in ((0, 0.1), (50, 0.2), (90, 0.7))
+        for more, a in (("", wrong), (", improved", wrong + 0.1))])]
+def gains(knows, value):
+    return {str(k): value(k) for k in AMOUNTS[knows]}
+json.dump({
+    "suite": "v1", "format_version": 1, "model_id": sys.argv[1], "budget": "standard", "seed": 1,
+    "authorised": 0.9, "unauthorised": 0.02, "chance": 0.1, "from_chance": 0.08,
+    "best": gains("labelled", lambda k: {"attack": "perturbed", "accuracy": reach(9, k)}),
+    "adv": gains("labelled", lambda k: -0.02), "adv_ci95": gains("labelled", lambda k: [-0.03, 0.01]),
+    "best_pairs": gains("pairs", lambda k: {"attack": "subtract", "accuracy": reach(3, k)}),
+    "adv_pairs": gains("pairs", lambda k: 0.1),
+    "adv_pairs_ci95": gains("pairs", lambda k: [0.05, 0.15]),
+    "without_labels": {"attack": "learned-transform", "amount": 1000, "accuracy": 0.4},
+    "kstar_attack": 412.7, "kstar_scratch": None, "kstar_ratio": 0.0688,
+    "kstar_ratio_is_bound": True, "readout": 0.5, "readout_control": 0.4, "cost": 0.23,
+    "flags": [{"flag": "below-chance", "detail": "2.00 % on raw images"},
+              {"flag": "masked-gradient", "detail": "universal at 100"}],
+    "sentence": sys.argv[2], "is_disjoint": True, "test_count": 10000, "choice_count": 2000,
+    "attacks": cells}, sys.stdout)
+EOF
+}
+
 # Every element is closed, ids are unique, links inside the page lead somewhere, pictures have texts;
 # nothing is loaded and nothing runs.
 check_html() {
@@ -215,6 +262,38 @@ print(json.load(sys.stdin)["commit"])')
     [ "$(grep -c '| pair, 10 %' <<<"$output")" = 1 ]
 }
 
+@test "what the red team found stands with its sentence, its flags and how to do it again" {
+    redteam "$WORK/generator-1" "A thief with <100> images."
+    "$WARD" report "$WORK" -q >"$PAGE"
+    check_html "$PAGE"
+    grep -q "A thief with &lt;100&gt; images\." "$PAGE"
+    grep -q 'href="#redteam"' "$PAGE"
+    [ "$(grep -c '>below-chance</span> 2.00 % on raw images' "$PAGE")" = 1 ]
+    # Each plot, and each table, with the names of both.
+    for figure in "labelled images" pairs "images without labels" "answers of the service"; do
+        grep -q ">Accuracy by $figure, %</text>" "$PAGE"
+    done
+    names='Flags: <span class="chip l2">below-chance</span> <span class="chip l2">masked-gradient'
+    [ "$(grep -o "$names" "$PAGE" | wc -l)" = $((7 + 2 + 5)) ]
+    "$WARD" report "$WORK" --format md -q >md
+    grep -q '^| 100 labelled images | perturbed | 48.00 | 50.00 | −2.00 | −3.00 to +1.00 |$' md
+    grep -q '^ward attack RUN --budget standard --seed 1$' md
+    cp -r "$WORK/generator-1/redteam" "$WORK/fixed/"
+    echo '{' >"$WORK/generator-1/redteam/torn.json"
+    run -0 --separate-stderr "$WARD" report "$WORK" --format md
+    [ "$(grep -c 'left out' <<<"$stderr")" = 2 ] || { echo "$stderr"; false; }
+    [ "$(grep -c '^ward attack RUN --budget' <<<"$output")" = 1 ]
+}
+
+@test "what ward attack writes is what ward report shows" {
+    "$WARD" attack "$WORK/fixed" --only direct,input-only,readout --data "$IMAGES" -q --json >v
+    "$WARD" report "$WORK/fixed" --format md -q >md
+    sentence=$(json v "d['sentence']")
+    grep -qF "**$sentence**" <(sed 's/\\//g; s/&lt;/</g' md) || { echo "$sentence"; cat md; false; }
+    grep -q '^ward attack RUN --budget quick --seed 1$' md
+    grep -q '^random patterns: .* 8 draws$' md
+}
+
 @test "what is damaged or not complete is left out, and the page says so" {
     cp -a "$WORK/base" "$WORK/damaged"
     truncate -s -5 "$WORK/damaged/model.safetensors"
@@ -289,6 +368,7 @@ EOF
     need_browser
     attack "$WORK/generator-1" pair '{"trials": 4, "seed": 1, "pairs": 0.1}' 0.5 0.75 0.625
     attack "$WORK/generator-1" direct '{"trials": 1}' 0.25
+    redteam "$WORK/generator-1"
     mv "$WORK/base" "$WORK/a-name-that-is-$(printf 'long-%.0s' {1..30})"
     "$WARD" report "$WORK" --include-secret -o "$PAGE.html" -q
     for width in 1280 390; do

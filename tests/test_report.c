@@ -19,6 +19,7 @@
 #include "report/cells.h"
 #include "report/paper.h"
 #include "report/plot.h"
+#include "report/redteam.h"
 #include "report/text.h"
 #include "ward/ward.h"
 
@@ -274,6 +275,167 @@ static void damaged_attacks_are_refused(void **state)
     }
 }
 
+/* ---- what the red team has found ---- */
+
+#define CELL(attack, id, knows, amount, trial, accuracy, tries)              \
+    "{\"attack\": \"" attack "\", \"id\": \"" id "\", \"knows\": \"" knows \
+    "\", \"amount\": " amount ", \"trial\": " trial ", \"accuracy\": " accuracy \
+    ", \"tries\": [" tries "]}"
+#define TRY(what, accuracy) "{\"what\": \"" what "\", \"accuracy\": " accuracy "}"
+
+static const char redteam_text[] =
+    "{\"suite\": \"v1\", \"format_version\": 1, \"model_id\": \"" ID "\", \"budget\": \"quick\", "
+    "\"seed\": 9007199254740992, \"is_disjoint\": true, \"test_count\": 10000, "
+    "\"choice_count\": 2000, \"authorised\": 0.9, \"unauthorised\": 0.01, \"chance\": 0.1, "
+    "\"from_chance\": 0.09, \"readout\": 0.5, \"readout_control\": null, \"cost\": 0.25, "
+    "\"kstar_attack\": 32.5, \"kstar_scratch\": null, \"kstar_ratio\": 0.325, "
+    "\"kstar_ratio_is_bound\": true, \"without_labels\": null, \"sentence\": \"A <thief>.\", "
+    "\"best\": {\"10\": {\"attack\": \"universal\", \"accuracy\": 0.75}, "
+    "\"100\": {\"attack\": \"universal\", \"accuracy\": 0.875}}, "
+    "\"adv\": {\"10\": 0.25, \"100\": null}, "
+    "\"adv_ci95\": {\"10\": [0.125, 0.375], \"100\": [null, null]}, "
+    "\"best_pairs\": {}, \"adv_pairs\": {}, \"adv_pairs_ci95\": {}, "
+    "\"flags\": [{\"flag\": \"below-chance\", \"detail\": \"1 % | 10 %\"}], \"attacks\": ["
+    CELL("universal", "A3", "labelled", "100", "0", "0.875", "") ", "
+    CELL("universal", "A3", "labelled", "10", "0", "0.5", "") ", "
+    CELL("universal", "A3", "labelled", "10", "1", "1", "") ", "
+    CELL("scratch", "C0", "labelled", "10", "0", "0.5", "") ", "
+    CELL("input-only", "A2", "nothing", "0", "0", "0.125",
+         TRY("pattern 1 of 72", "0.1") ", " TRY("pattern 7 of 72", "0.2")) ", "
+    CELL("key-search", "A13", "labelled", "100", "0", "0.125",
+         TRY("key 1 of 2", "0.1") ", " TRY("key 2 of 2", "0.3") ", "
+         TRY("the best of 50 keys", "0.3")) ", "
+    CELL("partial-key", "A13 control", "labelled", "100", "0", "0.5",
+         TRY("0 % of the key", "0.1") ", " TRY("0 % of the key, improved", "0.2") ", "
+         TRY("90 % of the key", "0.8") ", " TRY("90 % of the key, other", "0.9")) "]}";
+
+static void what_the_red_team_found_is_read_as_means_over_adversaries(void **state)
+{
+    struct redteam_scores s = {.line_count = 0};
+    double amounts[REDTEAM_POINTS];
+    const struct redteam_line *l;
+
+    (void)state;
+    assert_ok(redteam_parse(&s, redteam_text, sizeof redteam_text - 1));
+    assert_true(s.seed == UINT64_C(1) << 53 && s.needs_attack == 32.5 && isnan(s.needs_scratch));
+    assert_int_equal(s.gains.count, 2);
+    assert_true(s.gains.items[0].scratch == 0.5 && s.gains.items[0].high == 0.375);
+    assert_true(isnan(s.gains.items[1].advantage) && isnan(s.gains.items[1].scratch));
+    assert_string_equal(s.flags[0].name, "below-chance");
+    l = redteam_find(&s, "universal", REDTEAM_LABELLED);
+    assert_non_null(l);
+    assert_true(l->curve.count == 2 && l->curve.at[0] == 10 && l->curve.n[0] == 2);
+    assert_true(redteam_at(l, 10) == 0.75 && redteam_at(l, 100) == 0.875);
+    assert_true(isnan(redteam_at(l, 50)) && !redteam_is_control(l));
+    assert_null(redteam_find(&s, "universal", REDTEAM_PAIRS));
+    assert_int_equal(redteam_amounts(&s, REDTEAM_LABELLED, amounts), 2);
+    assert_int_equal(redteam_amounts(&s, REDTEAM_QUERIES, amounts), 0);
+    redteam_release(&s);
+}
+
+static void single_tries_tell_of_keys(void **state)
+{
+    struct redteam_scores s = {.line_count = 0};
+
+    (void)state;
+    assert_ok(redteam_parse(&s, redteam_text, sizeof redteam_text - 1));
+    assert_true(s.keys.count == 2 && s.keys.drawn == 2 && s.keys.accuracy[1] == 0.3);
+    assert_true(s.patterns.count == 2 && s.patterns.drawn == 72);
+    assert_true(s.wrong_keys.count == 2 && s.wrong_keys.at[1] == 0.9 &&
+                s.wrong_keys.mean[1] == 0.8);
+    assert_true(s.improved_keys.count == 1 && s.improved_keys.mean[0] == 0.2);
+    redteam_release(&s);
+}
+
+/* The text with one piece in the place of another, owned. */
+static char *redteam_with(const char *from, const char *to)
+{
+    const char *at = strstr(redteam_text, from);
+    char *made = NULL;
+
+    if (!at)
+        fail_msg("'%s' is not in the text", from);
+    assert_ok(mem_printf(&made, "%.*s%s%s", (int)(at - redteam_text), redteam_text, to,
+                         at + strlen(from)));
+    return made;
+}
+
+static void damaged_findings_are_refused(void **state)
+{
+    static const struct {
+        const char *from, *to, *message;
+    } cases[] = {
+        {"\"suite\": \"v1\"", "\"suite\": \"v9\"", "'v9'"},
+        {"\"format_version\": 1", "\"format_version\": 2", "version"},
+        {"\"model_id\": \"0", "\"model_id\": \"x", "'model_id'"},
+        {"\"budget\": \"quick\"", "\"budget\": \"<b>\"", "'budget'"},
+        {"9007199254740992", "9007199254740993", "'seed'"},
+        {"\"is_disjoint\": true", "\"is_disjoint\": 1", "'is_disjoint'"},
+        {"\"test_count\": 10000", "\"test_count\": -1", "'test_count'"},
+        {"\"authorised\": 0.9", "\"authorised\": 1.1", "'authorised'"},
+        {"\"kstar_attack\": 32.5", "\"kstar_attack\": -1", "'kstar_attack'"},
+        {"\"cost\": 0.25", "\"cost\": \"1\"", "'cost'"},
+        {"\"kstar_ratio_is_bound\": true", "\"other\": true", "'kstar_ratio_is_bound'"},
+        {"\"without_labels\": null", "\"without_labels\": 1", "'attack'"},
+        {"\"sentence\": \"A", "\"sentence\": [\"A\"], \"x\": \"A", "'sentence'"},
+        {"\"best\": {", "\"best\": 1, \"x\": {", "'best'"},
+        {"\"10\": {\"attack\"", "\"ten\": {\"attack\"", "ascending"},
+        {"\"10\": {\"attack\"", "\"1000\": {\"attack\"", "advantage"},
+        {"\"100\": {\"attack\"", "\"5\": {\"attack\"", "ascending"},
+        {"\"attack\": \"universal\"", "\"attack\": \"uni versal\"", "'attack'"},
+        {"\"adv\": {\"10\": 0.25", "\"adv\": {\"10\": 3", "-2 to 2"},
+        {"\"adv\": {\"10\": 0.25", "\"adv\": {\"11\": 0.25", "-2 to 2"},
+        {"[0.125, 0.375]", "[0.375, 0.125]", "interval"},
+        {"[0.125, 0.375]", "[0.375]", "interval"},
+        {"\"best_pairs\": {}", "\"best_pairs\": []", "'best_pairs'"},
+        {"\"flags\": [{", "\"flags\": [7, {", "'flag'"},
+        {"\"flag\": \"below-chance\"", "\"flag\": \"below chance\"", "'flag'"},
+        {"1 % | 10 %",
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+         "890123456789012345678901234567890123456789",
+         "too long"},
+        {"\"attacks\": [", "\"attacks\": 1, \"x\": [", "'attacks'"},
+        {"\"attacks\": [", "\"attacks\": [7, ", "cell 1"},
+        {"\"knows\": \"labelled\"", "\"knows\": \"all\"", "'all'"},
+        {"\"amount\": 100", "\"amount\": 0.5", "'amount'"},
+        {"\"accuracy\": 0.875, \"tries\"", "\"accuracy\": 2, \"tries\"", "'accuracy'"},
+        {"\"tries\": []", "\"tries\": {}", "'tries'"},
+        {"\"what\": \"pattern 1 of 72\"", "\"what\": 1", "'what'"},
+        {"\"what\": \"key 1 of 2\", \"accuracy\": 0.1", "\"what\": \"key 1 of 2\"", "'accuracy'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = redteam_with(cases[i].from, cases[i].to);
+        struct redteam_scores s = {.line_count = 0};
+        ward_status st = redteam_parse(&s, text, strlen(text));
+
+        if (st != WARD_ERR_FORMAT || !strstr(ward_error_message(), cases[i].message))
+            fail_msg("%s: expected '%s', got %s (%s)", cases[i].to, cases[i].message,
+                     ward_status_name(st), ward_error_message());
+        assert_true(s.line_count == 0 && !s.lines);
+        mem_free(text);
+    }
+}
+
+static void words_that_are_no_key_are_no_draw(void **state)
+{
+    static const char *const words[] = {"key 1 of", "key 0 of 2",    "key 3 of 2",   "key 1 of 2 ",
+                                        "keys",     "key -1 of -1", "monkey 1 of 2", ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct redteam_scores s = {.line_count = 0};
+        char *text = redteam_with("key 1 of 2", words[i]);
+
+        assert_ok(redteam_parse(&s, text, strlen(text)));
+        if (s.keys.count != 1)
+            fail_msg("'%s' counts as a key", words[i]);
+        redteam_release(&s);
+        mem_free(text);
+    }
+}
+
 /* ---- numbers ---- */
 
 static void a_spread_is_mean_and_sample_deviation(void **state)
@@ -359,6 +521,41 @@ static void a_plot_is_finite_whatever_is_drawn(void **state)
     assert_null(strstr((const char *)wr.data, "inf"));
     assert_null(strstr((const char *)wr.data, "<a>"));
     assert_non_null(strstr((const char *)wr.data, "t &amp; t"));
+    wr_release(&wr);
+}
+
+/* Three decades: 1, 10, 100 and 1000 are as far apart from each other. */
+static void a_logarithmic_axis_has_its_ticks_at_powers_of_ten(void **state)
+{
+    static const double x[] = {1, 10, 1000, 0, -5}, y[] = {0.1, 0.2, 0.4, 0.9, 0.9};
+    const struct plot_line lines[] = {
+        {.style = 'a', .name = "upper", .has_dots = true, .count = 5, .x = x, .y = y},
+        {.style = 'o', .name = "lower", .has_dots = true, .count = 3, .x = x, .y = y}};
+    struct wr wr = WR_INIT;
+    const char *text;
+
+    (void)state;
+    plot_lines(&wr, &(struct plot){.id = 1,
+                                   .title = "t",
+                                   .text = "d",
+                                   .x_name = "x",
+                                   .y_max = 1,
+                                   .is_log = true,
+                                   .has_ends = true,
+                                   .line_count = 2,
+                                   .lines = lines});
+    wr_u8(&wr, 0);
+    assert_ok(wr_finish(&wr));
+    text = (const char *)wr.data;
+    assert_non_null(strstr(text, ">1</text>"));
+    assert_non_null(strstr(text, ">10</text>"));
+    assert_non_null(strstr(text, ">100</text>"));
+    assert_non_null(strstr(text, ">1,000</text>"));
+    assert_non_null(strstr(text, "M44.0 "));
+    assert_null(strstr(text, "nan"));
+    /* Both end at one point; their names stand apart. */
+    assert_non_null(strstr(text, "<g class=\"end-a\">"));
+    assert_true(strncmp(strstr(text, "end-a") + 7, strstr(text, "end-o") + 7, 40) != 0);
     wr_release(&wr);
 }
 
@@ -487,6 +684,85 @@ static void runs_that_differ_in_their_seeds_are_one_line(void **state)
     ward_report_free(report);
 }
 
+static void remove_in_folder(const char *name)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "rm -r '%s/%s'", folder, name);
+    shell(command);
+}
+
+/* The findings are of the network "state/a", and of another one in "state/b". */
+static void put_findings(void)
+{
+    struct model m = model_of("resnet8", WARD_METHOD_GENERATOR);
+    char *text;
+
+    m.net.params.items[0].data[0] = 1;
+    model_identify(&m);
+    text = redteam_with(ID, m.id);
+    assert_ok(file_make_directory(in_folder("state/a/redteam")));
+    put_file(in_folder("state/a/redteam/quick.json"), text, strlen(text));
+    assert_ok(file_make_directory(in_folder("state/b/redteam")));
+    put_file(in_folder("state/b/redteam/quick-own.json"), text, strlen(text));
+    mem_free(text);
+    model_release(&m);
+}
+
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+
+    for (; (text = strstr(text, what)) != NULL; text++)
+        count++;
+    return count;
+}
+
+static void flags_stand_beside_every_figure_of_the_red_team(void **state)
+{
+    static const char *const md[] = {
+        "## What the locks are worth",
+        "**A &lt;thief&gt;.**",
+        "- flag **below-chance**: 1 % \\| 10 %",
+        "| 10 labelled images | universal | 75.00 | 50.00 | +25.00 | +12.50 to +37.50 |",
+        "| unauthorised, distance from chance | 9.00 points |",
+        "| k\\* without F | more than 100 |",
+        "| ratio of the two; 1 is a perfect lock, 0 none | below 0.325 |",
+        "| A3 | universal | 75.00 | 87.50 |",
+        "| C0 | scratch | 50.00 | \xe2\x80\x93 |",
+        "a share of the key is right: 0 %: 10.00, 90 %: 80.00",
+        "ward attack RUN --budget quick --seed 9007199254740992",
+    };
+    struct notes notes = {0};
+    ward_report *report;
+    size_t figures;
+
+    (void)state;
+    make_state();
+    put_findings();
+    report = report_of(in_folder("state"), WARD_REPORT_MARKDOWN, &notes);
+    for (size_t i = 0; i < sizeof md / sizeof md[0]; i++)
+        assert_has(report, md[i]);
+    assert_int_equal(notes.count, 1);
+    assert_non_null(strstr(notes.last, "another network"));
+    /* The gains, the verdict, two tables of attacks, the keys. */
+    assert_int_equal(count_of(ward_report_text(report), "Flags: **below-chance**"), 5);
+    ward_report_free(report);
+
+    report = report_of(in_folder("state"), WARD_REPORT_HTML, &notes);
+    assert_has(report, "A &lt;thief&gt;.");
+    assert_has(report, "Accuracy by labelled images, %");
+    assert_has(report, "Random keys");
+    assert_has(report, "Wrong keys, %");
+    figures = count_of(strstr(ward_report_text(report), "id=\"redteam\""), "<svg");
+    assert_true(figures >= 4);
+    /* Each figure, the gains, the verdict and two tables; the list says why. */
+    assert_int_equal(count_of(ward_report_text(report), "Flags: <span"), 1 + 1 + 2 + 4);
+    ward_report_free(report);
+    remove_in_folder("state/a/redteam");
+    remove_in_folder("state/b/redteam");
+}
+
 static void a_report_shows_no_secret_and_no_markup_of_others(void **state)
 {
     static const ward_report_format formats[] = {WARD_REPORT_HTML, WARD_REPORT_MARKDOWN};
@@ -508,14 +784,6 @@ static void a_report_shows_no_secret_and_no_markup_of_others(void **state)
         assert_has(report, "&lt;i&gt;&amp;\xef\xbf\xbd");
         ward_report_free(report);
     }
-}
-
-static void remove_in_folder(const char *name)
-{
-    char command[600];
-
-    snprintf(command, sizeof command, "rm -r '%s/%s'", folder, name);
-    shell(command);
 }
 
 static void results_of_another_network_and_second_copies_are_left_out(void **state)
@@ -599,6 +867,7 @@ static void every_failing_allocation_is_survived(void **state)
 
     (void)state;
     make_state();
+    put_findings();
     for (int i = 0; i < 2; i++)
         assert_survives_failing_allocations(make_and_free, &formats[i]);
 }
@@ -617,12 +886,18 @@ int main(void)
         cmocka_unit_test(damaged_evaluations_are_refused),
         cmocka_unit_test(an_attack_has_its_trials_and_the_options_that_make_it_again),
         cmocka_unit_test(damaged_attacks_are_refused),
+        cmocka_unit_test(what_the_red_team_found_is_read_as_means_over_adversaries),
+        cmocka_unit_test(single_tries_tell_of_keys),
+        cmocka_unit_test(damaged_findings_are_refused),
+        cmocka_unit_test(words_that_are_no_key_are_no_draw),
         cmocka_unit_test(a_spread_is_mean_and_sample_deviation),
         cmocka_unit_test(a_difference_is_measured_by_the_spread),
         cmocka_unit_test(the_papers_numbers_are_where_they_belong),
         cmocka_unit_test(every_value_is_in_a_bin),
         cmocka_unit_test(a_plot_is_finite_whatever_is_drawn),
+        cmocka_unit_test(a_logarithmic_axis_has_its_ticks_at_powers_of_ten),
         cmocka_unit_test(runs_that_differ_in_their_seeds_are_one_line),
+        cmocka_unit_test(flags_stand_beside_every_figure_of_the_red_team),
         cmocka_unit_test(a_report_shows_no_secret_and_no_markup_of_others),
         cmocka_unit_test(results_of_another_network_and_second_copies_are_left_out),
         cmocka_unit_test(what_holds_no_run_is_refused),

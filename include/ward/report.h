@@ -49,8 +49,8 @@ typedef struct ward_report ward_report;
  *
  * Runs that differ in their seeds only are shown as one: mean and standard deviation. A run that
  * was not evaluated on the test images is evaluated, and the accuracies are kept in the run
- * (eval.json). Results of attacks are read from attacks/NAME.json in the run. What is missing or
- * damaged is left out, and the page says so.
+ * (eval.json). Results of attacks are read from attacks/NAME.json in the run, and those of suite v1
+ * from redteam/BUDGET.json. What is missing or damaged is left out, and the page says so.
  *
  * The secret seed, transforms and processed images never get into a report, but for the pictures
  * that includes_secret asks for.

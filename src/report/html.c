@@ -151,6 +151,8 @@ static void write_contents(struct wr *wr, const struct page *page)
     wr_text(wr, "<nav aria-label=\"Contents\"><ul><li><a href=\"#accuracy\">Accuracy</a></li>");
     if (page->attacks->count > 0)
         wr_text(wr, "<li><a href=\"#attacks\">Attacks</a></li>");
+    if (page_has_redteam(page))
+        wr_text(wr, "<li><a href=\"#redteam\">What the locks are worth</a></li>");
     if (page_has_perturbations(page))
         wr_text(wr, "<li><a href=\"#perturbations\">Perturbations</a></li>");
     wr_text(wr, "<li><a href=\"#runs\">Runs</a></li>");
@@ -201,6 +203,7 @@ void page_write_html(struct wr *wr, const struct page *page)
     write_opening(wr, page);
     html_accuracies(&h);
     html_attacks(&h);
+    html_redteam(&h);
     write_figures(&h);
     wr_text(wr, "<h2 id=\"runs\">Runs</h2>\n<p>Curves are running means over about a hundred "
                 "training steps; a line a seed.</p>\n");

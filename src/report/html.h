@@ -3,6 +3,7 @@
  *
  *   html.c         the page around them, and the pictures of perturbations
  *   html_scores.c  the tables beside the paper's
+ *   html_redteam.c what the red team has found
  *   html_cells.c   the section of each setting: curves, trials, runs, commands
  */
 #ifndef REPORT_HTML_H
@@ -20,6 +21,8 @@ struct html {
 void html_accuracies(struct html *h);
 /* Nothing if there was no attack. */
 void html_attacks(struct html *h);
+/* Nothing if there was no red team. */
+void html_redteam(struct html *h);
 void html_cell(struct html *h, const struct cell *cell);
 
 /* ---- small things ---- */

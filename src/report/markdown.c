@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/util.h"
-#include "report/page.h"
+#include "report/markdown.h"
 #include "report/plot.h"
 #include "ward/version.h"
 
@@ -183,11 +183,12 @@ static void write_curve(struct wr *wr, const struct history *h, enum history_cur
     wr_text(wr, "\n");
 }
 
-static void write_histogram(struct wr *wr, const struct score_row *row, const struct cell_attack *a)
+void markdown_histogram(struct wr *wr, const char *name, const double *values, size_t count,
+                        const char *noun)
 {
-    struct bins b = bins_of(a->accuracy, a->count, BARS);
+    struct bins b = bins_of(values, count, BARS);
 
-    text_plain(wr, row->head);
+    text_plain(wr, name);
     wr_text(wr, ": ");
     write_percent(wr, b.low);
     wr_text(wr, " ");
@@ -196,8 +197,8 @@ static void write_histogram(struct wr *wr, const struct score_row *row, const st
     wr_text(wr, " ");
     write_percent(wr, b.low + (double)b.count * b.width);
     wr_text(wr, " %, ");
-    text_count(wr, (double)a->count);
-    wr_text(wr, " trials\n");
+    text_count(wr, (double)count);
+    wr_printf(wr, " %s\n", noun);
 }
 
 static void write_curves(struct wr *wr, const struct page *page, const struct cell *cell)
@@ -222,7 +223,9 @@ static void write_curves(struct wr *wr, const struct page *page, const struct ce
     for (size_t i = 0; i < page->attacks->count; i++)
         if (page->attacks->rows[i].cell == cell) {
             if (cell->attacks[attack].count > 1)
-                write_histogram(wr, &page->attacks->rows[i], &cell->attacks[attack]);
+                markdown_histogram(wr, page->attacks->rows[i].head,
+                                   cell->attacks[attack].accuracy, cell->attacks[attack].count,
+                                   "trials");
             attack++;
         }
     wr_text(wr, "```\n\n");
@@ -324,6 +327,7 @@ void page_write_markdown(struct wr *wr, const struct page *page)
               page->runs->count, page->cells->count, page_paper());
     write_accuracies(wr, page->accuracies);
     write_attacks(wr, page->attacks);
+    markdown_redteam(wr, page);
     write_figures(wr, page);
     wr_text(wr, "## Runs\n\n");
     for (size_t i = 0; i < page->cells->count; i++)

@@ -34,6 +34,30 @@ void page_parts(struct wr *wr, const struct history *history, enum part_field fi
 /* The commands that make a cell's runs and results again, a line each. */
 void page_commands(struct wr *wr, const struct cell *cell, text_escape *escape);
 
+/* ---- the red team ---- */
+
+/* Whether a run of the report was attacked by suite v1. */
+bool page_has_redteam(const struct page *page);
+/* What the section is about, without markup. */
+extern const char page_redteam_words[];
+/* "Fashion-MNIST, simple-cnn: generator, fast, seed 1" */
+void page_redteam_title(struct wr *wr, const struct report_run *run, text_escape *escape);
+/* Of a kind of knowledge: "labelled images"; "" of none. */
+const char *page_knowledge(enum redteam_knowledge knows);
+/* "100 labelled images", "1 pair" */
+void page_amount(struct wr *wr, double amount, enum redteam_knowledge knows);
+/* The i-th figure of a verdict; NULL past the end. */
+const char *page_figure_name(size_t i);
+void page_figure_value(struct wr *wr, const struct redteam_scores *scores, size_t i,
+                       text_escape *escape);
+/* "+13.39 to +15.53" */
+void page_gain_interval(struct wr *wr, const struct redteam_gain *gain);
+/* What was measured, in a sentence; and the command that goes on with it. */
+void page_redteam_basis(struct wr *wr, const struct redteam_scores *scores);
+void page_redteam_command(struct wr *wr, const struct redteam_scores *scores);
+
+/* ---- small things ---- */
+
 /* How the differences are coloured or marked: 0 no spread, 1 below one, 2 below three, 3 more. */
 int page_level(const struct score *score);
 

@@ -1,6 +1,7 @@
 /*
- * Plots as inline SVG. Colours are the page's: lines and bars carry the classes a, b and c, which
- * the style sheet gives a colour each for light and dark; lines differ in their dashes, too.
+ * Plots as inline SVG. Colours are the page's: lines and bars carry the classes a, b, c and o, to
+ * which the style sheet gives a colour each for light and dark; lines differ in their dashes, too.
+ * o is for lines that stay in the background.
  */
 #ifndef REPORT_PLOT_H
 #define REPORT_PLOT_H
@@ -10,9 +11,9 @@
 #include "base/bytes.h"
 
 struct plot_line {
-    char style;       /* 'a', 'b' or 'c' */
-    const char *name; /* written at the line's end; NULL: not */
-    bool has_dots;    /* dots instead of a line */
+    char style;       /* 'a', 'b', 'c' or 'o' */
+    const char *name; /* written beside the title, or at the line's end; NULL: not */
+    bool has_dots;    /* dots instead of a line; with names at their ends, dots on a line */
     size_t count;
     const double *x, *y; /* [count], borrowed; points with a NaN are left out */
 };
@@ -24,6 +25,8 @@ struct plot {
     const char *x_name;
     double y_max;    /* at least; 0: by the data */
     bool is_percent; /* y are fractions, shown as percent */
+    bool is_log;     /* x, which then is above 0, by its logarithm */
+    bool has_ends;   /* names stand at the ends of their lines, for which the plot gets higher */
     size_t line_count;
     const struct plot_line *lines;
 };

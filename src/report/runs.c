@@ -193,12 +193,31 @@ static ward_status add_attack(struct report_run *r, const char *path)
     return st;
 }
 
-static ward_status collect_attacks(const struct collector *c, struct report_run *r)
+static ward_status add_redteam(struct report_run *r, const char *path)
+{
+    struct redteam_scores scores = {.line_count = 0};
+    ward_status st = redteam_read(&scores, path);
+
+    if (!st && strcmp(scores.model_id, r->model_id) != 0)
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' is of another network", path);
+    if (!st && scores.line_count > 0)
+        st = mem_resize(&r->redteams, r->redteam_count, r->redteam_count + 1, sizeof scores);
+    if (!st && scores.line_count > 0) {
+        r->redteams[r->redteam_count++] = scores;
+        scores = (struct redteam_scores){.line_count = 0};
+    }
+    redteam_release(&scores);
+    return st;
+}
+
+/* Add the results in a folder of the run, each by `add`. */
+static ward_status collect_folder(const struct collector *c, struct report_run *r, const char *name,
+                                  ward_status (*add)(struct report_run *r, const char *path))
 {
     char *folder = NULL;
     char **names = NULL;
     size_t count = 0;
-    ward_status st = file_join(&folder, r->path, "attacks");
+    ward_status st = file_join(&folder, r->path, name);
 
     if (!st && file_is_directory(folder))
         st = file_list(folder, &names, &count);
@@ -209,7 +228,7 @@ static ward_status collect_attacks(const struct collector *c, struct report_run 
             continue;
         st = file_join(&path, folder, names[i]);
         if (!st)
-            st = add_attack(r, path);
+            st = add(r, path);
         if (st && !is_fatal(st))
             st = runs_omit(c->runs, path ? path : folder, c->options);
         mem_free(path);
@@ -220,6 +239,13 @@ static ward_status collect_attacks(const struct collector *c, struct report_run 
     return st;
 }
 
+static ward_status collect_attacks(const struct collector *c, struct report_run *r)
+{
+    ward_status st = collect_folder(c, r, "attacks", add_attack);
+
+    return st ? st : collect_folder(c, r, "redteam", add_redteam);
+}
+
 /* ---- runs ---- */
 
 static void run_release(struct report_run *r)
@@ -227,6 +253,9 @@ static void run_release(struct report_run *r)
     for (size_t i = 0; i < r->attack_count; i++)
         attack_scores_release(&r->attacks[i]);
     mem_free(r->attacks);
+    for (size_t i = 0; i < r->redteam_count; i++)
+        redteam_release(&r->redteams[i]);
+    mem_free(r->redteams);
     history_release(&r->history);
     settings_release(&r->settings);
     mem_free(r->path);

@@ -6,6 +6,7 @@
 #define REPORT_RUNS_H
 
 #include "report/history.h"
+#include "report/redteam.h"
 #include "report/scores.h"
 #include "report/settings.h"
 #include "ward/report.h"
@@ -22,6 +23,8 @@ struct report_run {
     struct evaluation evaluation;
     size_t attack_count;
     struct attack_scores *attacks; /* owned */
+    size_t redteam_count;
+    struct redteam_scores *redteams; /* one a budget; owned */
 };
 
 /* What could not be shown, and why: a run, its accuracy, or a result. */

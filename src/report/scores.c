@@ -6,14 +6,13 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
 
 enum { EVALUATION_VERSION = 1, ATTACK_VERSION = 1, MAX_TRIALS = 1 << 20, MAX_POINTS = 1 << 16 };
 
 /* ---- both ---- */
 
-static ward_status check_version(const json_t *object, uint64_t known)
+ward_status scores_check_version(const json_t *object, uint64_t known)
 {
     uint64_t version;
     ward_status st = json_get_u64(object, "format_version", INT64_MAX, &version);
@@ -23,7 +22,7 @@ static ward_status check_version(const json_t *object, uint64_t known)
     return st;
 }
 
-static ward_status get_id(const json_t *object, char out[MODEL_ID_LEN + 1])
+ward_status scores_get_id(const json_t *object, char out[MODEL_ID_LEN + 1])
 {
     const char *text;
     ward_status st = json_get_string(object, "model_id", &text);
@@ -36,7 +35,6 @@ static ward_status get_id(const json_t *object, char out[MODEL_ID_LEN + 1])
     return WARD_OK;
 }
 
-/* NaN for null. */
 /* ---- eval.json ---- */
 
 static ward_status get_interval(const json_t *object, const char *key, double accuracy,
@@ -59,10 +57,10 @@ static ward_status take_evaluation(struct evaluation *e, const json_t *object)
 {
     const json_t *intervals = json_object_get(object, "ci95");
     const char *split;
-    ward_status st = check_version(object, EVALUATION_VERSION);
+    ward_status st = scores_check_version(object, EVALUATION_VERSION);
 
     if (!st)
-        st = get_id(object, e->model_id);
+        st = scores_get_id(object, e->model_id);
     if (!st)
         st = json_get_string(object, "split", &split);
     if (!st && strcmp(split, "test") != 0)
@@ -268,14 +266,14 @@ static ward_status take_name(struct attack_scores *a, const json_t *object)
 static ward_status take_attack(struct attack_scores *a, const json_t *object)
 {
     json_t *settings = json_object_get(object, "settings");
-    ward_status st = check_version(object, ATTACK_VERSION);
+    ward_status st = scores_check_version(object, ATTACK_VERSION);
 
     a->pairs = (double)NAN;
     a->wanted = 1;
     if (!st)
         st = take_name(a, object);
     if (!st)
-        st = get_id(object, a->model_id);
+        st = scores_get_id(object, a->model_id);
     if (!st && !json_is_object(settings))
         st = ward_fail(WARD_ERR_FORMAT, "'settings' is missing");
     if (!st && json_object_get(settings, "trials"))

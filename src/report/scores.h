@@ -7,8 +7,13 @@
 
 #include <stdbool.h>
 
+#include "base/json.h"
 #include "model/model.h"
 #include "ward/run.h"
+
+/* Of any result: WARD_ERR_FORMAT for another 'format_version', and for no 'model_id'. */
+WARD_CHECK ward_status scores_check_version(const json_t *object, uint64_t known);
+WARD_CHECK ward_status scores_get_id(const json_t *object, char out[MODEL_ID_LEN + 1]);
 
 /* Accuracies on the test images, as fractions; NaN: none. */
 struct evaluation {
