@@ -30,8 +30,9 @@ enum option_key {
 static const struct cli_option options[] = {
     {OPT_SUITE, "suite", "NAME", "all attacks of a suite: v1 or paper [v1]"},
     {OPT_BUDGET, "budget", "NAME",
-     "v1: quick, standard or full: about 8 minutes, an hour or\n"
-     "two, or a day for simple-cnn on two cores [quick]"},
+     "v1: quick, standard or full: for simple-cnn on two cores\n"
+     "within 8 minutes, or by estimate one to two hours, or a\n"
+     "day or more [quick]"},
     {OPT_ONLY, "only", "NAMES", "v1: these attacks, separated by commas, and the control"},
     {OPT_OWN_IMAGES, "own-images", NULL,
      "v1: adversaries hold images that F was trained on, although\n"

@@ -187,8 +187,12 @@ redteam() {
     done
     [ "$(json v "sorted({x['attack'] for x in d['attacks']})")" = \
         "['direct', 'input-only', 'readout', 'scratch']" ]
-    [ "$(json v "{'adv', 'adv_pairs', 'scratch', 'kstar_ratio', 'readout', 'flags'} <= d.keys()")" = \
-        True ]
+    for key in suite authorised unauthorised adv adv_pairs scratch best kstar_ratio readout flags \
+        attacks sentence; do
+        [ "$(json v "'$key' in d")" = True ] || { echo "$key"; false; }
+        [ "$key" = suite ] || grep -q "[_*(]$key[_*,)]" "$SOURCE/man/ward-attack.1.scd" ||
+            { echo "$key is not in the man page"; false; }
+    done
     [ "$(json v "d['adv'].keys() == d['scratch'].keys() == d['best'].keys()")" = True ]
     adv="abs(d['best'][k]['accuracy'] - d['scratch'][k] - d['adv'][k])"
     [ "$(json v "all($adv < 1e-9 for k in d['adv'])")" = True ]

@@ -589,6 +589,67 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
     assert_true(strstr(v.sentence, "1 flag below") != NULL);
 }
 
+/* What does without F's gradient must also be better than guessing, which is 0.1. */
+static void a_mask_is_what_other_attacks_get_around(void **state)
+{
+    static const struct {
+        const char *attack;          /* beside a pattern trained by F's own gradient */
+        double plain, other;         /* where choices are made */
+        bool is_leaky, is_masked;
+    } cases[] = {
+        {"black-box", 0.3, 0.4, false, true},         {"black-box", 0.3, 0.34, false, false},
+        {"black-box", 0.02, 0.12, false, false},      {"black-box", 0.02, 0.2, false, true},
+        {"another-backward", 0.3, 0.4, true, true},   {"another-backward", 0.3, 0.34, true, false},
+        {"another-backward", 0.02, 0.12, true, false}, {"another-backward", 0.02, 0.2, true, true},
+        {"perturbed", 0.3, 0.9, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sample *s = sample_new();
+        ward_redteam_verdict v;
+
+        add_try(put(s, "universal", 100, 0, 0.5), cases[i].plain, INFINITY, false);
+        add_try(put(s, cases[i].attack, 100, 0, 0.5), cases[i].other, (double)NAN,
+                cases[i].is_leaky);
+        v = verdict_of(s);
+        if (has_flag(&v, "masked-gradient") != cases[i].is_masked || v.flag_count > 1)
+            fail_msg("%s: %g by the gradient, %g without: %zu flags", cases[i].attack,
+                     cases[i].plain, cases[i].other, v.flag_count);
+    }
+}
+
+static void a_black_box_is_compared_with_the_pattern_of_the_same_adversary(void **state)
+{
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    add_try(put(s, "universal", 100, 0, 0.5), 0.3, INFINITY, false);
+    add_try(put(s, "universal", 100, 1, 0.5), 0.5, INFINITY, false);
+    add_try(put(s, "black-box", 100, 1, 0.5), 0.5, (double)NAN, false);
+    v = verdict_of(s);
+    assert_int_equal(v.flag_count, 0);
+    add_try(put(s, "black-box", 100, 0, 0.5), 0.5, (double)NAN, false);
+    v = verdict_of(s);
+    assert_true(v.flag_count == 1 && has_flag(&v, "masked-gradient"));
+}
+
+static void a_black_box_that_only_guesses_is_not_better(void **state)
+{
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    put(s, "universal", 100, 0, 0.02);
+    put(s, "black-box", 100, 0, 0.11);
+    v = verdict_of(s);
+    assert_int_equal(v.flag_count, 0);
+    s->cells[1].accuracy = 0.2;
+    v = verdict_of(s);
+    assert_true(v.flag_count == 1 && has_flag(&v, "black-box-better"));
+}
+
 static void without_cells_nothing_is_claimed(void **state)
 {
     ward_redteam_verdict v = verdict_of(sample_new());
@@ -745,6 +806,9 @@ int main(void)
         cmocka_unit_test(adversaries_who_differ_widen_the_interval),
         cmocka_unit_test(nothing_unusual_raises_no_flag),
         cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),
+        cmocka_unit_test(a_mask_is_what_other_attacks_get_around),
+        cmocka_unit_test(a_black_box_is_compared_with_the_pattern_of_the_same_adversary),
+        cmocka_unit_test(a_black_box_that_only_guesses_is_not_better),
         cmocka_unit_test(without_cells_nothing_is_claimed),
         cmocka_unit_test(a_record_reads_back_as_it_was_written),
         cmocka_unit_test(a_text_that_is_no_record_is_refused_by_what_is_wrong),

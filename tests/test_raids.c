@@ -183,6 +183,34 @@ static void keys_are_found_by_steps_that_help(void **state)
     assert_finds(WARD_METHOD_FIXED, SOUND, &raid_partial_key, 60);
 }
 
+/* So that a report can show what random keys are worth. */
+static void a_key_search_says_what_each_random_key_gives(void **state)
+{
+    ward_run *run = open_victim(WARD_METHOD_FIXED, SOUND);
+    ward_redteam_cell cell = raided(run, &raid_key_search, 60);
+
+    (void)state;
+    assert_int_equal(cell.try_count, WARD_REDTEAM_TRIES);
+    assert_string_equal(cell.tries[0].what, "key 1 of 30");
+    assert_string_equal(cell.tries[29].what, "key 30 of 30");
+    assert_string_equal(cell.tries[30].what, "the best of 50 keys");
+    ward_run_close(run);
+}
+
+/* With many images a training goes 15 times through them, whatever the budget says. */
+static void students_see_all_that_they_hold(void **state)
+{
+    static const struct budget budget = {.effort = 1, .steps = 1};
+    ward_run *run = open_victim(WARD_METHOD_GENERATOR, SOUND);
+    ward_redteam_cell cell;
+
+    (void)state;
+    assert_ok(raid_with(run, &raid_distil, 100, &budget, &cell));
+    if (cell.images < 15 * 100 / 2)
+        fail_msg("%ju images shown, of 100", (uintmax_t)cell.images);
+    ward_run_close(run);
+}
+
 static void labels_train_a_map_of_blocks(void **state)
 {
     (void)state;
@@ -491,6 +519,8 @@ int main(void)
         cmocka_unit_test(a_student_of_the_answers_needs_no_g),
         cmocka_unit_test(one_pair_is_enough_for_a_pattern),
         cmocka_unit_test(keys_are_found_by_steps_that_help),
+        cmocka_unit_test(a_key_search_says_what_each_random_key_gives),
+        cmocka_unit_test(students_see_all_that_they_hold),
         cmocka_unit_test(labels_train_a_map_of_blocks),
         cmocka_unit_test(labels_train_a_front_and_a_map_through_f),
         cmocka_unit_test(a_share_of_the_tables_of_a_key_is_still_a_key),

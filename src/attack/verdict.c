@@ -1,6 +1,6 @@
 /*
- * What the cells come to: advantages, the labels that are needed, the flags. Each flag is a function
- * of what was measured, and says where it was raised.
+ * What the cells come to: advantages, the labels that are needed, the flags. Each flag is a
+ * function of what was measured, and says where it was raised.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -10,12 +10,12 @@
 #include "attack/record.h"
 
 /* Thresholds of docs/redteam.md; accuracies are fractions. */
-static const double clearly = 0.02;        /* a difference that is no accident */
-static const double zero_share = 0.5;      /* of images without any gradient */
-static const double jump = 0.30;           /* between neighbouring amounts */
-static const double seed_range = 0.10;     /* between adversaries */
-static const double masked = 0.05;         /* by another backward pass, of those who know labels */
-static const double close_enough = 0.01;   /* to the authorised accuracy */
+static const double clearly = 0.02;      /* a difference that is no accident */
+static const double zero_share = 0.5;    /* of images without any gradient */
+static const double jump = 0.30;         /* between neighbouring amounts */
+static const double seed_range = 0.10;   /* between adversaries */
+static const double masked = 0.05;       /* without F's gradient, by who knows labels */
+static const double close_enough = 0.01; /* to the authorised accuracy */
 
 enum { FEW_LABELS = 100 };
 
@@ -29,8 +29,7 @@ struct mean {
 static bool is_of(const ward_redteam_cell *c, const char *attack, ward_knowledge knows,
                   uint64_t amount)
 {
-    return c->is_done && c->knows == knows && c->amount == amount &&
-           strcmp(c->attack, attack) == 0;
+    return c->is_done && c->knows == knows && c->amount == amount && strcmp(c->attack, attack) == 0;
 }
 
 static struct mean mean_of(const ward_redteam_result *r, const ward_redteam_cell *like)
@@ -227,7 +226,7 @@ static void find_needs(ward_redteam_verdict *v)
     v->needs_attack = needed(v->gains, v->gain_count, false, wanted);
     v->needs_scratch = needed(v->gains, v->gain_count, true, wanted);
     v->ratio_is_bound = isinf(v->needs_scratch);
-    v->needs_ratio = isinf(v->needs_attack)  ? (double)NAN
+    v->needs_ratio = isinf(v->needs_attack)    ? (double)NAN
                      : isinf(v->needs_scratch) ? v->needs_attack / largest
                                                : v->needs_attack / v->needs_scratch;
 }
@@ -274,15 +273,20 @@ static void flag_no_gradient(const struct record_facts *facts, ward_redteam_verd
               percent(facts->zero_gradients));
 }
 
+static bool is_black_box(const ward_redteam_cell *c)
+{
+    return strcmp(c->attack, raid_black_box.name) == 0;
+}
+
 static void flag_black_box(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i], *white;
 
-        if (!c->is_done || strcmp(c->attack, "black-box") != 0)
+        if (!c->is_done || !is_black_box(c))
             continue;
         white = find(r, raid_universal.name, c->knows, c->amount);
-        if (white && mean_of(r, c).accuracy > mean_of(r, white).accuracy + clearly)
+        if (white && mean_of(r, c).accuracy > fmax(mean_of(r, white).accuracy, v->chance) + clearly)
             raise(v, "black-box-better", "at %ju: %.1f %% without gradients, %.1f %% with",
                   (uintmax_t)c->amount, percent(mean_of(r, c).accuracy),
                   percent(mean_of(r, white).accuracy));
@@ -366,34 +370,56 @@ static void flag_bound(const ward_redteam_result *r, ward_redteam_verdict *v)
     }
 }
 
-/* What another backward pass reached, and what F's own did: by other variants of the same attack, or,
- * where an attack has none, by those that it does again. */
-static void compare_backward(const ward_redteam_result *r, const ward_redteam_cell *c, double *leaky,
-                             double *plain)
+static bool is_called(const ward_redteam_cell *c, const char *const *names, size_t count)
 {
-    static const char *const again[] = {"universal", "infomax", "learned-transform", "fine-tune"};
-
-    *leaky = best_try(c, 1, -1);
-    *plain = best_try(c, 0, -1);
-    for (size_t i = 0; i < sizeof again / sizeof again[0] && c->try_count > 0; i++) {
-        const ward_redteam_cell *other = find(r, again[i], c->knows, c->amount);
-
-        if (strcmp(c->attack, raid_another_backward_labelled.name) == 0 && other)
-            *plain = fmax(*plain, best_try(other, 0, -1));
-    }
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(c->attack, names[i]) == 0)
+            return true;
+    return false;
 }
 
-/* Who chooses without labels may choose badly, which is no sign of anything. */
+/* Whether the attack does again, without F's own gradient, what another does by it. */
+static bool does_again(const ward_redteam_cell *c, const ward_redteam_cell *other)
+{
+    static const char *const searches[] = {"universal", "infomax", "learned-transform",
+                                           "fine-tune"};
+
+    if (is_black_box(c))
+        return is_called(other, searches, 1); /* it looks for a pattern, too */
+    return strcmp(c->attack, raid_another_backward_labelled.name) == 0 &&
+           is_called(other, searches, sizeof searches / sizeof searches[0]);
+}
+
+/* What F's own gradient gave the adversary of a cell: there, and in the attacks that it does
+ * again. NaN: he has not gone by it. */
+static double best_by_gradient(const ward_redteam_result *r, const ward_redteam_cell *c)
+{
+    double best = is_black_box(c) ? (double)NAN : best_try(c, 0, -1);
+
+    for (size_t i = 0; i < r->cell_count; i++) {
+        const ward_redteam_cell *other = &r->cells[i];
+
+        if (other->is_done && other->knows == c->knows && other->amount == c->amount &&
+            other->trial == c->trial && does_again(c, other))
+            best = fmax(best, best_try(other, 0, -1));
+    }
+    return best;
+}
+
+/* By another backward pass, or without any gradient. Below chance nothing is better than anything,
+ * and who chooses without labels may choose badly, which is no sign either. */
 static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i];
-        double by = c->knows == WARD_KNOWS_UNLABELLED ? 2 * masked : masked, leaky, plain;
+        double by = c->knows == WARD_KNOWS_UNLABELLED ? 2 * masked : masked;
+        double plain = best_by_gradient(r, c);
+        double other = is_black_box(c) ? best_try(c, -1, -1) : best_try(c, 1, -1);
 
-        compare_backward(r, c, &leaky, &plain);
-        if (c->is_done && !isnan(plain) && leaky > fmax(plain, v->chance) + by)
-            raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by another",
-                  c->attack, (uintmax_t)c->amount, percent(plain), percent(leaky));
+        if (c->is_done && !isnan(plain) && other > fmax(plain, v->chance) + by)
+            raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by %s",
+                  c->attack, (uintmax_t)c->amount, percent(plain), percent(other),
+                  is_black_box(c) ? "none" : "another");
     }
 }
 

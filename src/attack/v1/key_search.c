@@ -13,7 +13,9 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-enum { KEYS = 50 }; /* random ones, times the square of the effort */
+/* Random ones, times the square of the effort; the first of them are offered each, so that the
+ * tries say what a random key is worth. Two more tries are the best key and what became of it. */
+enum { KEYS = 50, OFFERED = WARD_REDTEAM_TRIES - 2 };
 
 struct hunt {
     struct query query;
@@ -157,6 +159,9 @@ static ward_status draw_keys(struct hunt *h, struct thief *t)
         st = thief_transform(t, t->own, i, &h->next);
         if (!st)
             st = compare(h);
+        snprintf(what, sizeof what, "key %u of %d", i + 1, OFFERED);
+        if (!st && i < OFFERED)
+            st = query_offer(&h->query, &h->next.params, what);
     }
     snprintf(what, sizeof what, "the best of %u keys", count);
     return st ? st : query_offer(&h->query, &h->now.params, what);

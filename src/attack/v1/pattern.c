@@ -1,7 +1,7 @@
 /*
  * One pattern for all images, trained through F, whose parameters stay as they are. Without a bound
- * it may leave the range of images, as a lock's may; bounds show whether more room helps, as it does
- * unless gradients mislead.
+ * it may leave the range of images, as a lock's may; bounds show whether more room helps, as it
+ * does unless gradients mislead.
  */
 #include "attack/v1/pattern.h"
 
