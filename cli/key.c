@@ -9,7 +9,9 @@
 #include "keys.h"
 
 static const struct cli_option options[] = {
-    {OPT_TYPE, "type", "NAME", "new: user, or owner, who also grants and signs [user]"},
+    {OPT_TYPE, "type", "NAME",
+     "new: user; owner, who also grants and signs; or lock, what a\n"
+     "keyed transform follows from [user]"},
     {'o', "out", "FILE", "new, backup: where to write the key file; FILE.pub gets the\n"
                          "public key [new: in the data folder]"},
     {OPT_PROTECT, "protect", "NAME",
@@ -41,8 +43,9 @@ enum { USERS_MAX = 4096 };
 
 static const struct cli_command command = {
     .name = "key",
-    .operands = "new | grant | revoke | list | rotate | backup | report [operands] [options]",
-    .text = "  new                       make a pair of keys\n"
+    .operands = "new | info | grant | revoke | list | rotate | backup | report [operands] [options]",
+    .text = "  new                       make a pair of keys, or a lock key\n"
+            "  info FILE                 say what a key file is, without opening it\n"
             "  grant RUN PUBLIC...       let users open a sealed run's transform, too\n"
             "  revoke RUN PUBLIC|NAME    seal it anew without a user\n"
             "  list RUN                  say who may open it, besides the owner\n"
@@ -110,20 +113,26 @@ static int take_protection(const struct cli *cli, bool reads_none, struct writin
     return CLI_RUN;
 }
 
-static int wrote(const struct cli *cli, const char *path, const char *public_key)
+static int wrote(const struct cli *cli, const char *path)
 {
+    ward_key_info made;
+    ward_status st = ward_key_describe(path, &made);
+    bool is_lock = !st && made.type == WARD_KEY_LOCK;
     struct js js;
 
+    if (st)
+        return cli_failed(cli, st);
     if (cli_has(cli, CLI_JSON)) {
         js_begin(&js, stdout);
         js_text(&js, "path", path);
-        js_text(&js, "public_key", public_key);
+        js_text(&js, is_lock ? "fingerprint" : "public_key", made.fingerprint);
         js_finish(&js);
     } else {
-        printf("%s\n", public_key);
+        printf("%s\n", made.fingerprint);
     }
-    cli_talk(cli, "wrote '%s'; keep a copy elsewhere: what is sealed to it opens with nothing else",
-             path);
+    cli_talk(cli, "wrote '%s'; keep a copy elsewhere: %s", path,
+             is_lock ? "nothing else gives the same transform again"
+                     : "what is sealed to it opens with nothing else");
     return CLI_DONE;
 }
 
@@ -136,12 +145,17 @@ static int write_failed(const struct cli *cli, ward_status st, const char *path)
     return cli_failed(cli, st);
 }
 
-/* ---- new, backup ---- */
+/* ---- new, backup, info ---- */
+
+/* In the order of ward_key_type and of ward_key_protection. */
+static const char *const types[] = {"user", "owner", "lock", NULL};
+static const char *const protections[] = {"file", "passphrase", "tpm"};
+
+enum { PROTECTIONS = sizeof(protections) / sizeof(protections[0]) };
 
 static int new_key(const struct cli *cli)
 {
-    static const char *const types[] = {"user", "owner", NULL};
-    char *path = NULL, *public_key = NULL;
+    char *path = NULL;
     struct writing w = {.secret = {.len = 0}};
     size_t type = WARD_KEY_USER;
     ward_status st = WARD_OK;
@@ -159,11 +173,10 @@ static int new_key(const struct cli *cli)
     if (code == CLI_RUN)
         code = take_protection(cli, true, &w);
     if (code == CLI_RUN) {
-        st = ward_key_new(path, (ward_key_type)type, &w.options, &public_key);
-        code = st ? write_failed(cli, st, path) : wrote(cli, path, public_key);
+        st = ward_key_new(path, (ward_key_type)type, &w.options, NULL);
+        code = st ? write_failed(cli, st, path) : wrote(cli, path);
     }
     passphrase_wipe(&w.secret);
-    ward_string_free(public_key);
     ward_string_free(path);
     return code;
 }
@@ -172,7 +185,6 @@ static int backup(const struct cli *cli, ward_keys *keys)
 {
     const char *path = cli_text(cli, 'o');
     struct writing w = {.secret = {.len = 0}};
-    char *public_key = NULL;
     ward_status st;
     int code;
 
@@ -181,13 +193,50 @@ static int backup(const struct cli *cli, ward_keys *keys)
     code = take_protection(cli, false, &w);
     if (code == CLI_RUN) {
         st = ward_key_copy(keys, path, &w.options);
-        if (!st)
-            st = ward_key_public(path, &public_key);
-        code = st ? write_failed(cli, st, path) : wrote(cli, path, public_key);
+        code = st ? write_failed(cli, st, path) : wrote(cli, path);
     }
     passphrase_wipe(&w.secret);
-    ward_string_free(public_key);
     return code;
+}
+
+static void print_info(const ward_key_info *found)
+{
+    printf("type         %s\nfingerprint  %s\nprotection  ", types[found->type],
+           found->fingerprint);
+    for (unsigned i = 0; i < PROTECTIONS; i++)
+        if (found->protections & 1u << i)
+            printf(" %s", protections[i]);
+    printf("%s\n", found->protections == 0 ? " none: it holds a public key" : "");
+}
+
+static void print_info_json(const ward_key_info *found)
+{
+    struct js js;
+
+    js_begin(&js, stdout);
+    js_text(&js, "type", types[found->type]);
+    js_text(&js, "fingerprint", found->fingerprint);
+    js_array(&js, "protection");
+    for (unsigned i = 0; i < PROTECTIONS; i++)
+        if (found->protections & 1u << i)
+            js_text(&js, NULL, protections[i]);
+    js_end(&js);
+    js_finish(&js);
+}
+
+static int info(const struct cli *cli, ward_keys *keys)
+{
+    ward_key_info found;
+    ward_status st = ward_key_describe(cli->operands[1], &found);
+
+    (void)keys;
+    if (st)
+        return cli_failed(cli, st);
+    if (cli_has(cli, CLI_JSON))
+        print_info_json(&found);
+    else
+        print_info(&found);
+    return CLI_DONE;
 }
 
 /* ---- grant, revoke, list ---- */
@@ -422,6 +471,7 @@ static const struct verb {
 } verbs[] = {
     {"backup", 0, 0, backup, "no operand"},
     {"grant", 2, USERS_MAX, grant, "a run and public keys"},
+    {"info", 1, 1, info, "a key file"},
     {"list", 1, 1, list, "a run"},
     {"report", 1, 1, key_report, "a run"},
     {"revoke", 2, 2, revoke_user, "a run and a user"},
@@ -456,6 +506,6 @@ int cmd_key(int argc, char **argv)
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(cli.operands[0], verbs[i].name) == 0)
             return run_verb(&cli, &verbs[i]);
-    return cli_usage(&cli, "'%s' is not new, grant, revoke, list, rotate, backup or report",
+    return cli_usage(&cli, "'%s' is not new, info, grant, revoke, list, rotate, backup or report",
                      cli.operands[0]);
 }

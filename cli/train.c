@@ -66,6 +66,7 @@ enum option_key {
     OPT_VALIDATE_EVERY,
     OPT_SEED,
     OPT_SECRET_SEED,
+    OPT_LOCK_KEY,
     OPT_CHECKPOINT_SECONDS
 };
 
@@ -146,6 +147,9 @@ static const struct cli_option options[] = {
     {OPT_SECRET_SEED, "secret-seed", "FILE",
      "32 bytes, or 64 hex digits, that G is drawn from (-: standard\n"
      "input); marks the run as not secret [from the system]"},
+    {OPT_LOCK_KEY, "lock-key", "FILE",
+     "keyed: the lock key that G follows from (ward key new\n"
+     "--type lock) [from the system]"},
     {OPT_CHECKPOINT_SECONDS, "checkpoint-seconds", "X", "time between checkpoints"},
     CLI_OPTION_RECIPIENT("seal G to this user, too: a public key, or a file that holds\none; may be repeated"),
     CLI_OPTIONS_KEYS,
@@ -400,6 +404,11 @@ static int check_settings(const struct cli *cli, const ward_train_config *config
         return cli_usage(cli, "--validation does not go with --splits");
     if (config->method == WARD_METHOD_BASELINE && cli_has(cli, OPT_SECRET_SEED))
         return cli_usage(cli, "--secret-seed means nothing with method baseline");
+    if (config->method != WARD_METHOD_KEYED && cli_has(cli, OPT_LOCK_KEY))
+        return cli_usage(cli, "--lock-key means nothing with method %s",
+                         ward_method_name(config->method));
+    if (cli_has(cli, OPT_LOCK_KEY) && cli_has(cli, OPT_SECRET_SEED))
+        return cli_usage(cli, "--lock-key and --secret-seed contradict each other");
     if (config->method == WARD_METHOD_BASELINE && cli_has(cli, CLI_RECIPIENT))
         return cli_usage(cli, "--recipient means nothing with method baseline");
     if (cli_has(cli, OPT_SECRET_SEED) && cli_has(cli, CLI_RECIPIENT))
@@ -601,7 +610,7 @@ static void print_result(const char *out, const ward_train_progress *p, double s
 }
 
 static int run(const struct cli *cli, ward_device *device, const ward_train_config *config,
-               ward_keys *keys)
+               ward_keys *keys, ward_keys *lock)
 {
     const char *out = cli_text(cli, 'o');
     struct watch watch = {.cli = cli,
@@ -612,6 +621,7 @@ static int run(const struct cli *cli, ward_device *device, const ward_train_conf
                                 .progress = on_progress,
                                 .context = &watch,
                                 .keys = keys,
+                                .lock = lock,
                                 .owner = find_owner};
     time_t start = time(NULL);
     ward_status st;
@@ -658,7 +668,7 @@ int cmd_train(int argc, char **argv)
 {
     struct cli cli;
     ward_device *device = NULL;
-    ward_keys *keys = NULL;
+    ward_keys *keys = NULL, *lock = NULL;
     char *recipients = NULL;
     ward_train_config config;
     struct secret_seed seed = {{0}};
@@ -684,8 +694,11 @@ int cmd_train(int argc, char **argv)
     }
     if (code == CLI_RUN)
         code = keys_open(&cli, &keys);
+    if (code == CLI_RUN && cli_has(&cli, OPT_LOCK_KEY))
+        code = keys_open_file(&cli, cli_text(&cli, OPT_LOCK_KEY), &lock);
     if (code == CLI_RUN)
-        code = run(&cli, device, is_configured ? &config : NULL, keys);
+        code = run(&cli, device, is_configured ? &config : NULL, keys, lock);
+    ward_keys_free(lock);
     ward_keys_free(keys);
     free(recipients);
     ward_device_close(device);

@@ -43,5 +43,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     parse(data, len);
     parse_completed(data, len, WARD_KEY_USER);
     parse_completed(data, len, WARD_KEY_OWNER);
+    parse_completed(data, len, WARD_KEY_LOCK);
     return 0;
 }

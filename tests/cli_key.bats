@@ -278,6 +278,39 @@ END
     kill "$(cat "$state/pid")"
 }
 
+@test "a lock key is made, told apart, copied, and opens nothing" {
+    copy
+    run -0 --separate-stderr "$WARD" key new --type lock --out "$KEY" --passphrase-file "$WORD" \
+        "${CHEAP[@]}" --json
+    [ "$(mode "$KEY")" = 600 ]
+    [ ! -e "$KEY.pub" ]
+    [[ $output == *'"fingerprint"'*'ward-lock:'* ]]
+    run -0 "$WARD" key info "$KEY"
+    [[ ${lines[0]} == *lock && ${lines[1]} == *ward-lock:* && ${lines[2]} == *passphrase ]]
+    run -0 "$WARD" key backup --identity "$KEY" --passphrase-file "$WORD" --protect file \
+        --out "$KEY.2" -q
+    [ "$output" = "$("$WARD" key info "$KEY" | sed -n 's/fingerprint  //p')" ]
+    "$WARD" key info "$KEY.2" --json >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['type'], d['protection']")" = "('lock', ['file'])" ]
+    refused --identity "$KEY.2"
+    [[ $stderr == *"opens nothing"* ]]
+    run --separate-stderr "$WARD" key grant "$RUN" "$KEY.2"
+    fails_with 1 "lock key"
+    run --separate-stderr "$WARD" key grant "$RUN" "$output"
+    [ "$status" != 0 ]
+}
+
+@test "info says what a key file is, and never opens it" {
+    run -0 "$WARD" key info "$OWNER"
+    [[ $output == *owner*"$(cat "$OWNER.pub")"*file* ]]
+    "$WARD" key info "$OWNER.pub" --json >"$BATS_TEST_TMPDIR/json"
+    [ "$(json "$BATS_TEST_TMPDIR/json" "d['type'], d['protection']")" = "('owner', [])" ]
+    run --separate-stderr "$WARD" key info "$WORD"
+    fails_with 1 "$WORD" "neither"
+    run --separate-stderr "$WARD" key info
+    fails_with 2 "info takes a key file"
+}
+
 keyed() {
     small_training "$RUN" --method keyed --arch mlp-16x1 --iterations 5 --front none "$@"
 }

@@ -318,3 +318,26 @@ END
     keyed taught --teacher "$RUN.teacher" --teacher-weight 2 --temperature 4
     small_training "$RUN.chance" --method fixed --arch resnet8-leaky --objective chance --iterations 5
 }
+
+@test "a lock key gives the same run again, is needed no more, and goes with keyed alone" {
+    lock=$BATS_TEST_TMPDIR/lock
+    "$WARD" key new --type lock --protect file --out "$lock" -q
+    keyed=(--method keyed --arch mlp-16x1 --front none --iterations 5)
+    small_training "$RUN" "${keyed[@]}" --lock-key "$lock"
+    small_training "$RUN.2" "${keyed[@]}" --lock-key "$lock"
+    cmp "$RUN/model.safetensors" "$RUN.2/model.safetensors"
+    small_training "$RUN.3" "${keyed[@]}"
+    ! cmp -s "$RUN/model.safetensors" "$RUN.3/model.safetensors"
+    head -n 1 "$RUN/transform.ward" | grep -q ward-seal
+    [ "$(json "$RUN/config.json" "d['lock']")" = \
+        "$("$WARD" key info "$lock" | sed -n 's/fingerprint  //p')" ]
+    rm "$lock"
+    run -0 "$WARD" eval "$RUN" --data "$IMAGES" --threads 1 -q
+    run --separate-stderr small_training "$RUN.4" --lock-key "$lock"
+    fails_with 2 "--lock-key" "generator"
+    run --separate-stderr small_training "$RUN.4" "${keyed[@]}" --lock-key "$lock" --secret-seed "$SEED"
+    fails_with 2 "--lock-key" "contradict"
+    run --separate-stderr small_training "$RUN.4" "${keyed[@]}" --lock-key "$lock"
+    fails_with 1 "$lock"
+    [ ! -e "$RUN.4" ]
+}

@@ -1,7 +1,7 @@
 """
 The tables that a key gives, worked out from docs/formats.md alone; an independent check of
-src/protect/keyed_tables.c. Prints the SHA-256 of each table of the case in test_keyed.c, and the first
-values of two rows of a dense matrix. Needs nothing but Python.
+src/protect/keyed_tables.c and src/train/lock.c. Prints the SHA-256 of each table of the case in test_keyed.c, and the first
+values of two rows of a dense matrix; and what follows from a lock key. Needs nothing but Python.
 """
 import hashlib
 import math
@@ -130,3 +130,8 @@ for round_number in range(1, ROUNDS + 1):
 print("first and last row of a dense matrix:")
 for chosen in (dense()[0], dense()[-1]):
     print("   ", ", ".join(f"{v:.9f}" for v in chosen[:4]))
+
+# The lock key of test_key_file.c and test_train.c: its fingerprint, and what a network takes from it.
+print("fingerprint:", hashlib.blake2b(b"ward-key/v1/lock", digest_size=32, key=KEY).hexdigest())
+lock = Draw("ward/lock/mlp-16x2-leaky/1x28x28/10/7/v1")
+print("key:", struct.pack("<8I", *(lock.u32() for _ in range(8))).hex())

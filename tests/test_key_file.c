@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "alloc_test.h"
 #include "base/file.h"
 #include "key/key_file.h"
+#include "key/keys.h"
 #include "key/manifest.h"
 #include "key/versions.h"
 #include "seal_fixture.h"
@@ -71,7 +73,7 @@ static void test_a_key_file_gives_back_the_pair(void **state)
     const ward_key_options all[] = {cheap(), {.protection = WARD_PROTECT_FILE}};
 
     (void)state;
-    for (int kind = WARD_KEY_USER; kind <= WARD_KEY_OWNER; kind++)
+    for (int kind = WARD_KEY_USER; kind <= WARD_KEY_LOCK; kind++)
         for (size_t i = 0; i < 2; i++) {
             struct identity made, back = IDENTITY_INIT;
             struct public_key public;
@@ -117,15 +119,13 @@ static void test_a_wrong_passphrase_or_none_is_denied(void **state)
     wr_release(&file);
 }
 
-/* Unprotected, so that no bit is hidden behind a slow passphrase: all 2,300 are tried. */
-static void test_any_flipped_bit_and_any_truncation_is_rejected(void **state)
+static void check_every_change_is_rejected(ward_key_type kind)
 {
     const ward_key_options options = {.protection = WARD_PROTECT_FILE};
     struct identity made, back = IDENTITY_INIT;
     struct wr file;
 
-    (void)state;
-    make(WARD_KEY_OWNER, &options, &made, &file);
+    make(kind, &options, &made, &file);
     for (size_t bit = 0; bit < 8 * file.len; bit++) {
         ward_status st;
 
@@ -146,6 +146,112 @@ static void test_any_flipped_bit_and_any_truncation_is_rejected(void **state)
     identity_release(&back);
     identity_release(&made);
     wr_release(&file);
+}
+
+/* Unprotected, so that no bit is hidden behind a slow passphrase: all 2,300 are tried. */
+static void test_any_flipped_bit_and_any_truncation_is_rejected(void **state)
+{
+    (void)state;
+    check_every_change_is_rejected(WARD_KEY_OWNER);
+    check_every_change_is_rejected(WARD_KEY_LOCK);
+}
+
+/* ---- lock keys ---- */
+
+/* Of the key 00 01 .. 1f, worked out by tests/keyed_tables.py. */
+static void test_the_fingerprint_of_a_lock_key_follows_the_written_derivation(void **state)
+{
+    static const uint8_t expected[] = {
+        0x5f, 0xb4, 0x2f, 0x0c, 0x27, 0x59, 0x4d, 0xb0, 0xf5, 0xbf, 0x7a,
+        0xcb, 0xb5, 0x02, 0xb9, 0x9d, 0x59, 0x65, 0x4d, 0xc4, 0xe1, 0xac,
+        0xf0, 0x65, 0xb6, 0xb1, 0x77, 0xee, 0xd7, 0x3d, 0x12, 0xab};
+    struct public_key public = {.type = WARD_KEY_LOCK};
+    struct secret secret = SECRET_INIT;
+    struct identity lock = IDENTITY_INIT;
+    char text[PUBLIC_TEXT_MAX];
+
+    (void)state;
+    assert_ok(secret_init(&secret, 32));
+    for (size_t i = 0; i < 32; i++)
+        secret.data[i] = (uint8_t)i;
+    assert_fails(identity_take(&public, &secret, &lock), WARD_ERR_AUTH, "not that");
+    memcpy(public.x25519, expected, sizeof expected);
+    assert_ok(identity_take(&public, &secret, &lock));
+    public_key_format(&lock.public, text);
+    assert_true(strncmp(text, "ward-lock:", 10) == 0);
+    assert_fails(public_key_parse(text, strlen(text), &public), WARD_ERR_ARG, "not a public key");
+    identity_release(&lock);
+}
+
+static char folder[] = "/tmp/ward-test-keys-XXXXXX";
+
+static int folder_make(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int folder_remove(void **state)
+{
+    char command[64];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static const char *in_folder(const char *name)
+{
+    static char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void test_a_lock_key_opens_nothing_and_a_pair_locks_nothing(void **state)
+{
+    const ward_key_options options = {.protection = WARD_PROTECT_FILE};
+    const struct identity *found;
+    ward_keys_options opening = {.ask = NULL};
+    ward_key_info info;
+    ward_keys *keys = NULL;
+    char lock[256], user[256], copy[256], *text = NULL;
+    size_t count;
+
+    (void)state;
+    snprintf(lock, sizeof lock, "%s", in_folder("a.lock"));
+    snprintf(user, sizeof user, "%s", in_folder("a.user"));
+    snprintf(copy, sizeof copy, "%s", in_folder("b.lock"));
+    assert_ok(ward_key_new(lock, WARD_KEY_LOCK, &options, &text));
+    assert_ok(ward_key_new(user, WARD_KEY_USER, &options, NULL));
+    assert_false(file_exists(in_folder("a.lock.pub")));
+    assert_ok(ward_key_describe(lock, &info));
+    assert_int_equal(info.type, WARD_KEY_LOCK);
+    assert_int_equal(info.protections, 1u << WARD_PROTECT_FILE);
+    assert_string_equal(info.fingerprint, text);
+    ward_string_free(text);
+    assert_fails(ward_key_public(lock, &text), WARD_ERR_FORMAT, "lock key");
+
+    opening.identity = lock;
+    assert_ok(ward_keys_new(&keys, &opening));
+    assert_fails(keys_load(keys, &found, &count), WARD_ERR_AUTH, "opens nothing");
+    assert_fails(keys_owner(keys, &found), WARD_ERR_AUTH, "opens nothing");
+    assert_ok(keys_lock(keys, &found));
+    assert_int_equal(found->secret.len, 32);
+    assert_ok(ward_key_copy(keys, copy, &(ward_key_options){.protection = WARD_PROTECT_PASSPHRASE,
+                                                           .passphrase = right,
+                                                           .passphrase_len = strlen(right),
+                                                           .memory_mib = 1, .passes = 1}));
+    ward_keys_free(keys);
+    assert_ok(ward_key_describe(copy, &info));
+    assert_int_equal(info.protections, 1u << WARD_PROTECT_PASSPHRASE);
+    assert_ok(ward_key_describe(in_folder("a.user.pub"), &info));
+    assert_int_equal(info.type, WARD_KEY_USER);
+    assert_int_equal(info.protections, 0);
+    opening.identity = user;
+    assert_ok(ward_keys_new(&keys, &opening));
+    assert_fails(keys_lock(keys, &found), WARD_ERR_AUTH, "no lock key");
+    ward_keys_free(keys);
 }
 
 /* ---- costs ---- */
@@ -213,7 +319,8 @@ static void test_a_file_may_not_ask_for_more_than_a_gibibyte_or_ten_seconds(void
 static void test_stanzas_that_are_none_are_refused(void **state)
 {
     static const char *const lines[] = {"file x", "tpm2 sha256:7", "tpm2 sha256:99 AAAA",
-                                        "tpm2 sha256:7 AAA=", "user AAAA", "owner a b"};
+                                        "tpm2 sha256:7 AAA=", "user AAAA", "owner a b",
+                                        "lock AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
     static const char *const unknown[] = {"example.org/x"};
     static const char *const files[] = {"file", "file"};
 
@@ -391,6 +498,8 @@ int main(void)
         cmocka_unit_test(test_the_secret_half_is_not_readable_under_a_passphrase),
         cmocka_unit_test(test_a_wrong_passphrase_or_none_is_denied),
         cmocka_unit_test(test_any_flipped_bit_and_any_truncation_is_rejected),
+        cmocka_unit_test(test_the_fingerprint_of_a_lock_key_follows_the_written_derivation),
+        cmocka_unit_test(test_a_lock_key_opens_nothing_and_a_pair_locks_nothing),
         cmocka_unit_test(test_a_file_may_not_ask_for_more_than_a_gibibyte_or_ten_seconds),
         cmocka_unit_test(test_stanzas_that_are_none_are_refused),
         cmocka_unit_test(test_one_question_serves_all_passphrases_of_a_file),
@@ -401,5 +510,5 @@ int main(void)
         cmocka_unit_test(test_no_failing_allocation_leaks_or_crashes),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

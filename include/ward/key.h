@@ -7,6 +7,10 @@
  * that has leaked is another one: `ward relock`.
  *
  * A public key is a line of text, "ward-user:..." or "ward-owner:...".
+ *
+ * A lock key is another thing: not half of a pair, but the 32 bytes that the transform of a run of
+ * method keyed follows from, made beforehand (ward_train_options.lock). It opens nothing, and whoever
+ * uses the run needs none: the run holds what follows from it.
  */
 #ifndef WARD_KEY_H
 #define WARD_KEY_H
@@ -22,8 +26,9 @@ extern "C" {
 #endif
 
 typedef enum ward_key_type {
-    WARD_KEY_USER, /* opens what is sealed to it */
-    WARD_KEY_OWNER /* besides, decides who else may, and signs */
+    WARD_KEY_USER,  /* opens what is sealed to it */
+    WARD_KEY_OWNER, /* besides, decides who else may, and signs */
+    WARD_KEY_LOCK   /* what a keyed transform follows from; it has no public half */
 } ward_key_type;
 
 typedef enum ward_key_protection {
@@ -45,14 +50,15 @@ typedef struct ward_key_options {
     bool replaces;                /* overwrite a key file that is there */
 } ward_key_options;
 
-/* "$XDG_DATA_HOME/ward/keys/owner.key", or user.key; owned: ward_string_free(). */
+/* "$XDG_DATA_HOME/ward/keys/owner.key", user.key or lock.key; owned: ward_string_free(). */
 WARD_API WARD_CHECK ward_status ward_key_default_path(ward_key_type type, char **out);
 
 /*
  * Make a pair of keys and write it to path (mode 0600, its folder is made) and its public half to
- * PATH.pub.
+ * PATH.pub; or make a lock key, which has none.
  *
- *   public_key  receives the public key, owned: ward_string_free(); may be NULL
+ *   public_key  receives the public key, of a lock key its fingerprint (ward_key_describe()); owned:
+ *               ward_string_free(); may be NULL
  *
  * WARD_ERR_EXISTS if a file is there; WARD_ERR_ARG for a cost out of range, or no passphrase;
  * WARD_ERR_DEVICE if this build or machine has no such TPM; WARD_ERR_IO, WARD_ERR_NOMEM.
@@ -61,8 +67,20 @@ WARD_API WARD_CHECK ward_status ward_key_new(const char *path, ward_key_type typ
                                              const ward_key_options *options, char **public_key);
 
 /* The public key of a key file, which need not be opened for it; or of a file that holds nothing
- * else. WARD_ERR_IO, WARD_ERR_FORMAT. Owned: ward_string_free(). */
+ * else. WARD_ERR_IO, WARD_ERR_FORMAT, of a lock key, too. Owned: ward_string_free(). */
 WARD_API WARD_CHECK ward_status ward_key_public(const char *path, char **out);
+
+/* What a key file says without being opened; nothing vouches for it until it is. */
+typedef struct ward_key_info {
+    ward_key_type type;
+    unsigned protections; /* bits 1 << ward_key_protection: each of them opens it. 0: the file holds a
+                             public key and nothing else */
+    char fingerprint[104]; /* tells it from others: the public key, or of a lock key "ward-lock:...", a
+                              digest that gives nothing away */
+} ward_key_info;
+
+/* Of a key file, or a file with a public key. WARD_ERR_IO, WARD_ERR_FORMAT. */
+WARD_API WARD_CHECK ward_status ward_key_describe(const char *path, ward_key_info *out);
 
 /* WARD_ERR_ARG if text is no public key, or mistyped. */
 WARD_API WARD_CHECK ward_status ward_key_check(const char *text, ward_key_type *type);
@@ -95,7 +113,7 @@ WARD_API WARD_CHECK ward_status ward_keys_new(ward_keys **out, const ward_keys_o
 WARD_API void ward_keys_free(ward_keys *keys);
 
 /*
- * Write the pair of keys of the first key file to another path under another protection: for a
+ * Write the pair of keys, or the lock key, of the first key file to another path under another protection: for a
  * backup, or to change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it cannot be opened.
  */
 WARD_API WARD_CHECK ward_status ward_key_copy(ward_keys *keys, const char *path,

@@ -34,9 +34,9 @@ typedef struct ward_keyspace_keys {
     double best;
     ward_interval best_ci; /* Clopper-Pearson, of this key alone: not of being the best of many */
     size_t unlocks;        /* how many unlock F */
-    double bound;          /* with 95 % confidence at most this share of such keys unlocks F: the upper
-                              bound of Clopper and Pearson, one-sided; of one-bit keys, which are all
-                              there are, the share itself */
+    double bound;          /* with 95 % confidence at most this share of such keys unlocks F: the
+                              upper bound of Clopper and Pearson, one-sided; of one-bit keys, which
+                              are all there are, the share itself */
 } ward_keyspace_keys;
 
 typedef struct ward_keyspace_result {

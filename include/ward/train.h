@@ -108,6 +108,8 @@ typedef struct ward_train_config {
     uint64_t seed;                /* public: initial weights, order, augmentation, dropout */
     const uint8_t *secret_seed;   /* 32 bytes that G is drawn from; NULL: from the system. Given, the
                                      run is marked as not secret (for reproducing a result) */
+    const char *lock;             /* keyed: fingerprint of the lock key (ward_train_options) that G follows
+                                     from, if it must be that one; NULL: of any, or of none. Stored */
     double checkpoint_seconds;    /* between checkpoints */
 
     const char *owner;            /* public key (ward/key.h) that G and checkpoints are sealed to;
@@ -155,6 +157,10 @@ typedef struct ward_train_options {
     ward_train_callback *progress; /* may be NULL */
     void *context;
     ward_keys *keys;      /* to open a sealed checkpoint with; NULL: none */
+    ward_keys *lock;      /* whose first key file is a lock key that the G of a new run of method keyed
+                             follows from: the same network, images and seed give the same key. NULL: G
+                             is drawn by the system. A run that was stopped before its first checkpoint
+                             needs it again */
     /*
      * May be NULL. Called with `context` for a new training whose G is a secret and whose settings
      * name no owner, once all else was found right and before anything is written. Gives the owner's

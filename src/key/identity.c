@@ -8,15 +8,17 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "key/base64.h"
+#include "key/versions.h"
 
 enum { SUM_LEN = 4, BYTES_MAX = X25519_LEN + ED25519_LEN + SUM_LEN };
 
 static const char *const prefixes[] = {
     [WARD_KEY_USER] = "ward-user:",
     [WARD_KEY_OWNER] = "ward-owner:",
+    [WARD_KEY_LOCK] = "ward-lock:",
 };
 
-enum { TYPES = sizeof prefixes / sizeof prefixes[0] };
+static const ward_key_type pairs[] = {WARD_KEY_USER, WARD_KEY_OWNER};
 
 /* ---- public keys ---- */
 
@@ -69,8 +71,8 @@ static bool parse_as(ward_key_type type, const char *text, size_t len, struct pu
 
 ward_status public_key_parse(const char *text, size_t len, struct public_key *out)
 {
-    for (unsigned type = 0; type < TYPES; type++)
-        if (parse_as((ward_key_type)type, text, len, out))
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (parse_as(pairs[i], text, len, out))
             return WARD_OK;
     return ward_fail(WARD_ERR_ARG, "not a public key, or mistyped: '%.*s'",
                      len < PUBLIC_TEXT_MAX ? (int)len : PUBLIC_TEXT_MAX, text);
@@ -99,6 +101,15 @@ static ward_status signing_pair(const struct secret *secret, uint8_t public[ED25
     return st;
 }
 
+/* BLAKE2b under the key itself: it tells nothing of what else follows from the key. */
+static void fingerprint_of(const struct secret *lock, uint8_t fingerprint[X25519_LEN])
+{
+    static const char label[] = KEY_VERSION "/lock";
+
+    crypto_generichash(fingerprint, X25519_LEN, (const uint8_t *)label, sizeof label - 1,
+                       lock->data, lock->len);
+}
+
 static ward_status public_of(ward_key_type type, const struct secret *secret,
                              struct public_key *out)
 {
@@ -106,6 +117,10 @@ static ward_status public_of(ward_key_type type, const struct secret *secret,
     ward_status st = WARD_OK;
 
     *out = (struct public_key){.type = type};
+    if (type == WARD_KEY_LOCK) {
+        fingerprint_of(secret, out->x25519);
+        return WARD_OK;
+    }
     if (crypto_scalarmult_base(out->x25519, secret->data) != 0)
         return ward_fail(WARD_ERR_DEVICE, "libsodium cannot make a key");
     if (type == WARD_KEY_OWNER)

@@ -1,6 +1,7 @@
 /*
  * Who may open what: pairs of keys. A user's is an X25519 pair, to which things are sealed; an
- * owner has an Ed25519 pair besides, to sign with. docs/formats.md, section 11.
+ * owner has an Ed25519 pair besides, to sign with. And lock keys, which open nothing: their secret is
+ * what a transform follows from. docs/formats.md, section 11.
  */
 #ifndef KEY_IDENTITY_H
 #define KEY_IDENTITY_H
@@ -19,18 +20,18 @@ enum {
 
 struct public_key {
     ward_key_type type;
-    uint8_t x25519[X25519_LEN];
-    uint8_t ed25519[ED25519_LEN]; /* all zero for a user */
+    uint8_t x25519[X25519_LEN];   /* of a lock key its fingerprint */
+    uint8_t ed25519[ED25519_LEN]; /* all zero but for an owner */
 };
 
 void public_key_format(const struct public_key *key, char text[PUBLIC_TEXT_MAX]);
-/* len bytes of text. WARD_ERR_ARG if it is none, or mistyped. */
+/* len bytes of text. WARD_ERR_ARG if it is none, or mistyped; a lock key's fingerprint is none. */
 WARD_CHECK ward_status public_key_parse(const char *text, size_t len, struct public_key *out);
 bool public_keys_equal(const struct public_key *a, const struct public_key *b);
 
 struct identity {
     struct public_key public;
-    struct secret secret; /* X25519 secret key, then an owner's Ed25519 seed */
+    struct secret secret; /* X25519 secret key, then an owner's Ed25519 seed; of a lock the key */
 };
 
 #define IDENTITY_INIT {.secret = SECRET_INIT}

@@ -29,7 +29,17 @@ struct cost {
     uint64_t memory, passes; /* KiB */
 };
 
-static const char *const types[] = {[WARD_KEY_USER] = "user", [WARD_KEY_OWNER] = "owner"};
+static const char *const types[] = {
+    [WARD_KEY_USER] = "user", [WARD_KEY_OWNER] = "owner", [WARD_KEY_LOCK] = "lock"};
+
+enum { TYPES = sizeof types / sizeof types[0] };
+
+/* The stanzas by which a key file opens. */
+static const char *const wraps[] = {[WARD_PROTECT_FILE] = "file",
+                                    [WARD_PROTECT_PASSPHRASE] = "argon2id",
+                                    [WARD_PROTECT_TPM] = "tpm2"};
+
+enum { WRAPS = sizeof wraps / sizeof wraps[0] };
 
 /* ---- wrapping ---- */
 
@@ -134,7 +144,7 @@ static void public_stanza(const struct public_key *key, struct wr *out)
     if (key->type == WARD_KEY_OWNER)
         snprintf(line, sizeof line, "owner %s %s", x25519, ed25519);
     else
-        snprintf(line, sizeof line, "user %s", x25519);
+        snprintf(line, sizeof line, "%s %s", types[key->type], x25519);
     header_stanza(out, line, NULL, 0);
 }
 
@@ -186,7 +196,7 @@ static ward_status take_public(const struct header *h, struct public_key *out)
 
     *out = (struct public_key){.type = WARD_KEY_USER};
     if (h->count > 0 && s->body_len == 0)
-        for (unsigned type = 0; type < sizeof types / sizeof types[0]; type++) {
+        for (unsigned type = 0; type < TYPES; type++) {
             size_t words = type == WARD_KEY_OWNER ? 3 : 2;
 
             if (!stanza_is(s, types[type]) || s->word_count != words ||
@@ -215,12 +225,21 @@ static bool parse_cost(const struct word *word, struct cost *out)
            word_number(t + 3, (size_t)(p - t - 3), MAX_PASSES, &out->passes);
 }
 
-struct wraps {
+static bool is_public(const struct stanza *s)
+{
+    bool is = false;
+
+    for (unsigned type = 0; type < TYPES; type++)
+        is = is || stanza_is(s, types[type]);
+    return is;
+}
+
+struct found {
     size_t file, argon2id, tpm2;
     uint64_t cost;
 };
 
-static bool argon2id_is_right(const struct stanza *s, struct wraps *wraps)
+static bool argon2id_is_right(const struct stanza *s, struct found *found)
 {
     uint8_t salt[SALT_LEN];
     struct cost cost;
@@ -229,8 +248,8 @@ static bool argon2id_is_right(const struct stanza *s, struct wraps *wraps)
         !word_decode(&s->words[1], salt, sizeof salt) || !parse_cost(&s->words[2], &cost) ||
         !cost_is_allowed(&cost))
         return false;
-    wraps->cost += cost.memory * cost.passes;
-    return ++wraps->argon2id <= MAX_WRAPS && wraps->cost <= MAX_COST;
+    found->cost += cost.memory * cost.passes;
+    return ++found->argon2id <= MAX_WRAPS && found->cost <= MAX_COST;
 }
 
 /* PCRs and the sealed key of a tpm2 stanza. */
@@ -247,35 +266,35 @@ static bool tpm2_parse(const struct stanza *s, uint32_t *pcrs, struct tpm_sealed
     return tpm_pcrs_parse(text, pcrs) == WARD_OK;
 }
 
-static bool tpm2_is_right(const struct stanza *s, struct wraps *wraps)
+static bool tpm2_is_right(const struct stanza *s, struct found *found)
 {
     struct tpm_sealed sealed;
     uint32_t pcrs;
 
-    return tpm2_parse(s, &pcrs, &sealed) && ++wraps->tpm2 <= MAX_WRAPS;
+    return tpm2_parse(s, &pcrs, &sealed) && ++found->tpm2 <= MAX_WRAPS;
 }
 
 /* Everything is checked before anything is computed. */
 static ward_status check_wraps(const struct header *h)
 {
-    struct wraps wraps = {0};
+    struct found found = {0};
 
     for (size_t i = 1; i < h->count; i++) {
         const struct stanza *s = &h->stanzas[i];
         bool is_right = true;
 
         if (stanza_is(s, "file"))
-            is_right = s->word_count == 1 && s->body_len == FILE_KEY_LEN && wraps.file++ == 0;
+            is_right = s->word_count == 1 && s->body_len == FILE_KEY_LEN && found.file++ == 0;
         else if (stanza_is(s, "argon2id"))
-            is_right = argon2id_is_right(s, &wraps);
+            is_right = argon2id_is_right(s, &found);
         else if (stanza_is(s, "tpm2"))
-            is_right = tpm2_is_right(s, &wraps);
-        else if (stanza_is(s, "user") || stanza_is(s, "owner"))
+            is_right = tpm2_is_right(s, &found);
+        else if (is_public(s))
             is_right = false;
         if (!is_right)
             return broken("a stanza is broken, or asks for too much");
     }
-    if (wraps.file + wraps.argon2id + wraps.tpm2 == 0)
+    if (found.file + found.argon2id + found.tpm2 == 0)
         return broken("nothing of it can be opened");
     return WARD_OK;
 }
@@ -299,16 +318,30 @@ static ward_status parse(const uint8_t *data, size_t len, struct header *h,
     return st;
 }
 
-ward_status key_file_public(const uint8_t *data, size_t len, struct public_key *out)
+ward_status key_file_describe(const uint8_t *data, size_t len, struct public_key *out,
+                              unsigned *protections)
 {
     struct header h = {.stanzas = NULL};
     struct public_key found;
+    unsigned bits = 0;
     ward_status st = parse(data, len, &h, &found);
 
+    for (size_t i = 1; i < h.count && !st; i++)
+        for (unsigned kind = 0; kind < WRAPS; kind++)
+            bits |= stanza_is(&h.stanzas[i], wraps[kind]) ? 1u << kind : 0;
     header_release(&h);
-    if (!st)
-        *out = found;
-    return st;
+    if (st)
+        return st;
+    *out = found;
+    *protections = bits;
+    return WARD_OK;
+}
+
+ward_status key_file_public(const uint8_t *data, size_t len, struct public_key *out)
+{
+    unsigned protections;
+
+    return key_file_describe(data, len, out, &protections);
 }
 
 /* ---- opening ---- */

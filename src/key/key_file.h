@@ -1,5 +1,5 @@
 /*
- * Key files: a pair of keys whose secret half is wrapped for a passphrase, for a TPM, or for nobody
+ * Key files: a pair of keys, or a lock key, whose secret half is wrapped for a passphrase, for a TPM, or for nobody
  * (then the file's mode is what protects it). docs/formats.md, section 11.
  */
 #ifndef KEY_KEY_FILE_H
@@ -23,6 +23,9 @@ WARD_CHECK ward_status key_file_build(const struct identity *identity,
                                       const ward_key_options *options, struct wr *out);
 /* The public half, which nothing vouches for until the file is opened. */
 WARD_CHECK ward_status key_file_public(const uint8_t *data, size_t len, struct public_key *out);
+/* The same, and by what it can be opened: bits 1 << ward_key_protection. */
+WARD_CHECK ward_status key_file_describe(const uint8_t *data, size_t len, struct public_key *out,
+                                         unsigned *protections);
 /*
  * Open it; out is empty. WARD_ERR_FORMAT, WARD_ERR_AUTH (wrong passphrase or altered), a TPM's
  * own errors if nothing but it could have opened the file. Messages without the file's name.

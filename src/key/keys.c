@@ -19,6 +19,7 @@ struct ward_keys {
     void *context;
     char *tpm;             /* owned; NULL: the machine's */
     struct identity items[KEYS_MAX];
+    const char *from[KEYS_MAX]; /* the paths of items */
     size_t count;
     bool is_loaded;
     char *refusal; /* owned: why they could not be opened, so that nobody is asked twice */
@@ -26,7 +27,11 @@ struct ward_keys {
 
 ward_status ward_key_default_path(ward_key_type type, char **out)
 {
-    return file_user_path(out, type == WARD_KEY_OWNER ? "keys/owner.key" : "keys/user.key");
+    static const char *const names[] = {[WARD_KEY_USER] = "keys/user.key",
+                                        [WARD_KEY_OWNER] = "keys/owner.key",
+                                        [WARD_KEY_LOCK] = "keys/lock.key"};
+
+    return file_user_path(out, names[type]);
 }
 
 /* ---- writing ---- */
@@ -76,7 +81,7 @@ static ward_status write_pair(const char *path, const struct identity *identity,
         st = make_parent(path);
     if (!st)
         st = file_write(path, bytes.data, bytes.len, FILE_SECRET | flags);
-    if (!st)
+    if (!st && identity->public.type != WARD_KEY_LOCK)
         st = write_public(path, text, FILE_REPLACE);
     wr_release(&bytes);
     return st;
@@ -115,7 +120,21 @@ ward_status ward_key_check(const char *text, ward_key_type *type)
     return st;
 }
 
-ward_status key_public_read(const char *path, struct public_key *out)
+static ward_status describe(const uint8_t *data, size_t len, struct public_key *out,
+                            unsigned *protections)
+{
+    size_t text_len = len > 0 && data[len - 1] == '\n' ? len - 1 : len;
+    ward_status st;
+
+    if (header_is_of(data, len, KEY_VERSION))
+        return key_file_describe(data, len, out, protections);
+    *protections = 0;
+    st = public_key_parse((const char *)data, text_len, out);
+    return st == WARD_ERR_ARG ? ward_fail(WARD_ERR_FORMAT, "neither a public key nor a key file")
+                              : st;
+}
+
+static ward_status describe_file(const char *path, struct public_key *out, unsigned *protections)
 {
     uint8_t *data = NULL;
     size_t len = 0;
@@ -123,17 +142,37 @@ ward_status key_public_read(const char *path, struct public_key *out)
 
     if (st)
         return st;
-    if (header_is_of(data, len, KEY_VERSION))
-        st = key_file_public(data, len, out);
-    else
-        st = public_key_parse((const char *)data, len > 0 && data[len - 1] == '\n' ? len - 1 : len,
-                              out);
-    if (st == WARD_ERR_ARG)
-        st = ward_fail(WARD_ERR_FORMAT, "neither a public key nor a key file");
+    st = describe(data, len, out, protections);
     if (st)
         st = ward_fail_within(st, "'%s'", path);
     mem_wipe(data, len);
     mem_free(data);
+    return st;
+}
+
+ward_status ward_key_describe(const char *path, ward_key_info *out)
+{
+    struct public_key key;
+    unsigned protections;
+    ward_status st = describe_file(path, &key, &protections);
+
+    if (st)
+        return st;
+    *out = (ward_key_info){.type = key.type, .protections = protections};
+    public_key_format(&key, out->fingerprint);
+    return WARD_OK;
+}
+
+ward_status key_public_read(const char *path, struct public_key *out)
+{
+    struct public_key key;
+    unsigned protections;
+    ward_status st = describe_file(path, &key, &protections);
+
+    if (!st && key.type == WARD_KEY_LOCK)
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' is a lock key, which has no public half", path);
+    if (!st)
+        *out = key;
     return st;
 }
 
@@ -213,7 +252,7 @@ static ward_status load(ward_keys *keys, const char *path)
     if (st)
         st = ward_fail_within(st, "'%s'", path);
     else
-        keys->count++;
+        keys->from[keys->count++] = path;
     mem_wipe(data, len);
     mem_free(data);
     return st;
@@ -226,7 +265,7 @@ static void unload(ward_keys *keys)
     keys->count = 0;
 }
 
-ward_status keys_load(ward_keys *keys, const struct identity **out, size_t *count)
+static ward_status load_all(ward_keys *keys, const struct identity **out, size_t *count)
 {
     ward_status st = keys->refusal ? ward_fail(WARD_ERR_AUTH, "%s", keys->refusal) : WARD_OK;
 
@@ -250,6 +289,36 @@ ward_status keys_load(ward_keys *keys, const struct identity **out, size_t *coun
     return WARD_OK;
 }
 
+ward_status keys_load(ward_keys *keys, const struct identity **out, size_t *count)
+{
+    const struct identity *items;
+    size_t found = 0;
+    ward_status st = load_all(keys, &items, &found);
+
+    for (size_t i = 0; i < found && !st; i++)
+        if (items[i].public.type == WARD_KEY_LOCK)
+            st = ward_fail(WARD_ERR_AUTH, "'%s' is a lock key, which opens nothing",
+                           keys->from[i]);
+    if (st)
+        return st;
+    *out = items;
+    *count = found;
+    return WARD_OK;
+}
+
+ward_status keys_lock(ward_keys *keys, const struct identity **out)
+{
+    const struct identity *items;
+    size_t count;
+    ward_status st = load_all(keys, &items, &count);
+
+    if (!st && items[0].public.type != WARD_KEY_LOCK)
+        st = ward_fail(WARD_ERR_AUTH, "'%s' is no lock key", keys->from[0]);
+    if (!st)
+        *out = items;
+    return st;
+}
+
 ward_status keys_owner(ward_keys *keys, const struct identity **out)
 {
     const struct identity *items;
@@ -260,7 +329,7 @@ ward_status keys_owner(ward_keys *keys, const struct identity **out)
         return st;
     if (items[0].public.type != WARD_KEY_OWNER)
         return ward_fail(WARD_ERR_AUTH, "that takes an owner's key; '%s' is a user's",
-                         keys->paths[keys->is_default ? 1 : 0]);
+                         keys->from[0]);
     *out = items;
     return WARD_OK;
 }
@@ -269,7 +338,7 @@ ward_status ward_key_copy(ward_keys *keys, const char *path, const ward_key_opti
 {
     const struct identity *items;
     size_t count;
-    ward_status st = keys_load(keys, &items, &count);
+    ward_status st = load_all(keys, &items, &count);
 
     return st ? st : write_pair(path, items, options);
 }

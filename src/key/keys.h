@@ -10,7 +10,9 @@
 WARD_CHECK ward_status keys_load(ward_keys *keys, const struct identity **out, size_t *count);
 /* The first one, which must be an owner's: WARD_ERR_AUTH. */
 WARD_CHECK ward_status keys_owner(ward_keys *keys, const struct identity **out);
-/* A file with a public key: a key file, or the text alone. */
+/* The first one, which must be a lock key: WARD_ERR_AUTH. The others want no lock key. */
+WARD_CHECK ward_status keys_lock(ward_keys *keys, const struct identity **out);
+/* A file with a public key: a key file, or the text alone; no lock key. */
 WARD_CHECK ward_status key_public_read(const char *path, struct public_key *out);
 
 #endif

@@ -20,9 +20,9 @@ struct probe {
 };
 
 /*
- * Of a run whose transform has tables, on some test images of a data set that fits, 1 or more, evenly
- * spread over all. tables: those that it begins with, under WRONG_PREFIX. The caller owns the probe
- * even after a failure: probe_release().
+ * Of a run whose transform has tables, on some test images of a data set that fits, 1 or more,
+ * evenly spread over all. tables: those that it begins with, under WRONG_PREFIX. The caller owns
+ * the probe even after a failure: probe_release().
  */
 WARD_CHECK ward_status probe_open(struct probe *probe, const ward_run *run, ward_device *device,
                                   const ward_dataset *data, size_t images,

@@ -64,6 +64,7 @@ static const struct setting {
     SETTING(OPTION, owner),
     SETTING(OPTION, recipients),
     SETTING(OPTION, leaked),
+    SETTING(OPTION, lock),
     SETTING_IF(IF_CHANCE, OBJECTIVE, objective),
     SETTING_IF(IF_CHANCE, REAL, wrong_share),
     SETTING_IF(IF_CHANCE, REAL, wrong_weight),
@@ -183,6 +184,7 @@ static char **owner_of(struct run_config *config, const struct setting *s)
     case offsetof(ward_train_config, owner): return &config->owner;
     case offsetof(ward_train_config, recipients): return &config->recipients;
     case offsetof(ward_train_config, leaked): return &config->leaked;
+    case offsetof(ward_train_config, lock): return &config->lock;
     case offsetof(ward_train_config, teacher): return &config->teacher;
     case offsetof(ward_train_config, teacher_digest): return &config->teacher_digest;
     default: return &config->recipe;
@@ -358,6 +360,7 @@ void run_config_release(struct run_config *config)
     mem_free(config->owner);
     mem_free(config->recipients);
     mem_free(config->leaked);
+    mem_free(config->lock);
     mem_free(config->splits);
     mem_free(config->teacher);
     mem_free(config->teacher_digest);

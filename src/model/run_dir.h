@@ -41,7 +41,7 @@ WARD_CHECK ward_status run_dir_remove_checkpoint(const struct run_dir *dir);
 struct run_config {
     ward_train_config values;
     char *data, *arch, *recipe, *from, *from_digest, *splits; /* all owned */
-    char *owner, *recipients, *leaked;
+    char *owner, *recipients, *leaked, *lock;
     char *teacher, *teacher_digest; /* likewise */
     uint8_t secret_seed[TRANSFORM_SEED_LEN];
 };

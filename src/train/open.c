@@ -8,9 +8,10 @@
 #include "key/grants.h"
 #include "key/secret.h"
 #include "nn/calibrate.h"
-#include "train/settings.h"
 #include "protect/wrong_key.h"
+#include "train/lock.h"
 #include "train/origin.h"
+#include "train/settings.h"
 #include "train/trainer.h"
 
 /* Of large images fewer: together they give each channel as many values. */
@@ -185,6 +186,8 @@ static ward_status new_transform(struct trainer *t)
     t->saved.is_reproducible = given != NULL;
     if (given)
         memcpy(seed, given, sizeof seed);
+    else if (t->config.values.lock)
+        st = lock_derive(t->options->lock, &t->saved.net.spec, t->config.values.seed, seed);
     else
         st = key_random(seed, sizeof seed);
     if (!st)
@@ -442,6 +445,9 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     if (!st && t->is_resumed && config)
         st = match_given(t, config);
     if (st || t->is_complete)
+        return st;
+    st = lock_note(options->lock, &t->config, t->is_resumed);
+    if (st)
         return st;
     st = t->is_resumed && file_exists(t->dir.checkpoint) ? stored_state(t) : new_state(t);
     if (!st)

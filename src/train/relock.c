@@ -104,6 +104,7 @@ static ward_status train(struct relock *r, ward_device *device)
     config.leaked = o->run;
     config.raw_share = raw_share(&config);
     config.secret_seed = NULL;
+    config.lock = NULL;
     config.owner = r->owner;
     config.recipients = r->users;
     config.iterations = o->iterations ? o->iterations : (config.iterations + SHARE - 1) / SHARE;

@@ -160,6 +160,8 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
     a.recipients = b.recipients;
     if (!a.from_digest)
         a.from_digest = b.from_digest;
+    if (!a.lock)
+        a.lock = b.lock;
     if (!a.teacher_digest)
         a.teacher_digest = b.teacher_digest;
     st = to_object(&a, &given_object);
