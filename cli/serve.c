@@ -42,7 +42,7 @@ static const struct cli_option options[] = {
     {OPT_TRANSFORM_ONLY, "transform-only", NULL,
      "hand out processed images, for users who run F themselves"},
     {OPT_ACCEPT, "accept-key-disclosure", NULL,
-     "with --transform-only: do it even where one image gives\nthe transform away"},
+     "with --transform-only: do it even where a few images give\nthe transform away"},
     {OPT_METER, "meter", "DIR", "with --transform-only: keep count of different images here"},
     {OPT_AUDIT, "audit", "FILE", "log who asked when for how many images"},
     {OPT_CERT, "cert", "FILE", "serve by TLS with this certificate (PEM)"},

@@ -526,10 +526,14 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     [ "${COMPREPLY[*]}" = "cpu ref" ]
 }
 
-@test "what one image would give away is not handed out unless that is accepted" {
+@test "what a few images would give away is not handed out unless that is accepted" {
     run --separate-stderr "$WARD" serve "$FIXED" --tokens tokens --listen 127.0.0.1:0 \
         --transform-only --meter meters
     fails_with 2 "fixed" "accepted"
+    small_training affine --method keyed --front none --iterations 1
+    run --separate-stderr "$WARD" serve affine --tokens tokens --listen 127.0.0.1:0 \
+        --transform-only --meter meters
+    fails_with 2 "keyed" "affine" "accepted"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0 --transform-only
     fails_with 2 "--meter"
     run --separate-stderr "$WARD" serve "$BASE" --tokens tokens --listen 127.0.0.1:0 \

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -297,6 +298,24 @@ static void test_what_cannot_be_opened_is_said(void **state)
     assert_alone();
 }
 
+static void test_a_transform_that_pairs_give_away_is_refused_if_that_is_asked_for(void **state)
+{
+    static const struct wanted affine = {"simple-cnn", WARD_METHOD_KEYED, 1, 8, 0, false, 0};
+    static const struct wanted other = {"simple-cnn", WARD_METHOD_KEYED, 1, 8, 16, false, 0};
+    struct guard_config config = config_of(make_run("affine", &affine, NULL), 4);
+    struct guard *guard = NULL;
+
+    (void)state;
+    config.answers_processed = config.refuses_affine = true;
+    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "affine one of the method 'keyed'");
+    config.run = make_run("learned", &small, NULL);
+    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "affine one of the method 'learned'");
+    config.run = make_run("not-affine", &other, NULL);
+    assert_ok(guard_start(&guard, &config));
+    guard_stop(guard);
+    assert_alone();
+}
+
 static int pipe_with(const char *text)
 {
     int ends[2];
@@ -335,6 +354,26 @@ static bool know(void *context, const char *path, bool is_pin, char *out, size_t
     *len = strlen(context);
     memcpy(out, context, *len < max ? *len : max);
     return true;
+}
+
+/* What the guard says through a socket before it reads the answer. */
+static void check_question(struct guard_config config, const char *answer)
+{
+    struct guard *guard = NULL;
+    char wanted[512], said[512] = "";
+    int ends[2];
+
+    snprintf(wanted, sizeof wanted, "passphrase of %s\n", config.identity);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(send(ends[1], answer, strlen(answer), 0), (ssize_t)strlen(answer));
+    config.passphrase = ends[0];
+    assert_ok(guard_start(&guard, &config));
+    assert_true(recv(ends[1], said, sizeof said - 1, MSG_DONTWAIT) > 0);
+    assert_string_equal(said, wanted);
+    guard_stop(guard);
+    close(ends[1]);
+    assert_int_equal(guard_start(&guard, &config), WARD_ERR_AUTH); /* nobody answers any more */
+    close(ends[0]);
 }
 
 static void test_a_passphrase_from_a_descriptor_opens_what_is_sealed(void **state)
@@ -377,6 +416,7 @@ static void test_a_passphrase_from_a_descriptor_opens_what_is_sealed(void **stat
             guard_stop(guard);
         close(config.passphrase);
     }
+    check_question(config, "open sesame\n");
 }
 
 /* ---- arguments ---- */
@@ -390,7 +430,8 @@ static void test_what_a_process_is_told_arrives(void **state)
          .tpm = "device:/dev/tpm0",
          .batch = 32,
          .threads = 2,
-         .is_strict = true},
+         .is_strict = true,
+         .refuses_affine = true},
         {.kind = FRAME_WORKER, .run = "", .batch = GUARD_MAX_BATCH, .has_passphrase = true},
     };
 
@@ -405,7 +446,8 @@ static void test_what_a_process_is_told_arrives(void **state)
         assert_true(process_parse(PROCESS_ARGUMENTS, argv, &got));
         assert_true(got.kind == told[i].kind && got.batch == told[i].batch &&
                     got.threads == told[i].threads && got.is_strict == told[i].is_strict &&
-                    got.has_passphrase == told[i].has_passphrase);
+                    got.has_passphrase == told[i].has_passphrase &&
+                    got.refuses_affine == told[i].refuses_affine);
         assert_string_equal(got.run, told[i].run);
         assert_true(got.identity ? strcmp(got.identity, told[i].identity) == 0 && got.tpm
                                  : !told[i].identity && !told[i].tpm);
@@ -414,12 +456,12 @@ static void test_what_a_process_is_told_arrives(void **state)
 
 static void test_a_persons_arguments_are_left_alone(void **state)
 {
-    static char words[][8] = {"ward", "eval", "@guard", "x", "", "", "0", "1", "", ""};
+    static char words[][8] = {"ward", "eval", "@guard", "x", "", "", "0", "1", "", "", ""};
     char *eval[] = {words[0], words[1], words[2], NULL};
     char *none[] = {words[0], NULL};
     char *bare[] = {words[0], words[2], NULL};
-    char *empty_batch[] = {words[0], words[2], words[3], words[4], words[5],
-                           words[6], words[7], words[8], words[9], NULL};
+    char *empty_batch[] = {words[0], words[2], words[3], words[4],  words[5], words[6],
+                           words[7], words[8], words[9], words[10], NULL};
     struct process p;
 
     (void)state;
@@ -607,6 +649,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_cannot_be_computed_is_refused_and_the_next_is_not),
         cmocka_unit_test(test_an_answer_that_is_not_finite_is_a_failure_of_its_batch_only),
         cmocka_unit_test(test_what_cannot_be_opened_is_said),
+        cmocka_unit_test(test_a_transform_that_pairs_give_away_is_refused_if_that_is_asked_for),
         cmocka_unit_test(test_running_out_of_memory_starts_nothing),
         cmocka_unit_test(test_a_passphrase_from_a_descriptor_opens_what_is_sealed),
         cmocka_unit_test(test_what_a_process_is_told_arrives),

@@ -78,7 +78,7 @@ typedef struct ward_server_config {
     bool is_open;             /* without a known token the answer is F(x_r), not 401 */
     bool has_scores;          /* answers have all probabilities, not only the first class */
     bool is_transform_only;   /* answer with x_p, not with F(x_p) */
-    bool accepts_disclosure;  /* do it even where one x_p beside its x_r gives G away */
+    bool accepts_disclosure;  /* do it even where a few x_p beside their x_r give G away */
     const char *meter;        /* folder that keeps count of different images for each user; needed
                                  by is_transform_only */
     const char *audit;        /* file of one JSON object a line; NULL: none */

@@ -65,6 +65,20 @@ static ward_status open_run(const struct process *p, ward_run **run)
     return st;
 }
 
+static ward_status check_transform(const struct process *p, const ward_run *run)
+{
+    const struct transform_spec *spec = &run->transform.spec;
+
+    if (!run->has_transform)
+        return ward_fail(WARD_ERR_ARG, "'%s' has no transform: there is nothing to guard", p->run);
+    if (p->refuses_affine && transform_is_affine(spec))
+        return ward_fail(WARD_ERR_ARG,
+                         "a few images and their x_p give the transform of '%s' away, as it is an "
+                         "affine one of the method '%s': its disclosure has to be accepted",
+                         p->run, ward_method_name(spec->method));
+    return WARD_OK;
+}
+
 /* Of the run, only the values in the vault are left. */
 static ward_status open_vault(const struct process *p, struct vault *vault,
                               struct frame_ready *ready)
@@ -74,9 +88,8 @@ static ward_status open_vault(const struct process *p, struct vault *vault,
 
     if (st)
         return st;
-    if (!run->has_transform)
-        st = ward_fail(WARD_ERR_ARG, "'%s' has no transform: there is nothing to guard", p->run);
-    else
+    st = check_transform(p, run);
+    if (!st)
         st = vault_init(vault, &run->transform);
     memcpy(ready->model_id, run->model.id, sizeof ready->model_id);
     ready->input_len = ready->output_len = vault->len;

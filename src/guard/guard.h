@@ -42,6 +42,7 @@ struct guard_config {
     unsigned timeout_s;     /* an answer that takes longer means that one of the two hangs; 0: 60 */
     bool is_strict;         /* refuse to start if the kernel lacks any of the protections */
     bool answers_processed; /* no worker: answers are x_p */
+    bool refuses_affine;    /* a G that answers would give away: transform_is_affine() */
     /* One line, without an end, about what a person should know: what is degraded, who died. Called
      * from any thread, one at a time. May be NULL. */
     void (*log)(void *context, const char *line);
@@ -55,7 +56,7 @@ struct guard_config {
  *   out  owned: guard_stop()
  *
  * WARD_ERR_AUTH if the identity does not open G, and whatever else ward_run_open_with() says;
- * WARD_ERR_ARG if the run has no transform; WARD_ERR_DEVICE if a protection is missing and
+ * WARD_ERR_ARG if the run has no transform, or one that is refused; WARD_ERR_DEVICE if a protection is missing and
  * is_strict; WARD_ERR_IO if a process cannot be started; WARD_ERR_NOMEM, also if G is larger than
  * what the guard may lock in memory (RLIMIT_MEMLOCK).
  */

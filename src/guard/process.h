@@ -19,13 +19,13 @@ struct process {
     const char *run, *identity, *tpm; /* borrowed; NULL: none */
     size_t batch;
     unsigned threads;
-    bool is_strict, has_passphrase;
+    bool is_strict, has_passphrase, refuses_affine;
     /* Called with raw images before G is applied, at least the first of a batch; for tests of what must not happen. May be
      * NULL. */
     void (*probe)(const float *x, size_t len);
 };
 
-enum { PROCESS_ARGUMENTS = 9, PROCESS_ARGUMENT_ROOM = 24 };
+enum { PROCESS_ARGUMENTS = 10, PROCESS_ARGUMENT_ROOM = 24 };
 
 /* argv of a process, ended by NULL, and room for the numbers in it. Points into *process. */
 struct process_arguments {

@@ -45,17 +45,8 @@ static ward_status open_public(struct backend *b, const char *path)
 
 static ward_status check_use(const struct backend *b, const ward_server_config *c)
 {
-    bool gives_away = b->info.method == WARD_METHOD_FIXED || b->info.method == WARD_METHOD_LEARNED;
-
-    if (!c->is_transform_only)
-        return WARD_OK;
-    if (b->info.method == WARD_METHOD_BASELINE)
+    if (c->is_transform_only && b->info.method == WARD_METHOD_BASELINE)
         return ward_fail(WARD_ERR_ARG, "'%s' is a baseline: it has no transform to serve", c->run);
-    if (gives_away && !c->accepts_disclosure)
-        return ward_fail(WARD_ERR_ARG,
-                         "one image and its x_p give the transform of '%s' away, as its "
-                         "method is '%s': its disclosure has to be accepted",
-                         c->run, ward_method_name(b->info.method));
     return WARD_OK;
 }
 
@@ -69,6 +60,7 @@ static ward_status start_guard(struct backend *b, const ward_server_config *c)
                                   .threads = c->threads,
                                   .is_strict = c->is_strict,
                                   .answers_processed = c->is_transform_only,
+                                  .refuses_affine = c->is_transform_only && !c->accepts_disclosure,
                                   .log = c->log,
                                   .context = c->context};
     struct guard_info info;
