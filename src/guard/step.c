@@ -202,9 +202,10 @@ static void add_run(const struct step *s, const float *x, const float *other, fl
 static void clamp_run(const struct step *s, const float *x, const float *other, float *y)
 {
     float low = s->desc.low, high = s->desc.high;
+    size_t len = layout_len(&s->out);
 
     (void)other;
-    for (size_t i = 0; i < layout_len(&s->out); i++)
+    for (size_t i = 0; i < len; i++)
         y[i] = x[i] < low ? low : x[i] > high ? high : x[i];
 }
 
@@ -227,26 +228,34 @@ static ward_status table_load(struct step *s, const float *const params[OP_MAX_P
 static void shift_run(const struct step *s, const float *x, const float *other, float *y)
 {
     double scale = (double)s->desc.scale;
+    const float *pattern = s->data[0];
+    size_t len = layout_len(&s->out);
 
     (void)other;
-    for (size_t i = 0; i < layout_len(&s->out); i++)
-        y[i] = (float)(scale * (double)x[i] + (double)s->data[0][i]);
+    for (size_t i = 0; i < len; i++)
+        y[i] = (float)(scale * (double)x[i] + (double)pattern[i]);
 }
 
 static void multiply_run(const struct step *s, const float *x, const float *other, float *y)
 {
+    const float *factors = s->data[0];
+    size_t len = layout_len(&s->out);
+
     (void)other;
-    for (size_t i = 0; i < layout_len(&s->out); i++)
-        y[i] = s->data[0][i] * x[i];
+    for (size_t i = 0; i < len; i++)
+        y[i] = factors[i] * x[i];
 }
 
 static void permute_run(const struct step *s, const float *x, const float *other, float *y)
 {
     const float *order = s->data[0];
+    size_t len = layout_len(&s->out);
 
     (void)other;
-    for (size_t i = 0; i < layout_len(&s->out); i++)
-        y[i] = x[order ? (size_t)order[i] : i];
+    if (!order)
+        memcpy(y, x, len * sizeof *y);
+    for (size_t i = 0; order && i < len; i++)
+        y[i] = x[(size_t)order[i]];
 }
 
 static void hadamard_run(const struct step *s, const float *x, const float *other, float *y)
