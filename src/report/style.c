@@ -111,6 +111,7 @@ const char *const style_lines[] = {
     ".flags li{margin:.25rem 0}",
     ".plots.big{grid-template-columns:repeat(auto-fill,minmax(min(100%,22rem),1fr))}",
     "dl.figures{grid-template-columns:repeat(auto-fill,minmax(min(100%,22rem),1fr))}",
+    ".figures dd{flex:none;max-width:62%;overflow-wrap:normal}",
     /* Settings. */
     "details{margin:.8rem 0}",
     "summary{cursor:pointer;font-weight:600;font-size:.95rem}",
