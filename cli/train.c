@@ -145,8 +145,8 @@ static const struct cli_option options[] = {
      "32 bytes, or 64 hex digits, that G is drawn from (-: standard\n"
      "input); marks the run as not secret [from the system]"},
     {OPT_LOCK_KEY, "lock-key", "FILE",
-     "keyed: the lock key that G follows from (ward key new\n"
-     "--type lock) [from the system]"},
+     "keyed: the lock key that G follows from, made by ward key\n"
+     "[from the system]"},
     {OPT_CHECKPOINT_SECONDS, "checkpoint-seconds", "X", "time between checkpoints"},
     CLI_OPTION_RECIPIENT("seal G to this user, too: a public key, or a file that holds\none; may be repeated"),
     CLI_OPTIONS_KEYS,
