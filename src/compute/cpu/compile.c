@@ -372,7 +372,7 @@ static int summing_step(const struct compiler *c, int node)
     return at;
 }
 
-/* mean, inverse deviation, variance, three coefficients a channel, then the sums (doubles). */
+/* mean, inverse deviation, variance, five coefficients a channel, then the sums (doubles). */
 static void make_norm(struct compiler *c, struct step *s)
 {
     struct dims d = s->desc->out;
@@ -385,7 +385,7 @@ static void make_norm(struct compiler *c, struct step *s)
                             .slope = s->has_activation ? s->slope : 1};
     s->summed_by = summing_step(c, s->in[0]);
     s->norm.has_sums = s->summed_by != NONE;
-    c->plan->side_len += 6 * d.c + 2 * norm_partial_len(d.c, c->plan->threads) + 2;
+    c->plan->side_len += 8 * d.c + 2 * norm_partial_len(d.c, c->plan->threads) + 2;
 }
 
 static ward_status make_state(struct compiler *c)

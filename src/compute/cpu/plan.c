@@ -165,7 +165,7 @@ static void bind_norm(struct cpu_plan *p, struct step *s, float **next)
     nm->mean = take(next, nm->c);
     nm->inv_std = take(next, nm->c);
     nm->var = take(next, nm->c);
-    nm->coefficient = take(next, 3 * nm->c);
+    nm->coefficient = take(next, 5 * nm->c);
     snprintf(s->implementation, sizeof s->implementation, "%s%s%s", p->kernels->name,
              nm->residual ? " +sum" : "", s->has_activation ? " +activation" : "");
 }

@@ -71,10 +71,14 @@ struct norm {
     float slope;
     double *partial;             /* norm_partial_len() doubles: [thread][sums, then squares][c] */
     bool has_sums;               /* the statistics pass finds x summed up in partial */
-    float *coefficient;          /* [3 * c] */
+    float *coefficient;          /* [5 * c]: two of the application, which going back finds there,
+                                    and three of going back */
 };
 
-/* Backward of the same. On return dy holds act'(..) * (dy + dy2), the gradient of the residual. */
+/*
+ * Backward of the same. With a residual dy holds act'(..) * (dy + dy2) on return, the gradient of the
+ * residual; otherwise what dy holds is not defined.
+ */
 struct norm_grad {
     float *dy;
     const float *dy2;     /* a second contribution to the gradient of y, or NULL */

@@ -167,9 +167,41 @@ static void apply(const struct norm *nm)
 
 /* ---- backward ---- */
 
-/* g = act'(..) (dy + dy2), left in dy; sums of g and of g (x - mean). */
-static inline void gather_plane(const struct job *j, size_t item, size_t b, bool has_second,
-                                bool has_activation, double *sums)
+/*
+ * What a pass backward over a plane has to do. These are constants at each call, so that each case
+ * becomes a loop of its own.
+ *
+ * g = act'(..) (dy + dy2) is left in dy for the residual. Where nothing else wants it, both passes
+ * compute it from dy and x instead, which spares memory the reading of y and the writing of g.
+ */
+struct way {
+    bool has_second, has_activation, keeps;
+};
+
+static inline struct way way_of(const struct job *j)
+{
+    return (struct way){j->grad->dy2, j->has_activation, j->norm->residual || j->grad->dy2};
+}
+
+static inline vec activation_gradient(const struct job *j, struct way way, size_t i, size_t b,
+                                      vec x, vec g)
+{
+    const struct norm *nm = j->norm;
+    vec y;
+
+    if (!way.has_activation)
+        return g;
+    if (way.keeps)
+        y = vec_load(nm->y + i);
+    else
+        y = x * vec_load(nm->coefficient + b * LANES) +
+            vec_load(nm->coefficient + nm->c + b * LANES);
+    return vec_if_positive(y, g, g * j->grad->backward_slope);
+}
+
+/* g, and the sums of g and of g (x - mean). */
+VEC_INLINE void gather_plane(const struct job *j, size_t item, size_t b, struct way way,
+                             double *sums)
 {
     const struct norm *nm = j->norm;
     const struct norm_grad *gr = j->grad;
@@ -179,16 +211,15 @@ static inline void gather_plane(const struct job *j, size_t item, size_t b, bool
     float sum[LANES], product[LANES];
 
     for (size_t i = base; i < base + nm->hw * LANES; i += LANES) {
-        vec g = vec_load(gr->dy + i);
+        vec g = vec_load(gr->dy + i), x = vec_load(nm->x + i);
 
-        if (has_second)
+        if (way.has_second)
             g += vec_load(gr->dy2 + i);
-        if (has_activation)
-            g = vec_if_positive(vec_load(nm->y + i), g, g * gr->backward_slope);
-        if (has_second || has_activation)
+        g = activation_gradient(j, way, i, b, x, g);
+        if (way.keeps)
             vec_store(gr->dy + i, g);
         s += g;
-        q += g * (vec_load(nm->x + i) - mean);
+        q += g * (x - mean);
     }
     vec_store(sum, s);
     vec_store(product, q);
@@ -201,18 +232,23 @@ static inline void gather_plane(const struct job *j, size_t item, size_t b, bool
 static void gather_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
+    struct way way = way_of(j);
     size_t blocks = j->norm->c / LANES;
     double *sums = thread_sums(j->norm, thread);
 
     for (size_t item = begin; item < end; item++) {
-        if (j->grad->dy2 && j->has_activation)
-            gather_plane(j, item, item % blocks, true, true, sums);
-        else if (j->grad->dy2)
-            gather_plane(j, item, item % blocks, true, false, sums);
-        else if (j->has_activation)
-            gather_plane(j, item, item % blocks, false, true, sums);
+        size_t b = item % blocks;
+
+        if (way.has_second && way.has_activation)
+            gather_plane(j, item, b, (struct way){true, true, true}, sums);
+        else if (way.has_second)
+            gather_plane(j, item, b, (struct way){true, false, true}, sums);
+        else if (way.keeps && way.has_activation)
+            gather_plane(j, item, b, (struct way){false, true, true}, sums);
+        else if (way.has_activation)
+            gather_plane(j, item, b, (struct way){false, true, false}, sums);
         else
-            gather_plane(j, item, item % blocks, false, false, sums);
+            gather_plane(j, item, b, (struct way){false, false, false}, sums);
     }
 }
 
@@ -238,23 +274,34 @@ static void gather_plain(void *context, size_t begin, size_t end, unsigned threa
 }
 
 /* dx = a g + b x + c, all three per channel. */
+VEC_INLINE void spread_plane(const struct job *j, size_t item, size_t b, struct way way)
+{
+    const struct norm *nm = j->norm;
+    const float *k = nm->coefficient + 2 * nm->c + b * LANES;
+    vec kg = vec_load(k), kx = vec_load(k + nm->c), k1 = vec_load(k + 2 * nm->c);
+    size_t base = item * nm->hw * LANES;
+
+    for (size_t i = base; i < base + nm->hw * LANES; i += LANES) {
+        vec x = vec_load(nm->x + i), g = vec_load(j->grad->dy + i);
+
+        if (!way.keeps)
+            g = activation_gradient(j, way, i, b, x, g);
+        vec_store(j->grad->dx + i, g * kg + (x * kx + k1));
+    }
+}
+
 static void spread_blocked(void *context, size_t begin, size_t end, unsigned thread)
 {
     const struct job *j = context;
-    const struct norm *nm = j->norm;
-    size_t blocks = nm->c / LANES;
+    struct way way = way_of(j);
+    size_t blocks = j->norm->c / LANES;
 
     (void)thread;
     for (size_t item = begin; item < end; item++) {
-        size_t b = item % blocks;
-        vec kg = vec_load(nm->coefficient + b * LANES);
-        vec kx = vec_load(nm->coefficient + nm->c + b * LANES);
-        vec k1 = vec_load(nm->coefficient + 2 * nm->c + b * LANES);
-        size_t base = item * nm->hw * LANES;
-
-        for (size_t i = base; i < base + nm->hw * LANES; i += LANES)
-            vec_store(j->grad->dx + i,
-                      vec_load(j->grad->dy + i) * kg + (vec_load(nm->x + i) * kx + k1));
+        if (!way.keeps && way.has_activation)
+            spread_plane(j, item, item % blocks, (struct way){false, true, false});
+        else
+            spread_plane(j, item, item % blocks, (struct way){false, false, true});
     }
 }
 
@@ -265,7 +312,7 @@ static void spread_plain(void *context, size_t begin, size_t end, unsigned threa
 
     (void)thread;
     for (size_t item = begin; item < end; item++) {
-        const float *k = nm->coefficient + item % nm->c;
+        const float *k = nm->coefficient + 2 * nm->c + item % nm->c;
 
         for (size_t i = item * nm->hw; i < (item + 1) * nm->hw; i++)
             j->grad->dx[i] = j->grad->dy[i] * k[0] + (nm->x[i] * k[nm->c] + k[2 * nm->c]);
@@ -293,9 +340,9 @@ static void backward(const struct norm *nm, const struct norm_grad *grad)
             grad->dscale[c] = (float)product;
         if (grad->dshift)
             grad->dshift[c] = (float)sum;
-        nm->coefficient[c] = (float)scale;
-        nm->coefficient[nm->c + c] = (float)by_x;
-        nm->coefficient[2 * nm->c + c] =
+        nm->coefficient[2 * nm->c + c] = (float)scale;
+        nm->coefficient[3 * nm->c + c] = (float)by_x;
+        nm->coefficient[4 * nm->c + c] =
             (float)((grad->is_by_batch ? -scale * sum / count : 0) - by_x * (double)nm->mean[c]);
     }
     if (!grad->dx)
