@@ -115,15 +115,21 @@ def parse_safetensors(data):
             for name, t in header.items()}
 
 
-def load(run, arch):
-    """F and G (None if there is none) of a run, in evaluation mode."""
-    f, g = make(arch), None
+def load_network(run, arch):
+    """F of a run, in evaluation mode."""
+    f = make(arch)
     f.load_state_dict({**{k: v for k, v in f.state_dict().items() if "num_batches" in k},
                        **parse_safetensors((run / "model.safetensors").read_bytes())})
+    return f.eval()
+
+
+def load(run, arch):
+    """F and G (None if there is none) of a run that is not sealed, in evaluation mode."""
+    g = None
     if (run / "transform.ward").exists():
         frame = (run / "transform.ward").read_bytes()
         g = Generator()
         g.load_state_dict({name.removeprefix("transform."): value for name, value in
                            parse_safetensors(frame[40:-32]).items()})
         g.eval()
-    return f.eval(), g
+    return load_network(run, arch), g
