@@ -290,7 +290,7 @@ ward_status plan_load(struct plan *plan, size_t p, enum plan_part which, const f
     const struct graph_param *param = &plan->graph->params[p];
     ward_status st = WARD_OK;
 
-    assert(which != PLAN_GRADIENT && has_part(plan, p, which));
+    assert(has_part(plan, p, which));
     if (param->role == PARAM_ORDER)
         st = check_order(param, plain);
     return st ? st : plan->ops->load(plan, p, which, plain);

@@ -81,7 +81,7 @@ const float *plan_input_gradient(struct plan *plan, int node);
  */
 enum plan_part {
     PLAN_VALUE,
-    PLAN_GRADIENT, /* of the last backward pass; store only */
+    PLAN_GRADIENT, /* of the last backward pass; a load lets the optimiser see another */
     PLAN_VELOCITY  /* the optimiser's momentum, zero at first */
 };
 

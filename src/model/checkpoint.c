@@ -10,6 +10,7 @@ static const char magic[FRAME_MAGIC_LEN] = {'W', 'A', 'R', 'D', 'C', 0, 1, '\n'}
 static const char kind[] = "checkpoint";
 static const char net_prefix[] = "net.";
 static const char velocity_prefix[] = "velocity.";
+static const char rival_prefix[] = "rival.";
 
 void checkpoint_release(struct checkpoint *c)
 {
@@ -17,6 +18,7 @@ void checkpoint_release(struct checkpoint *c)
     tensor_list_release(&c->velocity);
     transform_release(&c->transform);
     tensor_list_release(&c->transform_velocity);
+    tensor_list_release(&c->rivals);
     json_decref(c->state);
     *c = (struct checkpoint){.step = 0};
 }
@@ -109,6 +111,7 @@ ward_status checkpoint_write(const char *path, const struct checkpoint *c,
         {velocity_prefix, &c->velocity},
         {"", &stored},
         {velocity_prefix, &c->transform_velocity},
+        {"", &c->rivals},
     };
     const size_t count = sizeof parts / sizeof parts[0];
     struct seal whole = seal ? *seal : (struct seal){.kind = NULL};
@@ -196,6 +199,8 @@ static ward_status checkpoint_take(struct frame *frame, struct checkpoint *out)
 
     if (!st)
         st = transform_take(frame, &c);
+    if (!st)
+        st = params_take_named(&c.rivals, &frame->tensors, rival_prefix);
     if (!st)
         st = params_taken_all(&frame->tensors);
     if (!st)

@@ -18,6 +18,8 @@ struct checkpoint {
     bool is_reproducible;                  /* see struct transform_owner */
     uint64_t step;                         /* iterations done */
     uint64_t metrics_len;                  /* bytes of metrics.jsonl that belong to those */
+    struct tensor_list rivals;             /* what a training knows of adversaries, under names of its
+                                              own that start with "rival."; empty without */
     json_t *state;                         /* whatever else the trainer keeps, an object; owned */
 };
 
@@ -36,8 +38,8 @@ WARD_CHECK ward_status transform_velocities(struct tensor_list *list,
  */
 WARD_CHECK ward_status checkpoint_write(const char *path, const struct checkpoint *c,
                                         const struct seal *seal);
-/* c is all zero. Spec, names, shapes of all lists and finite values are checked. A sealed one is
- * opened with the keys (NULL: none). */
+/* c is all zero. Spec, names, shapes of all lists but the rivals and finite values are checked. A
+ * sealed one is opened with the keys (NULL: none). */
 WARD_CHECK ward_status checkpoint_read(const char *path, ward_keys *keys, struct checkpoint *c);
 /* Wipes. All zero is fine. */
 void checkpoint_release(struct checkpoint *c);

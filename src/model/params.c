@@ -16,6 +16,20 @@ static bool is_finite(const struct tensor *t)
     return true;
 }
 
+static ward_status check_finite(const struct tensor *t)
+{
+    if (!is_finite(t))
+        return ward_fail(WARD_ERR_FORMAT, "tensor '%s' has a value that is not finite", t->name);
+    return WARD_OK;
+}
+
+/* What is left behind is a tensor without a name and without values. */
+static void move(struct tensor *to, struct tensor *from)
+{
+    *to = *from;
+    *from = (struct tensor){.shape = shape_make(1, 0, 1, 1, 1)};
+}
+
 static struct tensor *find(const struct tensor_list *list, const char *prefix, const char *name)
 {
     size_t len = strlen(prefix);
@@ -31,18 +45,18 @@ static ward_status take_one(struct tensor *to, struct tensor_list *from, const c
                             const struct graph_param *param)
 {
     struct tensor *t = find(from, prefix, param->name);
+    ward_status st;
 
     if (!t)
         return ward_fail(WARD_ERR_FORMAT, "tensor '%s%s' is missing", prefix, param->name);
     if (!shape_equal(&t->shape, &param->shape))
         return ward_fail(WARD_ERR_FORMAT, "tensor '%s' has another shape than the architecture",
                          t->name);
-    if (!is_finite(t))
-        return ward_fail(WARD_ERR_FORMAT, "tensor '%s' has a value that is not finite", t->name);
-    *to = *t;
+    st = check_finite(t);
+    if (st)
+        return st;
+    move(to, t);
     memcpy(to->name, param->name, sizeof to->name);
-    /* What is left behind is a tensor without a name and without values. */
-    *t = (struct tensor){.shape = shape_make(1, 0, 1, 1, 1)};
     return WARD_OK;
 }
 
@@ -59,6 +73,28 @@ ward_status params_take(struct tensor_list *out, struct tensor_list *from, const
         st = take_one(&list.items[list.count], from, prefix, &g->params[p]);
         if (!st)
             list.count++;
+    }
+    if (st)
+        tensor_list_release(&list);
+    else
+        *out = list;
+    return st;
+}
+
+ward_status params_take_named(struct tensor_list *out, struct tensor_list *from,
+                              const char *prefix)
+{
+    struct tensor_list list = {0};
+    ward_status st = mem_new(&list.items, from->count, sizeof *list.items);
+
+    for (size_t i = 0; i < from->count && !st; i++) {
+        struct tensor *t = &from->items[i];
+
+        if (strncmp(t->name, prefix, strlen(prefix)) != 0)
+            continue;
+        st = check_finite(t);
+        if (!st)
+            move(&list.items[list.count++], t);
     }
     if (st)
         tensor_list_release(&list);

@@ -16,6 +16,12 @@
  */
 WARD_CHECK ward_status params_take(struct tensor_list *out, struct tensor_list *from,
                                    const char *prefix, const struct graph *g, bool is_trainable);
+/*
+ * Move the tensors whose names start with prefix into an empty list, as they are called. Their shapes
+ * are the caller's to check. WARD_ERR_FORMAT if one has a value that is not finite.
+ */
+WARD_CHECK ward_status params_take_named(struct tensor_list *out, struct tensor_list *from,
+                                         const char *prefix);
 /* WARD_ERR_FORMAT names a tensor that params_take() has left over; WARD_OK if there is none. */
 WARD_CHECK ward_status params_taken_all(const struct tensor_list *from);
 

@@ -15,6 +15,9 @@ static ward_status config_check(const struct objective_config *config,
     if (config->batch == 0 || config->raw_rows > config->batch)
         return ward_fail(WARD_ERR_ARG, "%zu of a batch of %zu images cannot be shown raw",
                          config->raw_rows, config->batch);
+    if (config->rival_rows > config->raw_rows)
+        return ward_fail(WARD_ERR_ARG, "%zu of %zu raw images cannot be an adversary's",
+                         config->rival_rows, config->raw_rows);
     if (config->wrong_rows > config->batch)
         return ward_fail(WARD_ERR_ARG,
                          "%zu of a batch of %zu images cannot be shown under wrong keys",
@@ -31,20 +34,23 @@ static void build_inputs(struct graph *g, const struct net_spec *net,
 {
     struct dims images = {config->batch, net->channels, net->height, net->width};
     struct dims raw = {config->raw_rows, net->channels, net->height, net->width};
+    bool is_own = config->rival_rows > 0 || raw.n < images.n;
 
     o->x = graph_input(g, images);
     o->labels = graph_labels(g, config->batch);
     if (raw.n > 0) {
-        o->raw = raw.n == images.n ? o->x : graph_input(g, raw);
-        o->raw_labels = raw.n == images.n ? o->labels : graph_labels(g, raw.n);
+        o->raw = is_own ? graph_input(g, raw) : o->x;
+        o->raw_labels = is_own ? graph_labels(g, raw.n) : o->labels;
     }
+    if (config->rival_rows > 0 && !config->is_chance)
+        o->rival_labels = graph_labels(g, config->rival_rows);
     if (config->teacher_weight > 0)
         o->targets = graph_input(g, (struct dims){config->batch, net->classes, 1, 1});
     if (config->wrong_rows == 0)
         return;
     if (config->wrong_rows == images.n)
         o->wrong = o->x;
-    else if (config->wrong_rows == raw.n)
+    else if (config->wrong_rows == raw.n && config->rival_rows == 0)
         o->wrong = o->raw;
     else
         o->wrong = graph_input(g, (struct dims){config->wrong_rows, images.c, images.h, images.w});
@@ -73,6 +79,13 @@ static void build_network(struct graph *g, const struct net_spec *net,
     o->logits = net_build(net, g, rows, use);
 }
 
+int objective_raw_loss(struct graph *g, bool is_chance, int logits, int labels, size_t row0,
+                       size_t rows, float weight)
+{
+    return is_chance ? graph_kl_uniform(g, logits, row0, rows, weight)
+                     : graph_true_probability(g, logits, labels, row0, rows, weight);
+}
+
 static void build_raw_losses(struct graph *g, const struct objective_config *config,
                              struct objective *o)
 {
@@ -80,11 +93,11 @@ static void build_raw_losses(struct graph *g, const struct objective_config *con
     int logits = is_joint ? o->logits : o->raw_logits;
     size_t row0 = is_joint ? config->batch : 0;
 
-    if (config->is_chance)
-        o->loss_raw = graph_kl_uniform(g, logits, row0, config->raw_rows, config->beta);
-    else
-        o->loss_raw = graph_true_probability(g, logits, o->raw_labels, row0, config->raw_rows,
-                                             config->beta);
+    o->loss_raw = objective_raw_loss(g, config->is_chance, logits, o->raw_labels, row0,
+                                     config->raw_rows, config->beta);
+    if (config->rival_rows > 0)
+        o->loss_rival = objective_raw_loss(g, config->is_chance, logits, o->rival_labels, row0,
+                                           config->rival_rows, 0);
     if (config->has_uniform)
         o->loss_uniform = graph_kl_uniform(g, logits, row0, config->raw_rows, 0);
 }
@@ -129,7 +142,7 @@ ward_status objective_build(struct graph *g, const struct net_spec *net,
                             const struct transform_spec *transform,
                             const struct objective_config *config, struct objective *out)
 {
-    struct objective o = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    struct objective o = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     struct objective_config used = *config;
     int wrong = -1;
     ward_status st = config_check(config, transform);
@@ -137,7 +150,7 @@ ward_status objective_build(struct graph *g, const struct net_spec *net,
     if (st)
         return st;
     if (!transform)
-        used.raw_rows = 0;
+        used.raw_rows = used.rival_rows = 0;
     build_inputs(g, net, &used, &o);
     o.processed = transform ? transform_build(transform, g, o.x, false) : o.x;
     if (o.wrong >= 0)
@@ -162,6 +175,9 @@ void objective_fill(const struct objective *o, struct plan *plan, const float *x
     memcpy(plan_labels(plan, o->labels), labels, graph_dims(g, o->labels).n * sizeof *labels);
     if (o->wrong >= 0 && o->wrong != o->x && o->wrong != o->raw)
         memcpy(plan_input(plan, o->wrong), x, dims_count(graph_dims(g, o->wrong)) * sizeof *x);
+    if (o->rival_labels >= 0)
+        memcpy(plan_labels(plan, o->rival_labels), labels,
+               graph_dims(g, o->rival_labels).n * sizeof *labels);
     if (o->raw < 0 || o->raw == o->x)
         return;
     memcpy(plan_input(plan, o->raw), x, dims_count(graph_dims(g, o->raw)) * sizeof *x);

@@ -36,14 +36,17 @@ struct objective_config {
     float wrong_weight;
     float teacher_weight;  /* 0: no teacher */
     float temperature;
+    size_t rival_rows;     /* of the raw rows, which the caller lets adversaries change: 0 .. raw_rows.
+                              Above 0 the raw rows are an input of their own, which no other shares */
 };
 
 /* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor raw rows). */
 struct objective {
     int x;           /* input: raw images [batch, c, h, w] */
     int labels;      /* [batch] */
-    int raw;         /* input: the first raw_rows images again; x itself if that is all of them */
-    int raw_labels;  /* theirs; labels itself if that is all of them */
+    int raw;         /* input: the first raw_rows images again; x itself if that is all of them and
+                        there are no rival rows */
+    int raw_labels;  /* theirs; labels itself if raw is x */
     int processed;   /* x_p */
     int logits;      /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
     int raw_logits;  /* separate statistics: [raw_rows, k]; otherwise -1 */
@@ -55,6 +58,8 @@ struct objective {
     int loss_wrong;
     int targets;         /* input: the teacher's probabilities at that temperature [batch, k] */
     int loss_teacher;
+    int rival_labels;    /* of the first rival_rows raw rows; -1 unless loss_rival takes labels */
+    int loss_rival;      /* loss_raw of those rows alone, at weight 0 */
 };
 
 /*
@@ -67,6 +72,11 @@ WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *n
                                        const struct transform_spec *transform,
                                        const struct objective_config *config,
                                        struct objective *out);
+
+/* Append what raw rows are trained by, whose labels are `labels` (-1: is_chance needs none): E_r, or
+ * KL(U || q). Returns its node. */
+int objective_raw_loss(struct graph *g, bool is_chance, int logits, int labels, size_t row0,
+                       size_t rows, float weight);
 
 /* Write a batch into all inputs of the plan that take it: x [batch, c, h, w], labels [batch]. The
  * targets are the caller's to fill in. */
