@@ -29,7 +29,7 @@ enum cli_exit {
 };
 
 /* Options without a letter get a key of their own: CLI_LONG, CLI_LONG + 1, ... */
-enum { CLI_LONG = 256, CLI_OPTIONS_MAX = 64, CLI_RECIPIENTS_MAX = 64 };
+enum { CLI_LONG = 256, CLI_OPTIONS_MAX = 72, CLI_RECIPIENTS_MAX = 64 };
 
 struct cli_option {
     int key;

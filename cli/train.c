@@ -48,6 +48,9 @@ enum option_key {
     OPT_OBJECTIVE,
     OPT_WRONG_KEYS,
     OPT_WRONG_WEIGHT,
+    OPT_HARDEN,
+    OPT_HARDEN_STEPS,
+    OPT_HARDEN_EVERY,
     OPT_FRONT,
     OPT_FRONT_WIDTH,
     OPT_COORDINATES,
@@ -108,6 +111,11 @@ static const struct cli_option options[] = {
      "keyed, chance: share of each batch that is also shown\n"
      "under a wrong key, 0 .. 1"},
     {OPT_WRONG_WEIGHT, "wrong-weight", "X", "keyed, chance: weight of the loss on these"},
+    {OPT_HARDEN, "harden", "X",
+     "simulate adversaries, and show this share of the raw\n"
+     "images as they make them, 0 .. 1"},
+    {OPT_HARDEN_STEPS, "harden-steps", "N", "with --harden: an adversary's steps, 5 .. 20"},
+    {OPT_HARDEN_EVERY, "harden-every", "N", "with --harden: steps from one to the next"},
     {OPT_TEACHER, "teacher", "RUN",
      "learn the answers of this run's network as well, the\n"
      "owner's baseline"},
@@ -205,6 +213,9 @@ static const struct setting {
     {OPT_RAW_WARMUP, AS_REAL, AT(raw_warmup), FOR_PROTECTED, NULL},
     {OPT_WRONG_KEYS, AS_REAL, AT(wrong_share), FOR_KEYED, NULL},
     {OPT_WRONG_WEIGHT, AS_REAL, AT(wrong_weight), FOR_KEYED, NULL},
+    {OPT_HARDEN, AS_REAL, AT(harden), FOR_PROTECTED, NULL},
+    {OPT_HARDEN_STEPS, AS_SIZE, AT(harden_steps), FOR_PROTECTED, NULL},
+    {OPT_HARDEN_EVERY, AS_U64, AT(harden_every), FOR_PROTECTED, NULL},
     {OPT_TEACHER_WEIGHT, AS_REAL, AT(teacher_weight), FOR_ALL, NULL},
     {OPT_TEMPERATURE, AS_REAL, AT(temperature), FOR_ALL, NULL},
     {OPT_BN, AS_BOOL, AT(separates_bn), FOR_PROTECTED, bn_words},
@@ -375,6 +386,8 @@ static int check_parts(const struct cli *cli, const ward_train_config *config)
         {OPT_GENERATOR_WIDTH, !is_keyed || config->has_residual, "--residual yes"},
         {OPT_START, !is_keyed || config->has_residual, "--residual yes"},
         {OPT_P, !is_keyed || config->sigma > 0, "--sigma"},
+        {OPT_HARDEN_STEPS, config->harden > 0, "--harden"},
+        {OPT_HARDEN_EVERY, config->harden > 0, "--harden"},
         {OPT_TEACHER_WEIGHT, config->teacher != NULL, "--teacher"},
         {OPT_TEMPERATURE, config->teacher != NULL, "--teacher"},
     };

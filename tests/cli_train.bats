@@ -293,6 +293,22 @@ END
     small_training "$RUN.resnet" --arch resnet8 --iterations 5
 }
 
+@test "adversaries can be simulated, the same ones each time" {
+    hardened() {
+        small_training "$1" --iterations 6 --secret-seed "$SEED" --method generator --generator-width 4 \
+            --arch mlp-16x1 --harden 0.5 --harden-steps 5 --harden-every 1
+    }
+    hardened "$RUN"
+    metrics "$RUN" | grep -q '"loss_rival"'
+    [ "$(json "$RUN/config.json" "d['harden'], d['harden_steps'], d['harden_every']")" = "(0.5, 5, 1)" ]
+    hardened "$RUN.again"
+    cmp "$RUN/model.safetensors" "$RUN.again/model.safetensors"
+    run -2 --separate-stderr small_training "$RUN.b" --method baseline --harden 0.5
+    [[ "$stderr" == *"--harden means nothing with method baseline"* ]]
+    run -2 --separate-stderr small_training "$RUN.s" --harden-steps 5
+    [[ "$stderr" == *"--harden-steps means nothing without --harden"* ]]
+}
+
 @test "keyed trains by itself, and each of its parts can be left out" {
     "$WARD" train --data "$IMAGES" --method keyed --recipe demo --batch 8 --iterations 5 --threads 1 -q \
         --secret-seed "$SEED" --out "$RUN"

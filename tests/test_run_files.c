@@ -107,10 +107,11 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
         {"has_front", "keyed"},    {"front_width", "keyed"},  {"coordinates", "keyed"},
         {"rounds", "keyed"},       {"shuffle", "keyed"},      {"negative", "keyed"},
         {"has_residual", "keyed"}, {"teacher", "teacher"},    {"teacher_weight", "teacher"},
-        {"temperature", "teacher"}};
+        {"temperature", "teacher"}, {"harden", "harden"},     {"harden_steps", "harden"},
+        {"harden_every", "harden"}};
 
     (void)state;
-    for (int with = 0; with < 8; with++) {
+    for (int with = 0; with < 16; with++) {
         ward_train_config config = every_setting();
         struct run_config back = {.data = NULL};
         char *text = NULL, *again = NULL;
@@ -118,12 +119,14 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
         config.method = with & 1 ? WARD_METHOD_KEYED : WARD_METHOD_FIXED;
         config.objective = with & 2 ? WARD_OBJECTIVE_CHANCE : WARD_OBJECTIVE_PAPER;
         config.teacher = with & 4 ? "teacher" : NULL;
+        config.harden = with & 8 ? 0.5 : 0;
         config.coordinates = WARD_COORDINATES_DENSE;
         assert_ok(run_config_to_json(&config, &text));
         for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
             bool is_wanted = (with & 1 && strcmp(parts[i].part, "keyed") == 0) ||
                              (with & 2 && strcmp(parts[i].part, "chance") == 0) ||
-                             (with & 4 && strcmp(parts[i].part, "teacher") == 0);
+                             (with & 4 && strcmp(parts[i].part, "teacher") == 0) ||
+                             (with & 8 && strcmp(parts[i].part, "harden") == 0);
             char quoted[32];
 
             snprintf(quoted, sizeof quoted, "\"%s\":", parts[i].key);
@@ -138,6 +141,7 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
     }
     assert_fails(read_with("rounds", json_integer(4)), WARD_ERR_FORMAT, "does not know");
     assert_fails(read_with("objective", json_string("none")), WARD_ERR_FORMAT, "no objective");
+    assert_fails(read_with("harden", json_real(0)), WARD_ERR_FORMAT, "not above 0");
 }
 
 /* ---- metrics.jsonl ---- */

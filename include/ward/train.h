@@ -78,6 +78,14 @@ typedef struct ward_train_config {
                                      not with methods that have none */
     double wrong_weight;          /* chance: of KL(U || q) of these */
 
+    double harden;                /* share of the rows shown raw, 0 .. 1, that are shown as one of the last
+                                     simulated adversaries made them, while F is also trained to refuse raw
+                                     images after it was fine-tuned on others. 0: none are simulated. Needs
+                                     raw rows. With the defaults of the next two, keyed and convolutional
+                                     networks take at most 4 times the operations */
+    size_t harden_steps;          /* that an adversary trains for, 5 .. 20 */
+    uint64_t harden_every;        /* iterations from one adversary to the next */
+
     double sigma, p;              /* fixed; keyed, sigma 0: no pattern */
     size_t generator_width;       /* generator, or keyed with a residual: hidden channels; 0: 16, or 64
                                      for colour images */

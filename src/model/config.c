@@ -8,11 +8,11 @@ enum { MAX_CONFIG_FILE = 1 << 20, FORMAT_VERSION = 1 };
 
 static const char version_key[] = "format_version";
 
-enum kind { TEXT, OPTION, METHOD, SCHEDULE, OBJECTIVE, COORDINATES, U64, SIZE, REAL, FLAG, SEED };
+enum kind { TEXT, OPTION, METHOD, SCHEDULE, OBJECTIVE, COORDINATES, U64, SIZE, REAL, SHARE, FLAG, SEED };
 
 /* Settings are there always, or only where they mean something, so that the settings of a training
  * without a part do not change when that part is invented. */
-enum when { ALWAYS, IF_CHANCE, IF_KEYED, IF_TAUGHT };
+enum when { ALWAYS, IF_CHANCE, IF_KEYED, IF_TAUGHT, IF_HARDENED };
 
 static const struct setting {
     const char *key;
@@ -79,6 +79,9 @@ static const struct setting {
     SETTING(OPTION, teacher_digest),
     SETTING_IF(IF_TAUGHT, REAL, teacher_weight),
     SETTING_IF(IF_TAUGHT, REAL, temperature),
+    SETTING_IF(IF_HARDENED, SHARE, harden),
+    SETTING_IF(IF_HARDENED, SIZE, harden_steps),
+    SETTING_IF(IF_HARDENED, U64, harden_every),
 #undef SETTING
 #undef SETTING_IF
 };
@@ -103,6 +106,7 @@ static bool applies(const struct setting *s, const ward_train_config *config)
     case IF_CHANCE: return config->objective == WARD_OBJECTIVE_CHANCE;
     case IF_KEYED: return config->method == WARD_METHOD_KEYED;
     case IF_TAUGHT: return config->teacher != NULL;
+    case IF_HARDENED: return config->harden > 0;
     }
     return true;
 }
@@ -149,7 +153,8 @@ static ward_status set(json_t *object, const struct setting *s, const ward_train
                         json_string(coordinates_name(*(const ward_coordinates *)field)));
     case U64: return set_count(object, s->key, *(const uint64_t *)field);
     case SIZE: return set_count(object, s->key, *(const size_t *)field);
-    case REAL: return json_set(object, s->key, json_real(*(const double *)field));
+    case REAL:
+    case SHARE: return json_set(object, s->key, json_real(*(const double *)field));
     case FLAG: return json_set(object, s->key, json_boolean(*(const bool *)field));
     case SEED: return json_set(object, s->key, seed_to_json(*(const uint8_t *const *)field));
     }
@@ -248,6 +253,16 @@ static ward_status get_objective(const json_t *object, const char *key, ward_obj
     return st;
 }
 
+/* Above 0, or not there. */
+static ward_status get_share(const json_t *object, const char *key, double *field)
+{
+    ward_status st = json_object_get(object, key) ? json_get_real(object, key, field) : WARD_OK;
+
+    if (!st && json_object_get(object, key) && !(*field > 0))
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
+    return st;
+}
+
 static ward_status get_coordinates(const json_t *object, const char *key, ward_coordinates *field)
 {
     const char *text;
@@ -287,7 +302,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
 {
     void *field = (char *)&config->values + s->offset;
 
-    if (s->kind != OBJECTIVE && !applies(s, &config->values))
+    if (s->kind != OBJECTIVE && s->kind != SHARE && !applies(s, &config->values))
         return WARD_OK;
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);
@@ -299,6 +314,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
     case U64: return json_get_u64(object, s->key, INT64_MAX, field);
     case SIZE: return get_size(object, s->key, field);
     case REAL: return json_get_real(object, s->key, field);
+    case SHARE: return get_share(object, s->key, field);
     case FLAG: return json_get_bool(object, s->key, field);
     case SEED: return get_seed(object, s->key, config, field);
     }

@@ -43,6 +43,9 @@ static const struct option {
     {"raw_warmup", "raw-warmup", FOR_PROTECTED, {NULL}},
     {"wrong_share", "wrong-keys", FOR_KEYED, {NULL}},
     {"wrong_weight", "wrong-weight", FOR_KEYED, {NULL}},
+    {"harden", "harden", FOR_PROTECTED, {NULL}}, /* not there unless given, nor are the next two */
+    {"harden_steps", "harden-steps", FOR_PROTECTED, {NULL}},
+    {"harden_every", "harden-every", FOR_PROTECTED, {NULL}},
     {"teacher", "teacher", FOR_ALL, {NULL}}, /* not there unless given, nor are the next two */
     {"teacher_weight", "teacher-weight", FOR_ALL, {NULL}},
     {"temperature", "temperature", FOR_ALL, {NULL}},

@@ -45,7 +45,9 @@ struct measure measure_step(struct plan *plan, const struct objective *o)
     struct measure m = {.loss_processed = loss_value(plan, o->loss_processed),
                         .loss_raw = loss_value(plan, o->loss_raw),
                         .loss_wrong = loss_value(plan, o->loss_wrong),
-                        .distance = loss_value(plan, o->loss_distance)};
+                        .distance = loss_value(plan, o->loss_distance),
+                        .loss_rival = loss_value(plan, o->loss_rival),
+                        .loss_tuned = -1};
 
     m.accuracy_processed = accuracy(logits, plan_labels(plan, o->labels), batch, classes);
     if (o->raw >= 0) {
@@ -76,6 +78,11 @@ void metrics_add(struct metrics *m, const struct measure *step)
     blend(&m->sum.loss_raw, step->loss_raw);
     blend(&m->sum.loss_wrong, step->loss_wrong);
     blend(&m->sum.distance, step->distance);
+    blend(&m->sum.loss_rival, step->loss_rival);
+    if (step->loss_tuned >= 0) {
+        blend(&m->tuned_weight, 1);
+        blend(&m->sum.loss_tuned, step->loss_tuned);
+    }
     blend(&m->sum.accuracy_processed, step->accuracy_processed);
     blend(&m->sum.accuracy_raw, step->accuracy_raw);
 }
@@ -88,33 +95,40 @@ struct measure metrics_mean(const struct metrics *m)
                             .loss_raw = m->sum.loss_raw / w,
                             .loss_wrong = m->sum.loss_wrong / w,
                             .distance = m->sum.distance / w,
+                            .loss_rival = m->sum.loss_rival / w,
+                            .loss_tuned =
+                                m->tuned_weight > 0 ? m->sum.loss_tuned / m->tuned_weight : -1,
                             .accuracy_processed = m->sum.accuracy_processed / w,
                             .accuracy_raw = m->sum.accuracy_raw / w};
 }
 
 /* ---- in a checkpoint ---- */
 
-enum { FIELDS = 10 };
+enum { FIELDS = 13 };
 
 struct field {
     const char *key;
     double *value;
+    bool is_late; /* older checkpoints are without it */
 };
 
 /* One table for both ways. */
 static void fields_of(struct metrics *m, struct field fields[FIELDS])
 {
     const struct field all[FIELDS] = {
-        {"weight", &m->weight},
-        {"loss_processed", &m->sum.loss_processed},
-        {"loss_raw", &m->sum.loss_raw},
-        {"loss_wrong", &m->sum.loss_wrong},
-        {"distance", &m->sum.distance},
-        {"accuracy_processed", &m->sum.accuracy_processed},
-        {"accuracy_raw", &m->sum.accuracy_raw},
-        {"validation_processed", &m->validation_processed},
-        {"validation_raw", &m->validation_raw},
-        {"seconds", &m->seconds},
+        {"weight", &m->weight, false},
+        {"loss_processed", &m->sum.loss_processed, false},
+        {"loss_raw", &m->sum.loss_raw, false},
+        {"loss_wrong", &m->sum.loss_wrong, true},
+        {"loss_rival", &m->sum.loss_rival, true},
+        {"loss_tuned", &m->sum.loss_tuned, true},
+        {"tuned_weight", &m->tuned_weight, true},
+        {"distance", &m->sum.distance, false},
+        {"accuracy_processed", &m->sum.accuracy_processed, false},
+        {"accuracy_raw", &m->sum.accuracy_raw, false},
+        {"validation_processed", &m->validation_processed, false},
+        {"validation_raw", &m->validation_raw, false},
+        {"seconds", &m->seconds, false},
     };
 
     for (int i = 0; i < FIELDS; i++)
@@ -146,8 +160,8 @@ ward_status metrics_from_json(struct metrics *m, const json_t *object)
 
     fields_of(&made, fields);
     for (int i = 0; i < FIELDS && !st; i++)
-        if (fields[i].value != &made.sum.loss_wrong || json_object_get(object, fields[i].key))
-            st = json_get_real(object, fields[i].key, fields[i].value); /* once it was not there */
+        if (!fields[i].is_late || json_object_get(object, fields[i].key))
+            st = json_get_real(object, fields[i].key, fields[i].value);
     if (!st)
         *m = made;
     return st;
@@ -167,6 +181,10 @@ ward_status metrics_describe(const struct metrics *m, const struct objective *ob
         st = json_set(line, "loss_raw", json_real(mean.loss_raw));
     if (!st && objective->wrong >= 0)
         st = json_set(line, "loss_wrong", json_real(mean.loss_wrong));
+    if (!st && objective->loss_rival >= 0)
+        st = json_set(line, "loss_rival", json_real(mean.loss_rival));
+    if (!st && mean.loss_tuned >= 0)
+        st = json_set(line, "loss_tuned", json_real(mean.loss_tuned));
     if (!st && objective->raw >= 0)
         st = json_set(line, "accuracy_raw", json_real(mean.accuracy_raw));
     return st;

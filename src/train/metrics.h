@@ -11,12 +11,15 @@
 /* Of one step, or means of steps; what a baseline has not is 0. */
 struct measure {
     double loss_processed, loss_raw, loss_wrong, distance;
+    double loss_rival;                       /* what is in loss_raw of adversaries' rows */
+    double loss_tuned;                       /* of a step: negative if there is none */
     double accuracy_processed, accuracy_raw; /* fractions */
 };
 
 /* All zero to begin with, but for the validation. Part of a checkpoint. */
 struct metrics {
     double weight;      /* of all steps so far in sum: nearly 1 after a few hundred */
+    double tuned_weight; /* of those with a loss_tuned */
     struct measure sum; /* weighted, recent steps most */
     double validation_processed, validation_raw; /* fractions; negative: none */
     double seconds;     /* of training, over all its parts */

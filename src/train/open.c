@@ -408,6 +408,27 @@ static ward_status open_leaked(struct trainer *t)
                        raw_rows / 2);
 }
 
+static ward_status open_rivals(struct trainer *t)
+{
+    const ward_train_config *c = &t->config.values;
+    const ward_input *input = &ward_dataset_get_info(t->data)->input;
+    struct rivals_config config = {.device = t->device,
+                                   .net = t->saved.net.spec,
+                                   .images = source_of(t, c->batch),
+                                   .generator_width = c->generator_width,
+                                   .low = input->low,
+                                   .high = input->high,
+                                   .steps = c->harden_steps,
+                                   .every = c->harden_every};
+    ward_status st;
+
+    settings_objective(c, &config.objective);
+    if (config.objective.rival_rows == 0)
+        return t->saved.rivals.count == 0 ? WARD_OK : refuse_checkpoint(t);
+    st = rivals_init(&t->rivals, &config, &t->saved.net.params, &t->saved.rivals);
+    return st == WARD_ERR_FORMAT ? refuse_checkpoint(t) : st;
+}
+
 /* ---- the directory ---- */
 
 static ward_status create_directory(struct trainer *t)
@@ -455,6 +476,8 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     if (!st)
         st = open_leaked(t);
     if (!st)
+        st = open_rivals(t);
+    if (!st)
         st = open_teacher(t);
     if (!st)
         st = load_state(t);
@@ -476,6 +499,7 @@ void trainer_close(struct trainer *t)
     loader_close(t->loader);
     validator_release(&t->validator);
     leaked_release(&t->leaked);
+    rivals_release(&t->rivals);
     teacher_release(&t->teacher);
     plan_free(t->plan);
     graph_release(&t->graph);

@@ -22,6 +22,8 @@ static ward_train_config common(const char *arch, ward_method method)
         .transform_rate_factor = method == WARD_METHOD_GENERATOR ? 0.02 : 1,
         .teacher_weight = 1,
         .temperature = 2,
+        .harden_steps = 10,
+        .harden_every = 2,
         .transform_decay = 5e-4,
         .alpha = 1,
         .beta = 1,

@@ -13,6 +13,7 @@
 #include "train/origin.h"
 
 enum { MAX_BATCH = 65536, GREY_WIDTH = 16, COLOUR_WIDTH = 64 };
+enum { MIN_RIVAL_STEPS = 5, MAX_RIVAL_STEPS = 20 };
 
 /* Philox streams are named by 32 bits of the step (base/rng.h). */
 static const uint64_t max_iterations = UINT32_MAX;
@@ -47,6 +48,7 @@ static ward_status check_numbers(const ward_train_config *c)
         {"raw_warmup", c->raw_warmup, 0, 1},
         {"wrong_share", c->wrong_share, 0, 1},
         {"wrong_weight", c->wrong_weight, 0, large},
+        {"harden", c->harden, 0, 1},
         {"negative", c->negative, 0, 1},
         {"teacher_weight", c->teacher_weight, 0, large},
         {"checkpoint_seconds", c->checkpoint_seconds, 0, DBL_MAX},
@@ -82,6 +84,23 @@ static ward_status check_objective(const ward_train_config *c)
     return WARD_OK;
 }
 
+static size_t raw_rows(const ward_train_config *config)
+{
+    return (size_t)llround(config->raw_share * (double)config->batch);
+}
+
+static ward_status check_harden(const ward_train_config *c)
+{
+    if (!(c->harden > 0))
+        return WARD_OK;
+    if (c->method == WARD_METHOD_BASELINE || raw_rows(c) == 0)
+        return ward_fail(WARD_ERR_ARG, "harden needs raw images to be shown");
+    if (c->harden_steps < MIN_RIVAL_STEPS || c->harden_steps > MAX_RIVAL_STEPS)
+        return ward_fail(WARD_ERR_ARG, "harden_steps is %zu: not in %d to %d", c->harden_steps,
+                         MIN_RIVAL_STEPS, MAX_RIVAL_STEPS);
+    return c->harden_every > 0 ? WARD_OK : ward_fail(WARD_ERR_ARG, "harden_every is 0");
+}
+
 ward_status settings_check(const ward_train_config *config)
 {
     ward_status st;
@@ -105,7 +124,9 @@ ward_status settings_check(const ward_train_config *config)
     if (config->schedule == WARD_SCHEDULE_STEP && config->rate_drop_every == 0)
         return ward_fail(WARD_ERR_ARG, "rate_drop_every is 0");
     st = check_objective(config);
-    return st ? st : check_numbers(config);
+    if (!st)
+        st = check_numbers(config);
+    return st ? st : check_harden(config);
 }
 
 void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
@@ -218,11 +239,20 @@ static size_t wrong_rows(const ward_train_config *config)
     return config->wrong_share > 0 ? min_size(max_size(rows, 2), config->batch) : 0;
 }
 
+/* If any, then at least one. */
+static size_t rival_rows(const ward_train_config *config)
+{
+    size_t raw = raw_rows(config);
+    size_t rows = (size_t)llround(config->harden * (double)raw);
+
+    return config->harden > 0 ? min_size(max_size(rows, 1), raw) : 0;
+}
+
 void settings_objective(const ward_train_config *config, struct objective_config *out)
 {
     *out = (struct objective_config){
         .batch = config->batch,
-        .raw_rows = (size_t)llround(config->raw_share * (double)config->batch),
+        .raw_rows = raw_rows(config),
         .alpha = (float)config->alpha,
         .beta = (float)config->beta,
         .gamma = (float)config->gamma,
@@ -233,6 +263,7 @@ void settings_objective(const ward_train_config *config, struct objective_config
         .wrong_weight = (float)config->wrong_weight,
         .teacher_weight = config->teacher ? (float)config->teacher_weight : 0,
         .temperature = (float)config->temperature,
+        .rival_rows = rival_rows(config),
     };
 }
 

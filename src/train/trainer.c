@@ -119,6 +119,19 @@ static ward_status load_wrong_key(struct trainer *t)
     return st;
 }
 
+/* The first raw rows are an adversary's; a leaked transform has every other of the rest. */
+static ward_status oppose(struct trainer *t, const float *x)
+{
+    ward_status st;
+
+    if (t->objective.loss_rival < 0)
+        return WARD_OK;
+    st = rivals_act(&t->rivals, t->plan, t->saved.step,
+                    schedule_warms_raw(&t->config.values, t->saved.step));
+    return st ? st
+              : rivals_show(&t->rivals, t->saved.step, x, plan_input(t->plan, t->objective.raw));
+}
+
 static ward_status step(struct trainer *t)
 {
     double rate = schedule_rate(&t->config.values, t->saved.step);
@@ -134,6 +147,9 @@ static ward_status step(struct trainer *t)
         if (st)
             return st;
     }
+    st = oppose(t, x);
+    if (st)
+        return st;
     plan_set_step(t->plan, t->config.values.seed, t->saved.step);
     weigh_raw(t);
     st = load_wrong_key(t);
@@ -144,9 +160,13 @@ static ward_status step(struct trainer *t)
     if (st)
         return st;
     measure = measure_step(t->plan, &t->objective);
+    if (t->rivals.has_gradient)
+        measure.loss_tuned = t->rivals.loss_tuned;
     if (!measure_is_finite(&measure))
         return refuse_numbers(t, "the loss is", rate);
     st = plan_backward(t->plan);
+    if (!st)
+        st = rivals_add_gradient(&t->rivals, t->plan);
     if (!st)
         st = update(t, rate);
     if (st)

@@ -18,6 +18,7 @@
 #include "protect/objective.h"
 #include "train/leaked.h"
 #include "train/metrics.h"
+#include "train/rivals.h"
 #include "train/teacher.h"
 #include "train/validator.h"
 #include "ward/train.h"
@@ -44,6 +45,7 @@ struct trainer {
     struct validator validator;        /* all zero without validation */
     struct teacher teacher;            /* all zero without */
     struct leaked leaked;              /* all zero unless a transform has leaked */
+    struct rivals rivals;              /* all zero unless adversaries are simulated */
     struct loader *loader;
 
     struct metrics metrics;
