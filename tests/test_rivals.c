@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "base/json.h"
+#include "alloc_test.h"
 #include "base/mem.h"
 #include "run_fixture.h"
 #include "train/rivals.h"
@@ -500,6 +500,42 @@ static void an_adversary_leaves_f_as_it_is(void **state)
     fight_close(&f);
 }
 
+/* Of five steps, so that each kind of adversary is likely to have been there. */
+static ward_status attempt_fight(void *context)
+{
+    struct fight *f = context;
+    struct tensor_list replay = {NULL, 0};
+    const struct rivals_config config = f->rivals.config;
+    struct rivals rivals = {.replay = NULL};
+    float x[FIGHT * SIDE * SIDE] = {0};
+    ward_status st = rivals_init(&rivals, &config, &f->net.params, &replay);
+
+    for (uint64_t step = 0; step < 5 && !st; step++) {
+        st = rivals_act(&rivals, f->plan, step, false);
+        if (!st)
+            st = rivals_show(&rivals, step, x, x);
+        if (!st)
+            st = rivals_add_gradient(&rivals, f->plan);
+    }
+    rivals_release(&rivals);
+    tensor_list_release(&replay);
+    return st;
+}
+
+static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
+{
+    struct objective_config small = papers;
+    struct fight f;
+
+    (void)state;
+    small.batch = small.raw_rows = 2;
+    small.rival_rows = 1;
+    fight_open(&f, &small);
+    f.rivals.config.steps = 1;
+    assert_true(assert_survives_failing_allocations(attempt_fight, &f) > 50);
+    fight_close(&f);
+}
+
 /* ---- cost ---- */
 
 static double operations(const struct plan *plan)
@@ -611,6 +647,7 @@ int main(void)
         cmocka_unit_test(fronts_fill_the_replay_and_change_the_first_raw_rows_alone),
         cmocka_unit_test(the_gradient_at_a_fine_tuned_f_is_right_and_added_once),
         cmocka_unit_test(an_adversary_leaves_f_as_it_is),
+        cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(a_hardened_training_takes_at_most_four_times_the_operations),
     };
 
