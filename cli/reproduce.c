@@ -15,6 +15,7 @@ enum option_key {
     OPT_STATE,
     OPT_PLAN,
     OPT_SKIP_MISSING,
+    OPT_ONLY,
     OPT_ITERATIONS,
     OPT_TRIALS
 };
@@ -30,6 +31,9 @@ static const struct cli_option options[] = {
      "where all of it is kept [ward/reproduce in the user's data folder]"},
     {OPT_PLAN, "plan", NULL, "only print what is to be done, and about how long it takes"},
     {OPT_SKIP_MISSING, "skip-missing", NULL, "leave out what needs a data set that is missing"},
+    {OPT_ONLY, "only", "TEXT",
+     "only runs that have it in their names, such as mnist-simple-cnn or\n"
+     "fashion-mnist-resnet20-learned-1"},
     {OPT_ITERATIONS, "iterations", "N",
      "shorten trainings to N steps, and fitting in attacks to at most\n"
      "as many: for trying out, and marked as such"},
@@ -104,6 +108,10 @@ static bool take_config(const struct cli *cli, ward_reproduce_config *config)
         cli_usage(cli, "--state is empty");
         return false;
     }
+    if (cli_has(cli, OPT_ONLY) && !*cli_text(cli, OPT_ONLY)) {
+        cli_usage(cli, "--only is empty");
+        return false;
+    }
     if (!take_target(cli, &config->targets) || !cli_word(cli, OPT_RECIPE, recipes, &recipe) ||
         !cli_count(cli, OPT_SEEDS, 1, 100, &config->seeds) ||
         !cli_count(cli, OPT_ITERATIONS, 1, UINT32_MAX, &config->iterations) ||
@@ -112,6 +120,7 @@ static bool take_config(const struct cli *cli, ward_reproduce_config *config)
     config->recipe = recipes[recipe];
     config->state = cli_text(cli, OPT_STATE);
     config->skips_missing = cli_has(cli, OPT_SKIP_MISSING);
+    config->only = cli_text(cli, OPT_ONLY);
     return true;
 }
 

@@ -149,6 +149,23 @@ set_short() {
         for i in d['items'])")" = True ]
 }
 
+@test "one run can be asked for alone, with what is done to it" {
+    run -0 --separate-stderr "${SHORT[@]}" all --plan --only resnet20-generator --state "$WHOLE" --json
+    echo "$output" >"$BATS_TEST_TMPDIR/plan"
+    [ "$(json "$BATS_TEST_TMPDIR/plan" "sorted({i['run'] for i in d['items']})")" = \
+        "['fast-cifar10-resnet20-generator-1', 'fast-fashion-mnist-resnet20-generator-1']" ]
+    [ "$(json "$BATS_TEST_TMPDIR/plan" "{i['kind'] for i in d['items']} == {'train', 'evaluate', 'attack'}")" = True ]
+    run -0 --separate-stderr "${SHORT[@]}" all --plan --only cifar10-resnet20 --state "$WHOLE" --json
+    [[ $output == *figure2b* && $output != *figure2a* ]]
+    # Neither what is missing elsewhere nor what other runs come to is its business.
+    run -0 "$WARD" reproduce table2 --iterations 3 --trials 2 --seeds 1 --threads 1 -q --state "$WHOLE" \
+        --only fast-mnist-simple-cnn-fixed-1
+    run --separate-stderr "${SHORT[@]}" table3 --only mnist-simple-cnn --state "$WHOLE"
+    fails_with 2 "mnist-simple-cnn"
+    run --separate-stderr "${SHORT[@]}" all --only "" --state "$WHOLE"
+    fails_with 2 "--only is empty"
+}
+
 @test "an estimate comes from the state where it can" {
     run -0 --separate-stderr "$WARD" reproduce table2 --iterations 3 --trials 2 --seeds 2 --plan \
         --threads 1 --state "$WHOLE"

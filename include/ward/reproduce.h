@@ -44,6 +44,8 @@ typedef struct ward_reproduce_config {
                             Results are marked as shortened, like those of: */
     uint64_t trials;     /* of a repeated attack; 0: 100 */
     bool skips_missing;  /* leave out what needs a data set that is not on this machine */
+    const char *only;    /* leave out runs, attacks on them and figures of them that lack this text in the
+                            runs' names; NULL: nothing. The tables show all that the state has */
 } ward_reproduce_config;
 
 /* A plan, and how far it is done. One thread at a time. */
@@ -55,8 +57,8 @@ typedef struct ward_reproduction ward_reproduction;
  *   out     owned: ward_reproduction_close(); written only on success
  *   device  kept; its speed is measured for about a second if the state directory does not tell it
  *
- * WARD_ERR_ARG for an unknown recipe, no or unknown targets, numbers out of range, or if the state
- * directory has a run with other settings than planned; WARD_ERR_FORMAT, WARD_ERR_IO if it has a
+ * WARD_ERR_ARG for an unknown recipe, no or unknown targets, numbers out of range, nothing left by
+ * `only`, or if the state directory has a run with other settings than planned; WARD_ERR_FORMAT, WARD_ERR_IO if it has a
  * damaged or unreadable one; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_reproduction_open(ward_reproduction **out, ward_device *device,

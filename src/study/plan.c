@@ -194,10 +194,17 @@ static ward_status add_all(struct study *s, uint64_t seeds)
 
 /* ---- items ---- */
 
+static bool is_chosen(const struct study *s, const struct study_run *run)
+{
+    return !s->only || strstr(run->name, s->only);
+}
+
 static bool is_needed(const struct study *s, const struct study_run *run)
 {
     bool is_subject = run->seed == 1 && run->method != WARD_METHOD_BASELINE;
 
+    if (!is_chosen(s, run))
+        return false;
     if (s->targets & WARD_REPRODUCE_TABLE2)
         return true;
     return is_subject && ((s->targets & WARD_REPRODUCE_TABLE3 && run->network->is_attacked) ||
@@ -227,16 +234,32 @@ static ward_status add_trainings(struct study *s, bool is_first)
     return st;
 }
 
+/* A figure shows all of its runs. */
+static bool is_figure_chosen(const struct study *s, const struct study_figure *figure)
+{
+    bool is_all = true;
+
+    for (int i = 0; i < STUDY_PROTECTED; i++)
+        is_all = is_all && is_chosen(s, figure->runs[i]);
+    return is_all;
+}
+
 /* All that needs first seeds only comes before the others. */
 static ward_status add_items(struct study *s)
 {
     ward_status st = add_trainings(s, true);
 
     for (size_t i = 0; s->targets & WARD_REPRODUCE_FIGURE2 && i < s->figure_count && !st; i++)
-        st = add_item(s, WARD_REPRODUCE_FIGURE, i);
+        if (is_figure_chosen(s, &s->figures[i]))
+            st = add_item(s, WARD_REPRODUCE_FIGURE, i);
     for (size_t i = 0; s->targets & WARD_REPRODUCE_TABLE3 && i < s->trials_count && !st; i++)
-        st = add_item(s, WARD_REPRODUCE_ATTACK, i);
-    return st ? st : add_trainings(s, false);
+        if (is_chosen(s, s->attacks[i].run))
+            st = add_item(s, WARD_REPRODUCE_ATTACK, i);
+    if (!st)
+        st = add_trainings(s, false);
+    if (!st && s->item_count == 0)
+        st = ward_fail(WARD_ERR_ARG, "no run that is needed has '%s' in its name", s->only);
+    return st;
 }
 
 const struct study_run *study_item_run(const struct study *study, const struct study_item *item)
@@ -260,13 +283,17 @@ ward_status study_plan(struct study *study, ward_device *device,
     study->iterations = config->iterations;
     study->trials = config->trials;
     study->skips_missing = config->skips_missing;
+    study->only = config->only;
     if (!st)
         st = mem_strdup(&study->recipe, config->recipe);
     if (!st)
         st = name_state(config->state, &study->state);
     if (!st)
         st = add_all(study, config->seeds);
-    return st ? st : add_items(study);
+    if (!st)
+        st = add_items(study);
+    study->only = NULL;
+    return st;
 }
 
 void study_release(struct study *study)

@@ -70,6 +70,7 @@ struct study {
     char *recipe, *state;        /* owned */
     uint64_t iterations, trials; /* 0: not shortened */
     bool skips_missing;
+    const char *only; /* borrowed while planning */
     size_t run_count, trials_count, figure_count, item_count;
     struct study_run *runs; /* owned, like: */
     struct study_trials *attacks;
