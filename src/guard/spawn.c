@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 
-enum { VARIABLES = 4, ABOVE = 10 };
+enum { VARIABLES = 3, ABOVE = 10 };
 
 struct child {
     pid_t parent;
@@ -23,18 +23,15 @@ struct child {
 };
 
 /*
- * Waiting threads of the worker sleep: cores belong to whoever has work. Functions of libraries are
- * looked up before anything runs: done at the first call, that leaves a copy of the vector
- * registers on the stack, and with it what was copied last, G.
+ * Functions of libraries are looked up before anything runs: done at the first call, that leaves a
+ * copy of the vector registers on the stack, and with it what was copied last, G.
  */
 static ward_status make_environment(char *environment[VARIABLES + 1])
 {
     static const char *const names[] = {"HOME", "XDG_DATA_HOME"};
-    ward_status st = mem_strdup(&environment[0], "OMP_WAIT_POLICY=passive");
-    size_t count = 2;
+    ward_status st = mem_strdup(&environment[0], "LD_BIND_NOW=1");
+    size_t count = 1;
 
-    if (!st)
-        st = mem_strdup(&environment[1], "LD_BIND_NOW=1");
     for (size_t i = 0; i < sizeof names / sizeof names[0] && !st; i++) {
         const char *value = getenv(names[i]);
 
