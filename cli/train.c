@@ -84,7 +84,7 @@ static const struct cli_option options[] = {
     {'o', "out", "RUN", "the directory to write the run to"},
     {OPT_RESUME, "resume", NULL, "continue a stopped training, with the settings stored in RUN"},
     {CLI_FORCE, "force", NULL, "start afresh where a run is already"},
-    {OPT_ITERATIONS, "iterations", "N", "steps"},
+    {OPT_ITERATIONS, "iterations", "N", "steps (for cifar10, fast has 20000)"},
     {OPT_BATCH, "batch", "N", "training images a step"},
     {OPT_SCHEDULE, "schedule", "NAME", "of the learning rate: step or onecycle"},
     {OPT_RATE, "rate", "X", "learning rate: at the start (step), at the peak (onecycle)"},
@@ -270,7 +270,7 @@ static void print_default(FILE *out, int key)
         if (settings[i].key != key)
             continue;
         for (size_t r = 0; r < RECIPES; r++) {
-            if (ward_train_defaults(&config, recipes[r], "simple-cnn",
+            if (ward_train_defaults(&config, recipes[r], NULL, "simple-cnn",
                                     settings[i].methods == FOR_KEYED ? WARD_METHOD_KEYED
                                                                      : WARD_METHOD_GENERATOR))
                 return;
@@ -439,14 +439,14 @@ static int configure(const struct cli *cli, ward_train_config *config)
             return cli_usage(cli, "--%s is missing", cli_name(cli, needed[i]));
     st = ward_method_parse(cli_text(cli, OPT_METHOD), &method);
     if (!st)
-        st = ward_train_defaults(config, recipe, cli_text(cli, OPT_ARCH), method);
+        st = ward_train_defaults(config, recipe, cli_text(cli, OPT_DATA), cli_text(cli, OPT_ARCH),
+                                 method);
     if (st)
         return cli_failed(cli, st);
     if (cli_has(cli, OPT_FROM) && !cli_has(cli, OPT_ARCH))
         config->arch = NULL;
     else if (!config->arch)
         return cli_usage(cli, "--arch is missing");
-    config->data = cli_text(cli, OPT_DATA);
     config->from = cli_text(cli, OPT_FROM);
     config->splits = cli_text(cli, OPT_SPLITS);
     config->teacher = cli_text(cli, OPT_TEACHER);

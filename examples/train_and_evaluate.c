@@ -11,11 +11,10 @@ int main(void)
     ward_status st = ward_device_open(&device, "cpu");
 
     if (!st)
-        st = ward_train_defaults(&config, "demo", "simple-cnn", WARD_METHOD_GENERATOR);
-    if (!st) {
-        config.data = "fashion-mnist";
+        st = ward_train_defaults(&config, "demo", "fashion-mnist", "simple-cnn",
+                                 WARD_METHOD_GENERATOR);
+    if (!st)
         st = ward_train(device, &config, &(ward_train_options){.out = "my-run"});
-    }
     if (!st)
         st = ward_run_open(&run, "my-run");
     if (!st)

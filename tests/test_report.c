@@ -603,8 +603,7 @@ static const char *make_run(const struct made_run *r)
 
     m.net.params.items[0].data[0] = (float)r->seed;
     model_identify(&m);
-    assert_ok(ward_train_defaults(&config, "fast", "resnet8", r->method));
-    config.data = "arrows";
+    assert_ok(ward_train_defaults(&config, "fast", "arrows", "resnet8", r->method));
     config.seed = r->seed;
     config.secret_seed = test_seed;
     assert_ok(file_make_directory(path));

@@ -69,7 +69,7 @@ static ward_train_config config_of(const char *recipe, ward_method method)
     static char data[256];
     ward_train_config config;
 
-    assert_ok(ward_train_defaults(&config, recipe, "mlp-16x1", method));
+    assert_ok(ward_train_defaults(&config, recipe, NULL, "mlp-16x1", method));
     snprintf(data, sizeof data, "%s", in_folder("data"));
     config.data = data;
     config.iterations = STEPS;
@@ -601,7 +601,8 @@ static void a_hardened_training_takes_at_most_four_times_the_operations(void **s
         struct graph graph;
         double owner, kinds = 0, ratio;
 
-        assert_ok(ward_train_defaults(&config, cases[i].recipe, cases[i].arch, cases[i].method));
+        assert_ok(ward_train_defaults(&config, cases[i].recipe, NULL, cases[i].arch,
+                                      cases[i].method));
         settings_resolve(&config, &info);
         settings_net(&config, &info, &net);
         settings_transform(&config, &info, &g);

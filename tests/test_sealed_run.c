@@ -127,7 +127,7 @@ static ward_train_config config_of(ward_method method)
     static char data[256];
     ward_train_config config;
 
-    assert_ok(ward_train_defaults(&config, "fast", "simple-cnn", method));
+    assert_ok(ward_train_defaults(&config, "fast", NULL, "simple-cnn", method));
     snprintf(data, sizeof data, "%s", in_dir("data"));
     config.data = data;
     config.iterations = STEPS;

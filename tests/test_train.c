@@ -112,7 +112,7 @@ static ward_train_config config_of(const char *arch, ward_method method)
     static char data[256];
     ward_train_config config;
 
-    check_ok(ward_train_defaults(&config, "fast", arch, method), "defaults");
+    check_ok(ward_train_defaults(&config, "fast", NULL, arch, method), "defaults");
     snprintf(data, sizeof data, "%s", in_dir("data"));
     config.data = data;
     config.iterations = STEPS;
@@ -218,7 +218,7 @@ static void the_papers_rate_drops_after_ten_twenty_and_thirty_thousand(void **st
     ward_train_config config;
 
     (void)state;
-    check_ok(ward_train_defaults(&config, "paper", "resnet20", WARD_METHOD_FIXED), "paper");
+    check_ok(ward_train_defaults(&config, "paper", NULL, "resnet20", WARD_METHOD_FIXED), "paper");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double rate = schedule_rate(&config, rows[i].step);
 
@@ -233,7 +233,7 @@ static void the_paper_recipe_is_as_printed(void **state)
 
     (void)state;
     for (int m = WARD_METHOD_BASELINE; m <= WARD_METHOD_GENERATOR; m++) {
-        check_ok(ward_train_defaults(&c, "paper", "simple-cnn", (ward_method)m), "paper");
+        check_ok(ward_train_defaults(&c, "paper", NULL, "simple-cnn", (ward_method)m), "paper");
         assert_int_equal(c.iterations, 40000);
         assert_int_equal(c.batch, 128);
         assert_int_equal(c.schedule, WARD_SCHEDULE_STEP);
@@ -253,12 +253,17 @@ static void fast_takes_a_fifth_of_the_papers_iterations_or_less(void **state)
     ward_train_config c = {.iterations = 77};
 
     (void)state;
-    check_ok(ward_train_defaults(&c, "fast", "resnet20", WARD_METHOD_LEARNED), "fast");
+    check_ok(ward_train_defaults(&c, "fast", NULL, "resnet20", WARD_METHOD_LEARNED), "fast");
+    assert_true(c.iterations <= 8000 && !c.data);
+    check_ok(ward_train_defaults(&c, "fast", "mnist", "resnet20", WARD_METHOD_LEARNED), "fast");
     assert_true(c.iterations <= 8000);
-    check_ok(ward_train_defaults(&c, "demo", "simple-cnn", WARD_METHOD_GENERATOR), "demo");
+    assert_string_equal(c.data, "mnist");
+    check_ok(ward_train_defaults(&c, "fast", "cifar10", "resnet20", WARD_METHOD_LEARNED), "fast");
+    assert_true(c.iterations > 8000 && c.iterations <= 20000);
+    check_ok(ward_train_defaults(&c, "demo", NULL, "simple-cnn", WARD_METHOD_GENERATOR), "demo");
     assert_true(c.iterations <= 2000);
     c.iterations = 77;
-    check_refused(ward_train_defaults(&c, "Paper", "simple-cnn", WARD_METHOD_FIXED), WARD_ERR_ARG,
+    check_refused(ward_train_defaults(&c, "Paper", NULL, "simple-cnn", WARD_METHOD_FIXED), WARD_ERR_ARG,
                   "unknown recipe 'Paper'");
     assert_int_equal(c.iterations, 77);
 }
@@ -688,12 +693,12 @@ static void keyed_alone_is_the_recommended_lock(void **state)
     ward_train_config c;
 
     (void)state;
-    check_ok(ward_train_defaults(&c, "fast", NULL, WARD_METHOD_KEYED), "keyed");
+    check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_KEYED), "keyed");
     assert_string_equal(c.arch, "mlp-1024x2-leaky");
     assert_int_equal(c.objective, WARD_OBJECTIVE_CHANCE);
     assert_true(c.has_front && c.wrong_share > 0 && c.gamma == 0 && c.sigma == 0);
     assert_int_equal(c.coordinates, WARD_COORDINATES_CASCADE);
-    check_ok(ward_train_defaults(&c, "fast", NULL, WARD_METHOD_GENERATOR), "generator");
+    check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_GENERATOR), "generator");
     assert_null(c.arch);
     assert_int_equal(c.objective, WARD_OBJECTIVE_PAPER);
 }

@@ -131,14 +131,16 @@ typedef struct ward_train_config {
 } ward_train_config;
 
 /*
- * Fill in a recipe for a method and an architecture (which may be NULL, see there; keyed: what suits it). WARD_ERR_ARG for an unknown recipe name.
+ * Fill in a recipe for a data set, an architecture and a method. Data may be NULL (of none in particular), and so
+ * may arch (see there; keyed: what suits it). WARD_ERR_ARG for an unknown recipe name.
  *
  *   "paper"  exactly as printed: 40,000 iterations, rate 0.1 / 10 every 10,000
- *   "fast"   a fifth of that or less, one cycle
+ *   "fast"   a fifth of that in one cycle; half for cifar10, which needs it to reach what "paper" does
  *   "demo"   about two minutes for simple-cnn on two cores
  */
 WARD_API WARD_CHECK ward_status ward_train_defaults(ward_train_config *config, const char *recipe,
-                                                    const char *arch, ward_method method);
+                                                    const char *data, const char *arch,
+                                                    ward_method method);
 
 /* What a progress callback is told. Of raw images, a negative number says that none are shown. */
 typedef struct ward_train_progress {

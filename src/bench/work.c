@@ -46,10 +46,9 @@ static ward_status resolve(struct work *w)
     if (!st && c->work == WARD_BENCH_TRANSFORM && !has_transform(w))
         st = ward_fail(WARD_ERR_ARG, "a baseline has no transform");
     if (!st)
-        st = ward_train_defaults(&w->settings, "paper", arch, c->method);
+        st = ward_train_defaults(&w->settings, "paper", "", arch, c->method);
     if (st)
         return st;
-    w->settings.data = "";
     w->settings.batch = c->batch;
     w->settings.raw_share = c->raw_share;
     images = describe_images(w);

@@ -149,9 +149,9 @@ static ward_status write_changes(struct wr *wr, const struct settings *s,
 {
     ward_train_config defaults;
     json_t *usual = NULL;
-    ward_status st = ward_train_defaults(&defaults, config->recipe, config->arch, config->method);
+    ward_status st = ward_train_defaults(&defaults, config->recipe, config->data, config->arch,
+                                         config->method);
 
-    defaults.data = config->data;
     if (!st)
         st = to_object(&defaults, &usual);
     for (size_t i = 0; i < OPTIONS && !st; i++) {

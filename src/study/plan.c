@@ -31,11 +31,11 @@ static void derive_secret(const char *name, uint8_t out[TRANSFORM_SEED_LEN])
 ward_status study_settings(const struct study *study, const struct study_run *run,
                            uint8_t secret[TRANSFORM_SEED_LEN], ward_train_config *out)
 {
-    ward_status st = ward_train_defaults(out, study->recipe, run->network->arch, run->method);
+    ward_status st = ward_train_defaults(out, study->recipe, run->network->data,
+                                         run->network->arch, run->method);
 
     if (st)
         return st;
-    out->data = run->network->data;
     out->seed = run->seed;
     if (study->iterations)
         out->iterations = study->iterations;
@@ -72,7 +72,7 @@ static ward_status check_config(const ward_reproduce_config *c)
     if (c->trials > MAX_TRIALS)
         return ward_fail(WARD_ERR_ARG, "%ju trials: more than %d", (uintmax_t)c->trials,
                          MAX_TRIALS);
-    return ward_train_defaults(&unused, c->recipe, "simple-cnn", WARD_METHOD_GENERATOR);
+    return ward_train_defaults(&unused, c->recipe, NULL, "simple-cnn", WARD_METHOD_GENERATOR);
 }
 
 static ward_status name_state(const char *given, char **out)

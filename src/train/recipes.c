@@ -8,9 +8,10 @@
 #include "ward/train.h"
 
 /* What all recipes share: the paper's settings, and choices where it is silent. */
-static ward_train_config common(const char *arch, ward_method method)
+static ward_train_config common(const char *data, const char *arch, ward_method method)
 {
     return (ward_train_config){
+        .data = data,
         .arch = arch,
         .method = method,
         .batch = 128,
@@ -74,17 +75,18 @@ static void set_keyed(ward_train_config *config)
     config->rounds = 4;
 }
 
-ward_status ward_train_defaults(ward_train_config *config, const char *recipe, const char *arch,
-                                ward_method method)
+ward_status ward_train_defaults(ward_train_config *config, const char *recipe, const char *data,
+                                const char *arch, ward_method method)
 {
-    ward_train_config made = common(arch, method);
+    ward_train_config made = common(data, arch, method);
 
     if (strcmp(recipe, "paper") == 0) {
         made.recipe = "paper";
         set_paper(&made);
     } else if (strcmp(recipe, "fast") == 0) {
         made.recipe = "fast";
-        set_onecycle(&made, 8000, 0.125, 0.1);
+        /* 17 to 20 times through the data of the others; cifar10 still gains after that. */
+        set_onecycle(&made, data && strcmp(data, "cifar10") == 0 ? 20000 : 8000, 0.125, 0.1);
     } else if (strcmp(recipe, "demo") == 0) {
         made.recipe = "demo";
         set_onecycle(&made, 1400, 0.25, 0.3);
