@@ -244,6 +244,21 @@ static void labels_train_a_front_and_a_map_through_f(void **state)
     ward_run_close(run);
 }
 
+/* A batch of one image has no statistics, and a dense layer's channels have one value an image. */
+static void a_dense_network_learns_from_one_pair(void **state)
+{
+    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_redteam_cell cell;
+
+    (void)state;
+    net_release(&run->model.net);
+    assert_ok(net_init(&run->model.net, &spec, 1));
+    cell = raided(run, &raid_distil, 1);
+    assert_true(cell.images > 0);
+    ward_run_close(run);
+}
+
 /* Orders, signs and patterns stay what a plan takes, whatever is changed. */
 static void a_share_of_the_tables_of_a_key_is_still_a_key(void **state)
 {
@@ -523,6 +538,7 @@ int main(void)
         cmocka_unit_test(students_see_all_that_they_hold),
         cmocka_unit_test(labels_train_a_map_of_blocks),
         cmocka_unit_test(labels_train_a_front_and_a_map_through_f),
+        cmocka_unit_test(a_dense_network_learns_from_one_pair),
         cmocka_unit_test(a_share_of_the_tables_of_a_key_is_still_a_key),
         cmocka_unit_test(answers_are_enough_to_find_a_pattern),
         cmocka_unit_test(perturbing_does_not_keep_attacks_from_working),

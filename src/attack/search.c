@@ -119,8 +119,9 @@ static ward_status build(struct work *w)
 
 static ward_status open_plan(struct work *w)
 {
+    /* One image has no statistics of a batch. */
     const struct plan_options options = {
-        .bn = w->s->trains_network ? BN_BATCH : BN_RUNNING,
+        .bn = w->s->trains_network && w->batch > 1 ? BN_BATCH : BN_RUNNING,
         .has_dropout = w->s->trains_network,
         .gradients = PLAN_GRAD_PARAMS,
         .is_secret = true,

@@ -45,7 +45,7 @@ struct search {
     uint64_t steps;         /* 0: search_steps() */
     double rate;
     double bound;           /* on the entries of a pattern in front; infinite: none; NaN: none there */
-    bool trains_network;    /* batch norm by the batch, and dropout */
+    bool trains_network;    /* batch norm by the batch (of two images or more), and dropout */
     bool augments;          /* shifts by up to two pixels; flips where they keep the class */
     bool chooses_by_accuracy; /* even if the loss is label-free */
     float leak;             /* F's activations pass so much of the gradient where they are shut */
