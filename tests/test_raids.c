@@ -314,6 +314,29 @@ static void another_backward_pass_sees_through_a_mask(void **state)
     }
 }
 
+/* ---- reading answers ---- */
+
+/* F answers 0 whatever it is shown, and the other logit differs by a millionth. */
+static void answers_that_hardly_differ_are_read(void **state)
+{
+    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_redteam_cell cell;
+
+    (void)state;
+    net_release(&run->model.net);
+    assert_ok(net_init(&run->model.net, &spec, 1));
+    for (size_t i = 0; i < 4 * PIXELS; i++)
+        set(&run->model.net.params, "fc1.weight", i, 0.1f);
+    for (size_t i = 0; i < 2 * 4; i++)
+        set(&run->model.net.params, "fc.weight", i, i < 4 ? 0 : 1e-6f);
+    set(&run->model.net.params, "fc.bias", 0, 1);
+    cell = raided(run, &raid_readout, 20);
+    if (!(cell.choice >= found) || !strstr(cell.chosen, "least squares"))
+        fail_msg("%.3f (%s)", cell.choice, cell.chosen);
+    ward_run_close(run);
+}
+
 /* ---- alignment ---- */
 
 /* A dense F in other coordinates: what is grey to everybody is a stripe pattern to it. */
@@ -543,6 +566,7 @@ int main(void)
         cmocka_unit_test(answers_are_enough_to_find_a_pattern),
         cmocka_unit_test(perturbing_does_not_keep_attacks_from_working),
         cmocka_unit_test(another_backward_pass_sees_through_a_mask),
+        cmocka_unit_test(answers_that_hardly_differ_are_read),
         cmocka_unit_test(turned_coordinates_are_found_by_their_strength),
         cmocka_unit_test(a_convolution_is_aligned_as_well),
         cmocka_unit_test(an_affine_map_is_known_from_one_pair_more_than_values),

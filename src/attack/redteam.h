@@ -124,9 +124,9 @@ WARD_CHECK ward_status thief_readout(const struct thief *thief, struct tensor_li
 /* WARD_ERR_STOPPED once the work is to be given up; to be asked at every step. */
 WARD_CHECK ward_status thief_go_on(const struct thief *thief);
 
-/* F's logits on the images of a split, [count, classes]. */
-WARD_CHECK ward_status thief_answers(struct thief *thief, const struct split *images,
-                                     float *logits);
+/* Logits of F's architecture with some parameters on the images of a split, [count, classes]. */
+WARD_CHECK ward_status thief_answers(struct thief *thief, const struct tensor_list *params,
+                                     const struct split *images, float *logits);
 
 /* What G makes of n of the images that he holds pairs of; both [n, c, h, w]. */
 WARD_CHECK ward_status thief_process(struct thief *thief, size_t n, const float *x, float *y);

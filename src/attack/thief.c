@@ -93,10 +93,11 @@ static ward_status read_answers(struct thief *thief, struct scorer *s, float *lo
     return st;
 }
 
-ward_status thief_answers(struct thief *thief, const struct split *images, float *logits)
+ward_status thief_answers(struct thief *thief, const struct tensor_list *params,
+                          const struct split *images, float *logits)
 {
     const struct classifier stolen = classifier_of(&thief->network->spec, NULL);
-    const struct tensor_list *const lists[] = {&thief->network->params};
+    const struct tensor_list *const lists[] = {params};
     struct scorer scorer = {.plan = NULL};
     ward_status st = scorer_open(&scorer, thief->device, &stolen, images, images->count);
 

@@ -49,7 +49,7 @@ static ward_status find_temperature(struct thief *t, float *out)
 
     some.count = (uint32_t)n;
     if (!st)
-        st = thief_answers(t, &some, logits);
+        st = thief_answers(t, &t->network->params, &some, logits);
     for (size_t i = 0; i < n && !st; i++) {
         double mean = 0;
 

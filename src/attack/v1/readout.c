@@ -1,17 +1,19 @@
 /*
  * A1, readout: F as it is, and what its answers on raw images tell all the same. Below chance it
  * knows the class and avoids it, so: the least likely class; classes renamed; a linear map of the
- * logits; a new last layer.
+ * logits, by least squares (however small they are) and by gradients; a new last layer.
  */
 #include <math.h>
 #include <stdio.h>
 
+#include "attack/linear.h"
 #include "attack/search.h"
 #include "base/mem.h"
 
-enum { RATES = 3 };
+enum { RATES = 3, RIDGES = 3 };
 
 static const double rates[RATES] = {0.01, 0.1, 0.001};
+static const double ridges[RIDGES] = {1e-3, 1e-1, 1e-6};
 
 static struct classifier read_off(const struct thief *t)
 {
@@ -56,31 +58,50 @@ static void match_names(float *counts, size_t k, float *weight)
     }
 }
 
+/* What his images are answered, and their labels. */
+struct answers {
+    size_t n, k;
+    float *logits;   /* [n, k] */
+    int32_t *labels; /* [n] */
+};
+
+static ward_status answers_get(struct thief *t, const struct tensor_list *network,
+                               struct answers *a)
+{
+    ward_status st;
+
+    *a = (struct answers){.n = t->images->count, .k = t->network->spec.classes};
+    st = mem_new(&a->logits, a->n * a->k, sizeof *a->logits);
+    if (!st)
+        st = mem_new(&a->labels, a->n, sizeof *a->labels);
+    if (!st)
+        st = batch_read(t->images, 0, a->n, NULL, a->labels);
+    return st ? st : thief_answers(t, network, t->images, a->logits);
+}
+
+static void answers_release(struct answers *a)
+{
+    mem_free(a->logits);
+    mem_free(a->labels);
+}
+
 static ward_status try_renaming(struct thief *t, struct tensor_list *params)
 {
     const struct classifier c = read_off(t);
-    size_t n = t->images->count, k = t->network->spec.classes;
-    float *logits = NULL, *counts = NULL;
-    int32_t *labels = NULL;
-    ward_status st = mem_new(&logits, n * k, sizeof *logits);
+    struct answers a;
+    float *counts = NULL;
+    ward_status st = answers_get(t, &t->network->params, &a);
 
     if (!st)
-        st = mem_new(&counts, k * k, sizeof *counts);
-    if (!st)
-        st = mem_new(&labels, n, sizeof *labels);
-    if (!st)
-        st = batch_read(t->images, 0, n, NULL, labels);
-    if (!st)
-        st = thief_answers(t, t->images, logits);
-    for (size_t i = 0; i < n && !st; i++)
-        counts[largest(logits + i * k, k) * k + (size_t)labels[i]]++;
+        st = mem_new(&counts, a.k * a.k, sizeof *counts);
+    for (size_t i = 0; i < a.n && !st; i++)
+        counts[largest(a.logits + i * a.k, a.k) * a.k + (size_t)a.labels[i]]++;
     if (!st) {
-        match_names(counts, k, tensor_list_find(params, "readout.weight")->data);
+        match_names(counts, a.k, tensor_list_find(params, "readout.weight")->data);
         st = thief_offer_as(t, &c, params, "classes renamed");
     }
-    mem_free(logits);
     mem_free(counts);
-    mem_free(labels);
+    answers_release(&a);
     return st;
 }
 
@@ -100,6 +121,45 @@ static ward_status try_untrained(struct thief *t)
 }
 
 /* ---- probes ---- */
+
+/* However little the answers differ, and whatever from. */
+static ward_status fit_logits(struct thief *t, const struct answers *a, double ridge,
+                              struct tensor_list *params)
+{
+    const struct classifier c = read_off(t);
+    char what[64];
+    float *wanted = NULL; /* [n, k]: 1 for the class of the image */
+    ward_status st = mem_new(&wanted, a->n * a->k, sizeof *wanted);
+
+    for (size_t i = 0; i < a->n && !st; i++)
+        wanted[i * a->k + (size_t)a->labels[i]] = 1;
+    if (!st)
+        st = affine_fit(a->n, a->k, a->logits, wanted, ridge,
+                        tensor_list_find(params, "readout.weight")->data,
+                        tensor_list_find(params, "readout.bias")->data);
+    snprintf(what, sizeof what, "a map of the logits, least squares, ridge %g", ridge);
+    if (!st)
+        st = thief_offer_as(t, &c, params, what);
+    mem_free(wanted);
+    return st == WARD_ERR_NUMERIC ? WARD_OK : st; /* answers that are no numbers say nothing */
+}
+
+static ward_status solve_logits(struct thief *t, const struct tensor_list *network)
+{
+    struct tensor_list params = {NULL, 0};
+    struct answers a;
+    ward_status st = answers_get(t, network, &a);
+
+    if (!st)
+        st = params_append(&params, network);
+    if (!st)
+        st = thief_readout(t, &params);
+    for (size_t i = 0; i < RIDGES && !st; i++)
+        st = fit_logits(t, &a, ridges[i], &params);
+    tensor_list_release(&params);
+    answers_release(&a);
+    return st;
+}
 
 static ward_status probe_logits(struct thief *t, const struct tensor_list *network, double rate)
 {
@@ -148,7 +208,7 @@ static ward_status probe_features(struct thief *t, const struct tensor_list *net
 
 static ward_status probe(struct thief *t, const struct tensor_list *network)
 {
-    ward_status st = WARD_OK;
+    ward_status st = solve_logits(t, network);
 
     for (size_t i = 0; i < t->budget->effort && i < RATES && !st; i++) {
         st = probe_logits(t, network, rates[i]);
