@@ -40,8 +40,7 @@ fuzz: setup
 bench: build
 	@tools/bench $(BUILD)
 
-format:
-	@tools/setup clang-format
+format: setup
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
 install: build

@@ -376,7 +376,7 @@ static int run_attacks(struct session *s)
     if (code == CLI_RUN) {
         progress_init(&s->progress, s->cli);
         stop_catch_signals();
-        code = is_redteam(s->cli)            ? attack_redteam(s)
+        code = is_redteam(s->cli)           ? attack_redteam(s)
                : cli_has(s->cli, OPT_SUITE) ? attack_suite(s)
                                             : attack_one(s);
     }

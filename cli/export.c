@@ -21,9 +21,10 @@ static const struct cli_option options[] = {
 static const struct cli_command command = {
     .name = "export",
     .operands = "RUN --onnx FILE [options]",
-    .text = "Write a run's network as an ONNX file, which other software can run; and, if asked to,\n"
-            "its transform, by itself or joined with the network. RUN may also be a bare\n"
-            "model.safetensors, then without a transform.",
+    .text =
+        "Write a run's network as an ONNX file, which other software can run; and, if asked to,\n"
+        "its transform, by itself or joined with the network. RUN may also be a bare\n"
+        "model.safetensors, then without a transform.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -19,9 +19,10 @@ static const struct cli_option options[] = {
 static const struct cli_command command = {
     .name = "import",
     .operands = "FILE --out RUN [options]",
-    .text = "Read a network of an architecture known here from an ONNX file, written by ward export\n"
-            "or by PyTorch, and make it a run of method baseline: to be evaluated, or protected with\n"
-            "ward train --from.",
+    .text =
+        "Read a network of an architecture known here from an ONNX file, written by ward export\n"
+        "or by PyTorch, and make it a run of method baseline: to be evaluated, or protected with\n"
+        "ward train --from.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,
@@ -44,9 +45,8 @@ static void print(const struct cli *cli, const ward_run_info *info, const ward_o
     js_text(&js, "data", info->data);
     js_count(&js, "classes", info->classes);
     js_text(&js, "model_id", info->model_id);
-    js_text(&js, "protected_by", found->method == WARD_METHOD_BASELINE
-                                     ? NULL
-                                     : ward_method_name(found->method));
+    js_text(&js, "protected_by",
+            found->method == WARD_METHOD_BASELINE ? NULL : ward_method_name(found->method));
     js_bool(&js, "is_folded", found->is_folded);
     js_finish(&js);
 }
@@ -84,8 +84,8 @@ int cmd_import(int argc, char **argv)
     if (cli_has(&cli, OPT_DATA))
         st = ward_dataset_open(&data, cli_text(&cli, OPT_DATA));
     if (!st)
-        st = ward_onnx_import(cli.operands[0], cli_text(&cli, 'o'), data,
-                              cli_has(&cli, CLI_FORCE), &found);
+        st = ward_onnx_import(cli.operands[0], cli_text(&cli, 'o'), data, cli_has(&cli, CLI_FORCE),
+                              &found);
     if (st == WARD_ERR_EXISTS)
         code = cli_error(&cli, "%s; --force replaces it", ward_error_message());
     else

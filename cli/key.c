@@ -12,8 +12,9 @@ static const struct cli_option options[] = {
     {OPT_TYPE, "type", "NAME",
      "new: user; owner, who also grants and signs; or lock, what a\n"
      "keyed transform follows from [user]"},
-    {'o', "out", "FILE", "new, backup: where to write the key file; FILE.pub gets the\n"
-                         "public key [new: in the data folder]"},
+    {'o', "out", "FILE",
+     "new, backup: where to write the key file; FILE.pub gets the\n"
+     "public key [new: in the data folder]"},
     {OPT_PROTECT, "protect", "NAME",
      "new, backup, rotate: passphrase, tpm, or file, its mode alone\n[passphrase]"},
     {OPT_PCRS, "pcrs", "LIST", "tpm: what state of the machine it opens in [sha256:7]"},
@@ -43,7 +44,8 @@ enum { USERS_MAX = 4096 };
 
 static const struct cli_command command = {
     .name = "key",
-    .operands = "new | info | grant | revoke | list | rotate | backup | report [operands] [options]",
+    .operands =
+        "new | info | grant | revoke | list | rotate | backup | report [operands] [options]",
     .text = "  new                       make a pair of keys, or a lock key\n"
             "  info FILE                 say what a key file is, without opening it\n"
             "  grant RUN PUBLIC...       let users open a sealed run's transform, too\n"
@@ -140,8 +142,10 @@ static int wrote(const struct cli *cli, const char *path)
 static int write_failed(const struct cli *cli, ward_status st, const char *path)
 {
     if (st == WARD_ERR_EXISTS)
-        return cli_error(cli, "'%s' is there already; --force overwrites it, and what is sealed to "
-                         "it stays closed", path);
+        return cli_error(cli,
+                         "'%s' is there already; --force overwrites it, and what is sealed to "
+                         "it stays closed",
+                         path);
     return cli_failed(cli, st);
 }
 
@@ -280,8 +284,10 @@ static int revoke_user(const struct cli *cli, ward_keys *keys)
     if (st)
         return cli_failed(cli, st);
     printf("%s: sealed anew without the user\n", run);
-    cli_talk(cli, "a copy of the transform that was opened before is not taken back; if you fear "
-             "one, make a new transform: ward relock %s", run);
+    cli_talk(cli,
+             "a copy of the transform that was opened before is not taken back; if you fear "
+             "one, make a new transform: ward relock %s",
+             run);
     return CLI_DONE;
 }
 
@@ -418,8 +424,8 @@ static bool ask_next(void *context, const char *path, bool is_pin, char *out, si
 
 static int hand_over(struct rotation *r)
 {
-    ward_keys_options opening = {.identity = r->next, .ask = ask_next, .context = r,
-                                 .tpm = cli_text(r->cli, CLI_TPM)};
+    ward_keys_options opening = {
+        .identity = r->next, .ask = ask_next, .context = r, .tpm = cli_text(r->cli, CLI_TPM)};
     ward_keys *next = NULL;
     ward_status st = ward_keys_new(&next, &opening);
 

@@ -89,8 +89,8 @@ static bool read_given(const struct cli *cli, int file_key, int fd_key, char *ou
 static bool ask(void *context, const char *path, bool is_pin, char *out, size_t max, size_t *len)
 {
     const struct cli *cli = context;
-    bool is_given, is_read = read_given(cli, CLI_PASSPHRASE_FILE, CLI_PASSPHRASE_FD, out, max, len,
-                                        &is_given);
+    bool is_given,
+        is_read = read_given(cli, CLI_PASSPHRASE_FILE, CLI_PASSPHRASE_FD, out, max, len, &is_given);
 
     if (is_given)
         return is_read;
@@ -125,8 +125,10 @@ static int check_options(const struct cli *cli)
 
 int keys_open_file(const struct cli *cli, const char *path, ward_keys **out)
 {
-    ward_keys_options options = {.identity = path, .ask = ask,
-                                 .context = (void *)(uintptr_t)cli, .tpm = cli_text(cli, CLI_TPM)};
+    ward_keys_options options = {.identity = path,
+                                 .ask = ask,
+                                 .context = (void *)(uintptr_t)cli,
+                                 .tpm = cli_text(cli, CLI_TPM)};
     ward_status st;
     int code = check_options(cli);
 
@@ -187,8 +189,10 @@ static ward_status make_owner(const struct cli *cli, const char *path)
     ward_status st = ward_key_new(path, WARD_KEY_OWNER, &options, NULL);
 
     if (!st)
-        cli_talk(cli, "made an owner key, '%s': without it nobody opens what you train, so back it "
-                 "up (ward key backup)", path);
+        cli_talk(cli,
+                 "made an owner key, '%s': without it nobody opens what you train, so back it "
+                 "up (ward key backup)",
+                 path);
     return st == WARD_ERR_EXISTS ? WARD_OK : st; /* another process was faster */
 }
 
@@ -218,8 +222,7 @@ int keys_recipients(const struct cli *cli, char **out)
         char *one = NULL, *longer = NULL;
 
         code = keys_public(cli, cli->recipients[i], &one);
-        if (code == CLI_RUN &&
-            asprintf(&longer, "%s%s%s", all ? all : "", all ? " " : "", one) < 0)
+        if (code == CLI_RUN && asprintf(&longer, "%s%s%s", all ? all : "", all ? " " : "", one) < 0)
             code = cli_error(cli, "out of memory");
         ward_string_free(one);
         if (code == CLI_RUN) {

@@ -220,8 +220,7 @@ ward_status redteam_do(const struct redteam *call, const ward_redteam_settings *
                                       .progress = on_progress,
                                       .context = call->progress};
     ward_redteam_result result;
-    ward_status st =
-        ward_redteam(call->run, call->device, call->data, settings, &how, &result);
+    ward_status st = ward_redteam(call->run, call->device, call->data, settings, &how, &result);
 
     progress_finish(call->progress);
     if (st)

@@ -28,9 +28,10 @@ static const struct cli_option options[] = {
 static const struct cli_command command = {
     .name = "relock",
     .operands = "RUN --out NEW [options]",
-    .text = "Draw a new transform and train the network on with it for a short while, into a run\n"
-            "of its own, sealed and signed; then measure what the old transform is still worth with\n"
-            "the new network. Whoever has the old network and the old transform keeps both.",
+    .text =
+        "Draw a new transform and train the network on with it for a short while, into a run\n"
+        "of its own, sealed and signed; then measure what the old transform is still worth with\n"
+        "the new network. Whoever has the old network and the old transform keeps both.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -20,9 +20,10 @@ static const struct cli_option options[] = {
 static const struct cli_command command = {
     .name = "seal",
     .operands = "RUN [options]",
-    .text = "Seal a run's transform, and its checkpoint if there is one, to the owner's key, and\n"
-            "sign its files. A plain run becomes a sealed one; of a sealed one, users stay, and terms\n"
-            "unless some are given. Terms bind this software only: whoever holds a key may use other.",
+    .text =
+        "Seal a run's transform, and its checkpoint if there is one, to the owner's key, and\n"
+        "sign its files. A plain run becomes a sealed one; of a sealed one, users stay, and terms\n"
+        "unless some are given. Terms bind this software only: whoever holds a key may use other.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

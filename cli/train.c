@@ -156,7 +156,8 @@ static const struct cli_option options[] = {
      "keyed: the lock key that G follows from, made by ward key\n"
      "[from the system]"},
     {OPT_CHECKPOINT_SECONDS, "checkpoint-seconds", "X", "time between checkpoints"},
-    CLI_OPTION_RECIPIENT("seal G to this user, too: a public key, or a file that holds\none; may be repeated"),
+    CLI_OPTION_RECIPIENT(
+        "seal G to this user, too: a public key, or a file that holds\none; may be repeated"),
     CLI_OPTIONS_KEYS,
     CLI_OPTION_DEVICE,
     CLI_OPTION_THREADS,
@@ -461,7 +462,7 @@ static int configure(const struct cli *cli, ward_train_config *config)
 /* The first option given that describes a training; NULL if none was. */
 static const char *first_setting(const struct cli *cli)
 {
-    static const int others[] = {OPT_DATA, OPT_ARCH, OPT_METHOD, OPT_RECIPE, OPT_FROM,
+    static const int others[] = {OPT_DATA,   OPT_ARCH,    OPT_METHOD,      OPT_RECIPE,   OPT_FROM,
                                  OPT_SPLITS, OPT_TEACHER, OPT_SECRET_SEED, CLI_RECIPIENT};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

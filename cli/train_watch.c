@@ -9,8 +9,7 @@
 
 void watch_init(struct watch *watch, const struct cli *cli)
 {
-    *watch = (struct watch){.cli = cli,
-                            .last = {.validation_processed = -1, .validation_raw = -1}};
+    *watch = (struct watch){.cli = cli, .last = {.validation_processed = -1, .validation_raw = -1}};
     progress_init(&watch->progress, cli);
 }
 

@@ -29,23 +29,33 @@ static void probe(struct op_case *c, int y)
 
 static int conv(struct graph *g, int x, const char *name, size_t channels, size_t kernel)
 {
-    return graph_conv(g, x, &(struct conv_config){.name = name, .channels = channels,
-                                                  .kernel = kernel, .stride = 1,
-                                                  .padding = kernel / 2, .has_bias = true});
+    return graph_conv(g, x,
+                      &(struct conv_config){.name = name,
+                                            .channels = channels,
+                                            .kernel = kernel,
+                                            .stride = 1,
+                                            .padding = kernel / 2,
+                                            .has_bias = true});
 }
 
 /* Without bias, as before a batch norm. */
 static int conv_plain(struct graph *g, int x, const char *name, size_t channels, size_t stride)
 {
-    return graph_conv(g, x, &(struct conv_config){.name = name, .channels = channels, .kernel = 3,
-                                                  .stride = stride, .padding = 1});
+    return graph_conv(
+        g, x,
+        &(struct conv_config){
+            .name = name, .channels = channels, .kernel = 3, .stride = stride, .padding = 1});
 }
 
 static int conv_of_row(struct graph *g, int x, const struct op_row *row, bool has_bias)
 {
-    return graph_conv(g, x, &(struct conv_config){.name = "conv", .channels = row->channels,
-                                                  .kernel = row->kernel, .stride = row->stride,
-                                                  .padding = row->padding, .has_bias = has_bias});
+    return graph_conv(g, x,
+                      &(struct conv_config){.name = "conv",
+                                            .channels = row->channels,
+                                            .kernel = row->kernel,
+                                            .stride = row->stride,
+                                            .padding = row->padding,
+                                            .has_bias = has_bias});
 }
 
 static void build_conv(struct op_case *c, const struct op_row *row)
@@ -102,8 +112,13 @@ static void build_conv_frozen(struct op_case *c, const struct op_row *row)
     struct graph *g = &c->graph;
     int x = conv(g, graph_input(g, row->in), "before", 10, 3);
 
-    x = graph_conv(g, x, &(struct conv_config){.name = "conv", .channels = 16, .kernel = 3,
-                                               .stride = 1, .has_bias = true, .is_frozen = true});
+    x = graph_conv(g, x,
+                   &(struct conv_config){.name = "conv",
+                                         .channels = 16,
+                                         .kernel = 3,
+                                         .stride = 1,
+                                         .has_bias = true,
+                                         .is_frozen = true});
     probe(c, conv(g, graph_relu(g, x), "after", 3, 1));
 }
 
@@ -492,7 +507,7 @@ static void build_two_uses(struct op_case *c, const struct op_row *row)
 
 /* ---- the table ---- */
 
-#define CONV(n, ic, h, oc, k, s, p) \
+#define CONV(n, ic, h, oc, k, s, p)                                              \
     .in = {n, ic, h, h}, .channels = oc, .kernel = k, .stride = s, .padding = p, \
     .tolerance = TOL_SUM
 #define BLOCK(n, ic, h, oc, s) .in = {n, ic, h, h}, .channels = oc, .stride = s
@@ -571,12 +586,9 @@ const struct op_row op_rows[] = {
 
     {"dense 64-10", build_dense, DIMS(5, 64, 1), .channels = 10, .tolerance = TOL_SUM},
     {"dense 490-17", build_dense, DIMS(2, 10, 7), .channels = 17, .tolerance = TOL_SUM},
-    {"dense 300-70 of 23 rows", build_dense, DIMS(23, 12, 5), .channels = 70,
-     .tolerance = TOL_SUM},
-    {"dense 300-70 of 40 rows", build_dense, DIMS(40, 12, 5), .channels = 70,
-     .tolerance = TOL_SUM},
-    {"dense 784-20 of 33 rows", build_dense, DIMS(33, 16, 7), .channels = 20,
-     .tolerance = TOL_SUM},
+    {"dense 300-70 of 23 rows", build_dense, DIMS(23, 12, 5), .channels = 70, .tolerance = TOL_SUM},
+    {"dense 300-70 of 40 rows", build_dense, DIMS(40, 12, 5), .channels = 70, .tolerance = TOL_SUM},
+    {"dense 784-20 of 33 rows", build_dense, DIMS(33, 16, 7), .channels = 20, .tolerance = TOL_SUM},
     {"dense 3-1", build_dense, DIMS(1, 3, 1), .channels = 1, .tolerance = TOL_SUM},
     {"conv dense 16", build_conv_dense, BLOCK(2, 3, 7, 16, 1), .tolerance = TOL_DEEP},
     {"conv dense 10", build_conv_dense, BLOCK(5, 1, 7, 10, 1), .tolerance = TOL_DEEP},

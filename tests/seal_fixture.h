@@ -25,8 +25,7 @@ static inline void check_fails(ward_status st, ward_status wanted, const char *w
 
 enum { FIXTURE_USERS = 3 };
 
-static const char fixture_id[] =
-    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+static const char fixture_id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 static const char other_id[] = "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 struct seal_fixture {
@@ -46,8 +45,8 @@ static inline void fixture_init(struct seal_fixture *f)
         assert_ok(identity_new(WARD_KEY_USER, &f->user[i]));
     assert_ok(grants_add(&f->grants, f->user[0].public.x25519, "alice", &is_new));
     assert_ok(grants_add(&f->grants, f->user[1].public.x25519, NULL, &is_new));
-    f->seal = (struct seal){.kind = "transform", .id = fixture_id, .owner = f->owner.public,
-                            .grants = &f->grants};
+    f->seal = (struct seal){
+        .kind = "transform", .id = fixture_id, .owner = f->owner.public, .grants = &f->grants};
 }
 
 static inline void fixture_release(struct seal_fixture *f)

@@ -593,13 +593,13 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
 static void a_mask_is_what_other_attacks_get_around(void **state)
 {
     static const struct {
-        const char *attack;          /* beside a pattern trained by F's own gradient */
-        double plain, other;         /* where choices are made */
+        const char *attack;  /* beside a pattern trained by F's own gradient */
+        double plain, other; /* where choices are made */
         bool is_leaky, is_masked;
     } cases[] = {
-        {"black-box", 0.3, 0.4, false, true},         {"black-box", 0.3, 0.34, false, false},
-        {"black-box", 0.02, 0.12, false, false},      {"black-box", 0.02, 0.2, false, true},
-        {"another-backward", 0.3, 0.4, true, true},   {"another-backward", 0.3, 0.34, true, false},
+        {"black-box", 0.3, 0.4, false, true},          {"black-box", 0.3, 0.34, false, false},
+        {"black-box", 0.02, 0.12, false, false},       {"black-box", 0.02, 0.2, false, true},
+        {"another-backward", 0.3, 0.4, true, true},    {"another-backward", 0.3, 0.34, true, false},
         {"another-backward", 0.02, 0.12, true, false}, {"another-backward", 0.02, 0.2, true, true},
         {"perturbed", 0.3, 0.9, false, false},
     };

@@ -40,15 +40,30 @@ struct expected {
     double tolerance;
 };
 
-static const struct expected simple_cnn = {
-    "simple-cnn", 1, 16, simple_cnn_logits, simple_cnn_evaluated, simple_cnn_losses,
-    simple_cnn_gradients, sizeof simple_cnn_gradients / sizeof simple_cnn_gradients[0], NULL, 0,
-    1e-5};
+static const struct expected simple_cnn = {"simple-cnn",
+                                           1,
+                                           16,
+                                           simple_cnn_logits,
+                                           simple_cnn_evaluated,
+                                           simple_cnn_losses,
+                                           simple_cnn_gradients,
+                                           sizeof simple_cnn_gradients /
+                                               sizeof simple_cnn_gradients[0],
+                                           NULL,
+                                           0,
+                                           1e-5};
 
-static const struct expected resnet20 = {
-    "resnet20", 3, 64, resnet20_logits, resnet20_evaluated, resnet20_losses, resnet20_gradients,
-    sizeof resnet20_gradients / sizeof resnet20_gradients[0], resnet20_buffers,
-    sizeof resnet20_buffers / sizeof resnet20_buffers[0], 1e-5};
+static const struct expected resnet20 = {"resnet20",
+                                         3,
+                                         64,
+                                         resnet20_logits,
+                                         resnet20_evaluated,
+                                         resnet20_losses,
+                                         resnet20_gradients,
+                                         sizeof resnet20_gradients / sizeof resnet20_gradients[0],
+                                         resnet20_buffers,
+                                         sizeof resnet20_buffers / sizeof resnet20_buffers[0],
+                                         1e-5};
 
 /* ---- the formula ---- */
 
@@ -74,20 +89,15 @@ static void draw_param(float *values, size_t p, const struct graph_param *param)
     double fan_in = (double)(count / param->shape.dim[0]), bound = sqrt(6 / fan_in);
 
     switch (param->role) {
-    case PARAM_WEIGHT:
-        draw(values, count, (uint32_t)p, -bound, bound);
-        return;
+    case PARAM_WEIGHT: draw(values, count, (uint32_t)p, -bound, bound); return;
     case PARAM_BN_SCALE:
-    case PARAM_RUNNING_VAR:
-        draw(values, count, (uint32_t)p, 0.8, 1.2);
-        return;
+    case PARAM_RUNNING_VAR: draw(values, count, (uint32_t)p, 0.8, 1.2); return;
     case PARAM_BIAS:
     case PARAM_BN_SHIFT:
     case PARAM_RUNNING_MEAN:
     case PARAM_SHIFT:
     case PARAM_ORDER:
-    case PARAM_FACTOR:
-        break;
+    case PARAM_FACTOR: break;
     }
     draw(values, count, (uint32_t)p, -0.1, 0.1);
 }
@@ -151,11 +161,13 @@ static void must(ward_status st)
 static void build(struct graph *g, const struct expected *e, struct objective *o)
 {
     struct net_spec net = {.channels = e->channels, .height = 28, .width = 28, .classes = CLASSES};
-    struct transform_spec transform = {.method = WARD_METHOD_GENERATOR, .channels = e->channels,
-                                       .height = 28, .width = 28,
+    struct transform_spec transform = {.method = WARD_METHOD_GENERATOR,
+                                       .channels = e->channels,
+                                       .height = 28,
+                                       .width = 28,
                                        .generator_width = e->generator_width};
-    struct objective_config config = {.batch = ROWS, .raw_rows = ROWS, .alpha = 1, .beta = 1,
-                                      .gamma = 0.01f};
+    struct objective_config config = {
+        .batch = ROWS, .raw_rows = ROWS, .alpha = 1, .beta = 1, .gamma = 0.01f};
 
     snprintf(net.arch, sizeof net.arch, "%s", e->arch);
     must(objective_build(g, &net, &transform, &config, o));
@@ -226,8 +238,8 @@ static void check_step(struct check *check, struct plan *plan, const struct obje
 static void check_device(const char *name, const struct expected *expected)
 {
     struct check check = {.expected = expected};
-    struct plan_options options = {.bn = BN_BATCH, .output_count = 1,
-                                   .gradients = PLAN_GRAD_PARAMS | PLAN_GRAD_INPUTS};
+    struct plan_options options = {
+        .bn = BN_BATCH, .output_count = 1, .gradients = PLAN_GRAD_PARAMS | PLAN_GRAD_INPUTS};
     ward_device *device = NULL;
     struct plan *plan = NULL;
     struct objective o;

@@ -20,8 +20,11 @@ static const char right[] = "correct horse";
 /* As cheap as the interface allows. */
 static ward_key_options cheap(void)
 {
-    return (ward_key_options){.protection = WARD_PROTECT_PASSPHRASE, .passphrase = right,
-                              .passphrase_len = strlen(right), .memory_mib = 1, .passes = 1};
+    return (ward_key_options){.protection = WARD_PROTECT_PASSPHRASE,
+                              .passphrase = right,
+                              .passphrase_len = strlen(right),
+                              .memory_mib = 1,
+                              .passes = 1};
 }
 
 struct typist {
@@ -161,10 +164,10 @@ static void test_any_flipped_bit_and_any_truncation_is_rejected(void **state)
 /* Of the key 00 01 .. 1f, worked out by tests/keyed_tables.py. */
 static void test_the_fingerprint_of_a_lock_key_follows_the_written_derivation(void **state)
 {
-    static const uint8_t expected[] = {
-        0x5f, 0xb4, 0x2f, 0x0c, 0x27, 0x59, 0x4d, 0xb0, 0xf5, 0xbf, 0x7a,
-        0xcb, 0xb5, 0x02, 0xb9, 0x9d, 0x59, 0x65, 0x4d, 0xc4, 0xe1, 0xac,
-        0xf0, 0x65, 0xb6, 0xb1, 0x77, 0xee, 0xd7, 0x3d, 0x12, 0xab};
+    static const uint8_t expected[] = {0x5f, 0xb4, 0x2f, 0x0c, 0x27, 0x59, 0x4d, 0xb0,
+                                       0xf5, 0xbf, 0x7a, 0xcb, 0xb5, 0x02, 0xb9, 0x9d,
+                                       0x59, 0x65, 0x4d, 0xc4, 0xe1, 0xac, 0xf0, 0x65,
+                                       0xb6, 0xb1, 0x77, 0xee, 0xd7, 0x3d, 0x12, 0xab};
     struct public_key public = {.type = WARD_KEY_LOCK};
     struct secret secret = SECRET_INIT;
     struct identity lock = IDENTITY_INIT;
@@ -238,10 +241,12 @@ static void test_a_lock_key_opens_nothing_and_a_pair_locks_nothing(void **state)
     assert_fails(keys_owner(keys, &found), WARD_ERR_AUTH, "opens nothing");
     assert_ok(keys_lock(keys, &found));
     assert_int_equal(found->secret.len, 32);
-    assert_ok(ward_key_copy(keys, copy, &(ward_key_options){.protection = WARD_PROTECT_PASSPHRASE,
-                                                           .passphrase = right,
-                                                           .passphrase_len = strlen(right),
-                                                           .memory_mib = 1, .passes = 1}));
+    assert_ok(ward_key_copy(keys, copy,
+                            &(ward_key_options){.protection = WARD_PROTECT_PASSPHRASE,
+                                                .passphrase = right,
+                                                .passphrase_len = strlen(right),
+                                                .memory_mib = 1,
+                                                .passes = 1}));
     ward_keys_free(keys);
     assert_ok(ward_key_describe(copy, &info));
     assert_int_equal(info.protections, 1u << WARD_PROTECT_PASSPHRASE);
@@ -289,15 +294,20 @@ static ward_status parse_with(const char *const *lines, size_t count, size_t bod
 
 static void test_a_file_may_not_ask_for_more_than_a_gibibyte_or_ten_seconds(void **state)
 {
-    static const char *const dear[] = {
-        "argon2id " SALT " m=1048577,t=1,p=1",  "argon2id " SALT " m=1048576,t=5,p=1",
-        "argon2id " SALT " m=1024,t=1001,p=1",  "argon2id " SALT " m=7,t=1,p=1",
-        "argon2id " SALT " m=1024,t=0,p=1",     "argon2id " SALT " m=1024,t=1,p=2",
-        "argon2id " SALT " m=01024,t=1,p=1",    "argon2id " SALT " m=1024,t=1,p=1,x=1",
-        "argon2id " SALT " m=18446744073709552640,t=1,p=1",
-        "argon2id " SALT " t=1,m=1024,p=1",     "argon2id " SALT " m=,t=1,p=1",
-        "argon2id AAAA m=1024,t=1,p=1",         "argon2id " SALT,
-        "argon2id " SALT " m=1024,t=1,p=1 more"};
+    static const char *const dear[] = {"argon2id " SALT " m=1048577,t=1,p=1",
+                                       "argon2id " SALT " m=1048576,t=5,p=1",
+                                       "argon2id " SALT " m=1024,t=1001,p=1",
+                                       "argon2id " SALT " m=7,t=1,p=1",
+                                       "argon2id " SALT " m=1024,t=0,p=1",
+                                       "argon2id " SALT " m=1024,t=1,p=2",
+                                       "argon2id " SALT " m=01024,t=1,p=1",
+                                       "argon2id " SALT " m=1024,t=1,p=1,x=1",
+                                       "argon2id " SALT " m=18446744073709552640,t=1,p=1",
+                                       "argon2id " SALT " t=1,m=1024,p=1",
+                                       "argon2id " SALT " m=,t=1,p=1",
+                                       "argon2id AAAA m=1024,t=1,p=1",
+                                       "argon2id " SALT,
+                                       "argon2id " SALT " m=1024,t=1,p=1 more"};
     static const char *const most[] = {"argon2id " SALT " m=1048576,t=4,p=1"};
     static const char *const two[] = {"argon2id " SALT " m=1048576,t=3,p=1",
                                       "argon2id " SALT " m=524288,t=3,p=1"};
@@ -318,8 +328,12 @@ static void test_a_file_may_not_ask_for_more_than_a_gibibyte_or_ten_seconds(void
 
 static void test_stanzas_that_are_none_are_refused(void **state)
 {
-    static const char *const lines[] = {"file x", "tpm2 sha256:7", "tpm2 sha256:99 AAAA",
-                                        "tpm2 sha256:7 AAA=", "user AAAA", "owner a b",
+    static const char *const lines[] = {"file x",
+                                        "tpm2 sha256:7",
+                                        "tpm2 sha256:99 AAAA",
+                                        "tpm2 sha256:7 AAA=",
+                                        "user AAAA",
+                                        "owner a b",
                                         "lock AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
     static const char *const unknown[] = {"example.org/x"};
     static const char *const files[] = {"file", "file"};

@@ -32,9 +32,15 @@ static void count_up(uint8_t key[TRANSFORM_SEED_LEN])
 /* Images of 2 x 8 x 8 in [-1, 3], without any part. */
 static struct transform_spec bare(void)
 {
-    return (struct transform_spec){.method = WARD_METHOD_KEYED, .channels = 2, .height = SIDE,
-                                   .width = SIDE, .p = 0.2f, .generator_width = 4, .start = 1,
-                                   .low = -1, .high = 3,
+    return (struct transform_spec){.method = WARD_METHOD_KEYED,
+                                   .channels = 2,
+                                   .height = SIDE,
+                                   .width = SIDE,
+                                   .p = 0.2f,
+                                   .generator_width = 4,
+                                   .start = 1,
+                                   .low = -1,
+                                   .high = 3,
                                    .keyed = {.front_width = 4, .rounds = 4}};
 }
 
@@ -367,13 +373,18 @@ static void all_devices_make_the_same_image(void **state)
 /* The bar: 5 % of resnet20's on the same images. */
 static void the_recommended_transform_costs_little_beside_resnet20(void **state)
 {
-    struct transform_spec spec = {.method = WARD_METHOD_KEYED, .channels = 1, .height = 28,
-                                  .width = 28, .low = 0, .high = 1,
-                                  .keyed = {.has_front = true, .front_width = 16,
+    struct transform_spec spec = {.method = WARD_METHOD_KEYED,
+                                  .channels = 1,
+                                  .height = 28,
+                                  .width = 28,
+                                  .low = 0,
+                                  .high = 1,
+                                  .keyed = {.has_front = true,
+                                            .front_width = 16,
                                             .coordinates = WARD_COORDINATES_CASCADE,
                                             .rounds = 4}};
-    struct net_spec net = {.arch = "resnet20", .channels = 1, .height = 28, .width = 28,
-                           .classes = 10};
+    struct net_spec net = {
+        .arch = "resnet20", .channels = 1, .height = 28, .width = 28, .classes = 10};
     struct graph transform, network;
 
     (void)state;
@@ -649,12 +660,18 @@ static void check_near(const char *what, double seen, double expected)
 
 static void check_chance(size_t raw_rows, size_t wrong_rows, bool separates_bn)
 {
-    struct objective_config config = {.batch = BATCH, .raw_rows = raw_rows, .alpha = 1, .beta = 1,
-                                      .wrong_rows = wrong_rows, .wrong_weight = 1,
-                                      .separates_bn = separates_bn, .is_chance = true,
-                                      .teacher_weight = 0.5f, .temperature = 2};
-    struct net_spec spec = {.arch = "mlp-16x2-leaky", .channels = 2, .height = SIDE, .width = SIDE,
-                            .classes = CLASSES};
+    struct objective_config config = {.batch = BATCH,
+                                      .raw_rows = raw_rows,
+                                      .alpha = 1,
+                                      .beta = 1,
+                                      .wrong_rows = wrong_rows,
+                                      .wrong_weight = 1,
+                                      .separates_bn = separates_bn,
+                                      .is_chance = true,
+                                      .teacher_weight = 0.5f,
+                                      .temperature = 2};
+    struct net_spec spec = {
+        .arch = "mlp-16x2-leaky", .channels = 2, .height = SIDE, .width = SIDE, .classes = CLASSES};
     struct plan_options options = {.bn = BN_BATCH, .gradients = PLAN_GRAD_PARAMS};
     static float x[BATCH * VALUES];
     float targets[BATCH * CLASSES];
@@ -720,10 +737,10 @@ static void the_chance_objective_is_its_formula(void **state)
 
 static void wrong_keys_of_what_has_none_are_refused(void **state)
 {
-    struct objective_config config = {.batch = BATCH, .raw_rows = 2, .alpha = 1, .wrong_rows = 2,
-                                      .is_chance = true};
-    struct net_spec net = {.arch = "mlp-16x2", .channels = 2, .height = SIDE, .width = SIDE,
-                           .classes = CLASSES};
+    struct objective_config config = {
+        .batch = BATCH, .raw_rows = 2, .alpha = 1, .wrong_rows = 2, .is_chance = true};
+    struct net_spec net = {
+        .arch = "mlp-16x2", .channels = 2, .height = SIDE, .width = SIDE, .classes = CLASSES};
     struct transform_spec specs[] = {full(), bare(), full(), full()};
 
     (void)state;
@@ -760,8 +777,7 @@ int main(void)
         cmocka_unit_test(wrong_keys_are_random_ones_and_near_misses),
         cmocka_unit_test(a_wrong_key_follows_from_the_public_seed_and_the_step),
         cmocka_unit_test(the_pattern_of_a_wrong_key_belongs_to_its_mirrored_values),
-        cmocka_unit_test(
-            a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_against),
+        cmocka_unit_test(a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_against),
         cmocka_unit_test(wrong_dense_coordinates_stay_orthogonal),
         cmocka_unit_test(the_chance_objective_is_its_formula),
         cmocka_unit_test(wrong_keys_of_what_has_none_are_refused),

@@ -151,8 +151,14 @@ static struct model one_pixel(size_t pixel, ward_method method)
 /* Patterns of +1 and -1 with a probability of a quarter each. */
 static struct transform_spec pattern_spec(void)
 {
-    return (struct transform_spec){.method = WARD_METHOD_KEYED, .channels = 1, .height = SIDE,
-                                   .width = SIDE, .sigma = 1, .p = 0.25f, .low = 0, .high = 1};
+    return (struct transform_spec){.method = WARD_METHOD_KEYED,
+                                   .channels = 1,
+                                   .height = SIDE,
+                                   .width = SIDE,
+                                   .sigma = 1,
+                                   .p = 0.25f,
+                                   .low = 0,
+                                   .high = 1};
 }
 
 static bool adds_one(const struct tensor_list *tables, const char *prefix, size_t pixel)
@@ -331,8 +337,8 @@ static bool on_progress(void *context, const ward_keyspace_progress *p)
 static void it_tells_where_it_is_and_stops_when_asked(void **state)
 {
     struct watch watch = {.stop_at = SIZE_MAX};
-    ward_keyspace_options options = {.keys = 5, .images = 7, .partial_keys = 1,
-                                     .progress = on_progress, .context = &watch};
+    ward_keyspace_options options = {
+        .keys = 5, .images = 7, .partial_keys = 1, .progress = on_progress, .context = &watch};
     ward_keyspace_result r = {.count = 99};
     struct ward_run run;
     size_t pixel;

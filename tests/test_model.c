@@ -418,9 +418,16 @@ static void a_keyed_transform_comes_back_whole_and_its_file_has_no_table(void **
 {
     const char *path = in_folder("keyed.ward");
     struct model m = model_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
-    struct transform_spec spec = {.method = WARD_METHOD_KEYED, .channels = 1, .height = 8,
-                                  .width = 8, .sigma = 0.5f, .p = 0.2f, .generator_width = 4,
-                                  .start = 0.3f, .low = 0, .high = 1,
+    struct transform_spec spec = {.method = WARD_METHOD_KEYED,
+                                  .channels = 1,
+                                  .height = 8,
+                                  .width = 8,
+                                  .sigma = 0.5f,
+                                  .p = 0.2f,
+                                  .generator_width = 4,
+                                  .start = 0.3f,
+                                  .low = 0,
+                                  .high = 1,
                                   .keyed = {true, 16, WARD_COORDINATES_CASCADE, 5, 2, 0.25f, true}};
     struct transform t = {.params = {NULL, 0}}, back = {.params = {NULL, 0}};
     struct transform_owner owner = owner_of(&m), of;

@@ -118,9 +118,9 @@ static void resnet20_on_grey_images_costs_the_operations_of_its_definition(void 
 static void every_depth_of_6n_plus_2_is_a_network_and_no_other(void **state)
 {
     static const char *const good[] = {"resnet8", "resnet14", "resnet20", "resnet56", "resnet110"};
-    static const char *const bad[] = {"resnet",   "resnet2",  "resnet7",    "resnet21",
-                                      "resnet020", "resnet20 ", "resnet+20",  "ResNet20",
-                                      "resnet1208", "",         "simple-cnn2"};
+    static const char *const bad[] = {"resnet",     "resnet2",   "resnet7",    "resnet21",
+                                      "resnet020",  "resnet20 ", "resnet+20",  "ResNet20",
+                                      "resnet1208", "",          "simple-cnn2"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -216,8 +216,7 @@ static void a_leaky_name_has_leaky_activations_and_the_same_parameters(void **st
         assert_true(kind_count(names[i][0], OP_RELU) > 0);
         assert_int_equal(kind_count(names[i][0], OP_LEAKY_RELU), 0);
         assert_int_equal(kind_count(names[i][1], OP_RELU), 0);
-        assert_int_equal(kind_count(names[i][1], OP_LEAKY_RELU),
-                         kind_count(names[i][0], OP_RELU));
+        assert_int_equal(kind_count(names[i][1], OP_LEAKY_RELU), kind_count(names[i][0], OP_RELU));
         assert_int_equal(plain.params.count, leaky.params.count);
         for (size_t p = 0; p < plain.params.count; p++)
             assert_memory_equal(plain.params.items[p].data, leaky.params.items[p].data,
@@ -229,10 +228,20 @@ static void a_leaky_name_has_leaky_activations_and_the_same_parameters(void **st
 
 static void an_mlp_of_another_name_is_none(void **state)
 {
-    static const char *const bad[] = {"mlp",         "mlp-",         "mlp-16",     "mlp-16x0",
-                                      "mlp-0x2",     "mlp-016x2",    "mlp-16x2 ",  "mlp-16x17",
-                                      "mlp-8193x2",  "mlp-16x2-leaky-leaky", "mlp-16x2-residua",
-                                      "mlp-16x2-leaky-residual", "-leaky", "mlp--16x2"};
+    static const char *const bad[] = {"mlp",
+                                      "mlp-",
+                                      "mlp-16",
+                                      "mlp-16x0",
+                                      "mlp-0x2",
+                                      "mlp-016x2",
+                                      "mlp-16x2 ",
+                                      "mlp-16x17",
+                                      "mlp-8193x2",
+                                      "mlp-16x2-leaky-leaky",
+                                      "mlp-16x2-residua",
+                                      "mlp-16x2-leaky-residual",
+                                      "-leaky",
+                                      "mlp--16x2"};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -328,8 +337,8 @@ static void probe_init(struct probe *p, const char *device, const struct net *ne
     assert_int_equal(tensor_list_add(&p->pattern, "pattern", &shape, NULL), WARD_OK);
     graph_init(&p->graph);
     x = graph_input(&p->graph, (struct dims){IMAGES, 1, 8, 8});
-    p->logits = net_build(&net->spec, &p->graph,
-                          graph_scale_shift(&p->graph, x, "pattern", 1, false), use);
+    p->logits =
+        net_build(&net->spec, &p->graph, graph_scale_shift(&p->graph, x, "pattern", 1, false), use);
     labels = graph_labels(&p->graph, IMAGES);
     graph_cross_entropy(&p->graph, p->logits, labels, 0, IMAGES, 1);
     options.outputs[0] = p->logits;
@@ -440,8 +449,12 @@ struct fixture {
 
 static void fixture_graph(struct fixture *f)
 {
-    struct conv_config first = {.name = "transform.a", .channels = 2, .kernel = 3, .stride = 1,
-                                .padding = 1, .has_bias = true};
+    struct conv_config first = {.name = "transform.a",
+                                .channels = 2,
+                                .kernel = 3,
+                                .stride = 1,
+                                .padding = 1,
+                                .has_bias = true};
     struct conv_config second = {.name = "b", .channels = 3, .kernel = 1, .stride = 1};
     int y;
 
@@ -712,7 +725,7 @@ static void adam_follows_its_rule(void **state)
         float seen[256];
 
         assert_int_equal(plan_store(f.plan, p, PLAN_VALUE, seen), WARD_OK);
-            for (size_t i = 0; f.graph.params[p].is_trainable && i < count && i < 64; i++)
+        for (size_t i = 0; f.graph.params[p].is_trainable && i < count && i < 64; i++)
             if (!(fabs(w[p][i] - (double)seen[i]) < 1e-5))
                 fail_msg("%s, value %zu: expected %.8g, seen %.8g", f.graph.params[p].name, i,
                          w[p][i], (double)seen[i]);

@@ -68,18 +68,15 @@ static float param_value(const struct graph_param *p, struct rng *rng)
     float fan_in = (float)(shape_count(&p->shape) / p->shape.dim[0]);
 
     switch (p->role) {
-    case PARAM_WEIGHT:
-        return sqrtf(3 / fan_in) * uniform(rng, -1, 1);
+    case PARAM_WEIGHT: return sqrtf(3 / fan_in) * uniform(rng, -1, 1);
     case PARAM_BN_SCALE:
-    case PARAM_RUNNING_VAR:
-        return uniform(rng, 0.5f, 1.5f);
+    case PARAM_RUNNING_VAR: return uniform(rng, 0.5f, 1.5f);
     case PARAM_BIAS:
     case PARAM_BN_SHIFT:
     case PARAM_RUNNING_MEAN:
     case PARAM_SHIFT:
     case PARAM_FACTOR:
-    case PARAM_ORDER: /* fill_order() has them */
-        break;
+    case PARAM_ORDER: /* fill_order() has them */ break;
     }
     return uniform(rng, -0.5f, 0.5f);
 }
@@ -465,8 +462,8 @@ struct probes {
  * distance u < h adds c (1 - u / h) / 2 to slope and bend. So where a ReLU or a max pool has a kink
  * nearby, two step sizes disagree in one or the other, and the slope is not the derivative.
  */
-static void probe_tensor(struct probes *probes, struct plan *plan, float *at,
-                         const float *gradient, size_t count, struct rng *rng)
+static void probe_tensor(struct probes *probes, struct plan *plan, float *at, const float *gradient,
+                         size_t count, struct rng *rng)
 {
     size_t wanted = graph_macs(plan->graph) > 1e6 ? 4 : 12;
     double scale = 1e-3;
@@ -602,8 +599,7 @@ static bool time_row(ward_device *devices[2], const struct op_case *c, const str
     forward = best_time(plan, plan_forward);
     backward = best_time(plan, plan_backward);
     printf("     %-34s forward %9.3f ms %6.1f GFLOP/s, backward %9.3f ms %6.1f GFLOP/s\n",
-           row->name, forward * 1e3, 2e-9 * macs / forward, backward * 1e3,
-           4e-9 * macs / backward);
+           row->name, forward * 1e3, 2e-9 * macs / forward, backward * 1e3, 4e-9 * macs / backward);
     plan_free(plan);
     return true;
 }

@@ -428,7 +428,7 @@ static void test_soft_cross_entropy_with_one_class_a_row_is_cross_entropy(void *
 
 static void moves_blocks_as_onnx(const char *device)
 {
-    static const float x[] = {0, 1, 2,  3,  4,  5,  6,  7,  /* channel 0: 2 x 4 */
+    static const float x[] = {0, 1, 2,  3,  4,  5,  6,  7, /* channel 0: 2 x 4 */
                               8, 9, 10, 11, 12, 13, 14, 15};
     static const float deep[] = {0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15};
     struct fixture f;
@@ -520,8 +520,8 @@ static void gives_parameters_back(const char *device)
     struct plan_packed packed;
     struct fixture f;
 
-    struct conv_config config = {.name = "a", .channels = 10, .kernel = 3, .stride = 1,
-                                 .padding = 1};
+    struct conv_config config = {
+        .name = "a", .channels = 10, .kernel = 3, .stride = 1, .padding = 1};
     int y;
 
     setup(&f, device, (struct dims){1, 3, 8, 8});
@@ -574,8 +574,9 @@ static void survives_failing_allocations(const char *device)
     int x;
 
     setup(&f, device, (struct dims){2, 3, 8, 8});
-    x = graph_conv(&f.graph, f.x, &(struct conv_config){.name = "c", .channels = 16, .kernel = 3,
-                                                        .stride = 1, .padding = 1});
+    x = graph_conv(
+        &f.graph, f.x,
+        &(struct conv_config){.name = "c", .channels = 16, .kernel = 3, .stride = 1, .padding = 1});
     x = graph_relu(&f.graph, graph_batch_norm(&f.graph, x, "bn", true, false));
     x = graph_dropout(&f.graph, graph_dense(&f.graph, x, "fc", 10, false), 0.5f);
     graph_cross_entropy(&f.graph, x, graph_labels(&f.graph, 2), 0, 2, 1);
@@ -601,8 +602,8 @@ static void test_running_out_of_memory_is_reported(void **state)
  * a batch should read; what is kept lies before and behind it. */
 static void build_small_network(struct fixture *f)
 {
-    struct conv_config conv = {.name = "conv", .channels = 32, .kernel = 3, .stride = 1,
-                               .padding = 1, .has_bias = true};
+    struct conv_config conv = {
+        .name = "conv", .channels = 32, .kernel = 3, .stride = 1, .padding = 1, .has_bias = true};
     int y = graph_relu(&f->graph, graph_conv(&f->graph, f->x, &conv));
 
     y = graph_max_pool(&f->graph, y, 2);

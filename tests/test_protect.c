@@ -24,9 +24,16 @@ static const ward_method with_transform[] = {WARD_METHOD_FIXED, WARD_METHOD_LEAR
 
 static struct transform_spec spec_of(ward_method method, size_t c, size_t h, size_t w)
 {
-    return (struct transform_spec){.method = method, .channels = c, .height = h, .width = w,
-                                   .sigma = 0.1f, .p = 0.2f, .generator_width = 4, .start = 1.0f,
-                                   .low = 0.0f, .high = 1.0f};
+    return (struct transform_spec){.method = method,
+                                   .channels = c,
+                                   .height = h,
+                                   .width = w,
+                                   .sigma = 0.1f,
+                                   .p = 0.2f,
+                                   .generator_width = 4,
+                                   .start = 1.0f,
+                                   .low = 0.0f,
+                                   .high = 1.0f};
 }
 
 static void seed_fill(uint8_t seed[TRANSFORM_SEED_LEN], uint8_t first)
@@ -173,8 +180,8 @@ static void the_public_seed_does_not_rebuild_the_transform(void **state)
 /* G's values share no stream with F's: none of F's initial values, for any seed, occurs in G. */
 static void the_transform_holds_none_of_the_networks_draws(void **state)
 {
-    struct net_spec spec = {.arch = "resnet8", .channels = 1, .height = 28, .width = 28,
-                            .classes = 10};
+    struct net_spec spec = {
+        .arch = "resnet8", .channels = 1, .height = 28, .width = 28, .classes = 10};
     struct transform_spec g = spec_of(WARD_METHOD_LEARNED, 1, 28, 28);
     uint8_t seed[TRANSFORM_SEED_LEN] = {0};
     struct net net = {0};
@@ -425,8 +432,8 @@ static void step_init(struct step *s, const char *arch, ward_method method,
     struct net_spec net = {.channels = 1, .height = 4, .width = 4, .classes = CLASSES};
     struct transform_spec spec = spec_of(method, 1, 4, 4);
     uint8_t seed[TRANSFORM_SEED_LEN] = {7};
-    struct plan_options options = {.bn = BN_BATCH, .gradients = PLAN_GRAD_PARAMS,
-                                   .is_secret = true};
+    struct plan_options options = {
+        .bn = BN_BATCH, .gradients = PLAN_GRAD_PARAMS, .is_secret = true};
     const struct tensor_list *lists[2];
     bool has_transform = method != WARD_METHOD_BASELINE;
 
@@ -484,8 +491,12 @@ static void check_loss(struct step *s, int loss, double expected, const char *wh
 /* The three terms of equation (3), from the logits and from G by hand. */
 static void check_objective(ward_method method, size_t raw_rows, bool separates_bn)
 {
-    struct objective_config config = {.batch = BATCH, .raw_rows = raw_rows, .alpha = 1, .beta = 1,
-                                      .gamma = 0.01f, .has_uniform = true,
+    struct objective_config config = {.batch = BATCH,
+                                      .raw_rows = raw_rows,
+                                      .alpha = 1,
+                                      .beta = 1,
+                                      .gamma = 0.01f,
+                                      .has_uniform = true,
                                       .separates_bn = separates_bn};
     double cross_entropy = 0, true_probability = 0, distance = 0, divergence = 0;
     float y[BATCH * PIXELS];
@@ -502,8 +513,8 @@ static void check_objective(ward_method method, size_t raw_rows, bool separates_
         true_probability += probability(raw + i * CLASSES, s.labels[i]) / (double)raw_rows;
     for (size_t i = 0; i < raw_rows; i++)
         for (int k = 0; k < CLASSES; k++)
-            divergence -= log(CLASSES * probability(raw + i * CLASSES, k)) / CLASSES /
-                          (double)raw_rows;
+            divergence -=
+                log(CLASSES * probability(raw + i * CLASSES, k)) / CLASSES / (double)raw_rows;
     for (int i = 0; i < BATCH * PIXELS; i++)
         distance += ((double)y[i] - (double)s.x[i]) * ((double)y[i] - (double)s.x[i]) / BATCH;
     check_loss(&s, s.objective.loss_processed, cross_entropy, "E_p");
@@ -526,8 +537,8 @@ static void the_objective_is_equation_3(void **state)
 
 static void a_baseline_is_plain_cross_entropy(void **state)
 {
-    struct objective_config config = {.batch = BATCH, .raw_rows = BATCH, .alpha = 1, .beta = 1,
-                                      .gamma = 1};
+    struct objective_config config = {
+        .batch = BATCH, .raw_rows = BATCH, .alpha = 1, .beta = 1, .gamma = 1};
     double cross_entropy = 0;
     const float *logits;
     struct step s;
@@ -581,8 +592,12 @@ static void check_slope(struct step *s, const struct objective_config *c, size_t
 
 static void the_pattern_feels_the_whole_weighted_objective(void **state)
 {
-    struct objective_config config = {.batch = BATCH, .raw_rows = BATCH, .alpha = 0.7f,
-                                      .beta = 2.0f, .gamma = 0.3f, .separates_bn = true};
+    struct objective_config config = {.batch = BATCH,
+                                      .raw_rows = BATCH,
+                                      .alpha = 0.7f,
+                                      .beta = 2.0f,
+                                      .gamma = 0.3f,
+                                      .separates_bn = true};
     struct step s;
 
     (void)state;
@@ -597,8 +612,8 @@ static void the_pattern_feels_the_whole_weighted_objective(void **state)
 
 static void the_fixed_pattern_takes_no_gradient(void **state)
 {
-    struct objective_config config = {.batch = BATCH, .raw_rows = BATCH, .alpha = 1, .beta = 1,
-                                      .gamma = 1};
+    struct objective_config config = {
+        .batch = BATCH, .raw_rows = BATCH, .alpha = 1, .beta = 1, .gamma = 1};
     bool is_seen = false;
     struct step s;
 
@@ -615,8 +630,8 @@ static void the_fixed_pattern_takes_no_gradient(void **state)
 
 static void more_raw_rows_than_images_are_refused(void **state)
 {
-    struct net_spec net = {.arch = "resnet8", .channels = 1, .height = 4, .width = 4,
-                           .classes = CLASSES};
+    struct net_spec net = {
+        .arch = "resnet8", .channels = 1, .height = 4, .width = 4, .classes = CLASSES};
     struct transform_spec spec = spec_of(WARD_METHOD_FIXED, 1, 4, 4);
     struct objective_config config = {.batch = 4, .raw_rows = 5, .alpha = 1};
     struct objective o = {.x = 77};

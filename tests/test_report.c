@@ -277,6 +277,8 @@ static void damaged_attacks_are_refused(void **state)
 
 /* ---- what the red team has found ---- */
 
+/* Strings that are put together. */
+/* clang-format off */
 #define CELL(attack, id, knows, amount, trial, accuracy, tries)              \
     "{\"attack\": \"" attack "\", \"id\": \"" id "\", \"knows\": \"" knows \
     "\", \"amount\": " amount ", \"trial\": " trial ", \"accuracy\": " accuracy \
@@ -308,6 +310,7 @@ static const char redteam_text[] =
     CELL("partial-key", "A13 control", "labelled", "100", "0", "0.5",
          TRY("0 % of the key", "0.1") ", " TRY("0 % of the key, improved", "0.2") ", "
          TRY("90 % of the key", "0.8") ", " TRY("90 % of the key, other", "0.9")) "]}";
+/* clang-format on */
 
 static void what_the_red_team_found_is_read_as_means_over_adversaries(void **state)
 {
@@ -420,7 +423,7 @@ static void damaged_findings_are_refused(void **state)
 
 static void words_that_are_no_key_are_no_draw(void **state)
 {
-    static const char *const words[] = {"key 1 of", "key 0 of 2",    "key 3 of 2",   "key 1 of 2 ",
+    static const char *const words[] = {"key 1 of", "key 0 of 2",   "key 3 of 2",    "key 1 of 2 ",
                                         "keys",     "key -1 of -1", "monkey 1 of 2", ""};
 
     (void)state;

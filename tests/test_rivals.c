@@ -601,8 +601,8 @@ static void a_hardened_training_takes_at_most_four_times_the_operations(void **s
         struct graph graph;
         double owner, kinds = 0, ratio;
 
-        assert_ok(ward_train_defaults(&config, cases[i].recipe, NULL, cases[i].arch,
-                                      cases[i].method));
+        assert_ok(
+            ward_train_defaults(&config, cases[i].recipe, NULL, cases[i].arch, cases[i].method));
         settings_resolve(&config, &info);
         settings_net(&config, &info, &net);
         settings_transform(&config, &info, &g);

@@ -399,8 +399,8 @@ static void seal_to_files(const ward_terms *given, struct wr *out)
     struct grant_list grants = {.items = NULL};
     const struct identity *owner;
     struct public_key user;
-    struct seal seal = {.kind = "transform", .id = fixture_id, .grants = &grants,
-                        .has_terms = given != NULL};
+    struct seal seal = {
+        .kind = "transform", .id = fixture_id, .grants = &grants, .has_terms = given != NULL};
     ward_keys *keys;
     bool is_new;
 
@@ -481,9 +481,9 @@ static void test_terms_that_the_owner_has_not_signed_are_refused(void **state)
 
 static void test_dates_and_limits_that_are_none_are_refused(void **state)
 {
-    static const char *const bad[] = {"", "never", "2027-1-31", "2027-02-29", "2027-13-01",
-                                      "2027-00-10", "2027-04-31", "2027-01-310", "20270131",
-                                      "2027-01-0x", "-027-01-01"};
+    static const char *const bad[] = {"",           "never",      "2027-1-31",  "2027-02-29",
+                                      "2027-13-01", "2027-00-10", "2027-04-31", "2027-01-310",
+                                      "20270131",   "2027-01-0x", "-027-01-01"};
     struct terms terms;
 
     (void)state;
@@ -510,7 +510,9 @@ static void test_base64_is_canonical(void **state)
     assert_false(base64_decode("/x", 2, bytes, 1)); /* unused bits */
     assert_false(base64_decode("/w==", 4, bytes, 1));
     assert_false(base64_decode("_w", 2, bytes, 1));
-    assert_false(base64_decode("\xc1" "AAA", 4, bytes, 3));
+    assert_false(base64_decode("\xc1"
+                               "AAA",
+                               4, bytes, 3));
     assert_false(base64_decode("AA A", 4, bytes, 3));
     assert_false(base64_data_len(5, &len));
     assert_true(base64_data_len(6, &len));

@@ -74,7 +74,7 @@ static int enter(void **state)
     ward_set_threads(1);
     if (!mkdtemp(dir) || setenv("XDG_DATA_HOME", dir, 1) != 0)
         return -1;
-    for (int class = 0; class < CLASSES; class++) {
+    for (int class = 0; class < CLASSES; class ++) {
         for (int i = 0; i < TRAIN_IMAGES; i++)
             make_picture("train", class, i);
         for (int i = 0; i < TEST_IMAGES; i++)
@@ -144,8 +144,11 @@ static ward_status train(const char *run, const ward_train_config *config, const
                          uint64_t steps)
 {
     ward_keys *keys = key ? keys_of(key) : NULL;
-    const ward_train_options options = {.out = in_dir(run), .is_resumed = !config, .keys = keys,
-                                        .progress = stop_at, .context = &steps};
+    const ward_train_options options = {.out = in_dir(run),
+                                        .is_resumed = !config,
+                                        .keys = keys,
+                                        .progress = stop_at,
+                                        .context = &steps};
     ward_status st = ward_train(device, config, &options);
 
     ward_keys_free(keys);
@@ -339,8 +342,7 @@ static void test_no_failing_allocation_leaks_or_spoils_a_run(void **state)
 static void test_every_other_raw_row_is_processed_by_the_leaked_transform(void **state)
 {
     enum { IMAGE = SIDE * SIDE, ROWS = 5 };
-    const struct net_spec spec = {.channels = 1, .height = SIDE, .width = SIDE,
-                                  .classes = CLASSES};
+    const struct net_spec spec = {.channels = 1, .height = SIDE, .width = SIDE, .classes = CLASSES};
     struct leaked leaked = {.run = NULL};
     ward_keys *keys = keys_of("user.key");
     ward_session *session = NULL;
@@ -367,8 +369,11 @@ static void test_every_other_raw_row_is_processed_by_the_leaked_transform(void *
 static ward_status relock(const char *out, const char *without, ward_relock_result *result)
 {
     ward_keys *keys = keys_of("owner.key");
-    const ward_relock_options options = {.run = in_dir("trained"), .out = in_dir(out),
-                                         .keys = keys, .without = without, .iterations = 3};
+    const ward_relock_options options = {.run = in_dir("trained"),
+                                         .out = in_dir(out),
+                                         .keys = keys,
+                                         .without = without,
+                                         .iterations = 3};
     ward_status st = ward_relock(device, &options, result);
 
     ward_keys_free(keys);

@@ -87,7 +87,7 @@ static int enter(void **state)
     snprintf(dir, sizeof dir, "/tmp/ward-test-train-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
-    for (int class = 0; class < CLASSES; class++) {
+    for (int class = 0; class < CLASSES; class ++) {
         for (int i = 0; i < TRAIN_IMAGES; i++)
             make_picture("train", class, i);
         for (int i = 0; i < TEST_IMAGES; i++)
@@ -145,8 +145,8 @@ static bool on_progress(void *context, const ward_train_progress *progress)
 static ward_status train(const char *out, const ward_train_config *config, bool is_resumed,
                          struct watch *watch)
 {
-    ward_train_options options = {.out = out, .is_resumed = is_resumed, .progress = on_progress,
-                                  .context = watch};
+    ward_train_options options = {
+        .out = out, .is_resumed = is_resumed, .progress = on_progress, .context = watch};
     ward_device *device = NULL;
     ward_status st = ward_device_open(&device, "ref");
 
@@ -213,8 +213,8 @@ static void the_papers_rate_drops_after_ten_twenty_and_thirty_thousand(void **st
     static const struct {
         uint64_t step;
         double rate;
-    } rows[] = {{0, 0.1},      {9999, 0.1},    {10000, 0.01},   {19999, 0.01},
-                {20000, 1e-3}, {29999, 1e-3},  {30000, 1e-4},   {39999, 1e-4}};
+    } rows[] = {{0, 0.1},      {9999, 0.1},   {10000, 0.01}, {19999, 0.01},
+                {20000, 1e-3}, {29999, 1e-3}, {30000, 1e-4}, {39999, 1e-4}};
     ward_train_config config;
 
     (void)state;
@@ -263,8 +263,8 @@ static void fast_takes_a_fifth_of_the_papers_iterations_or_less(void **state)
     check_ok(ward_train_defaults(&c, "demo", NULL, "simple-cnn", WARD_METHOD_GENERATOR), "demo");
     assert_true(c.iterations <= 2000);
     c.iterations = 77;
-    check_refused(ward_train_defaults(&c, "Paper", NULL, "simple-cnn", WARD_METHOD_FIXED), WARD_ERR_ARG,
-                  "unknown recipe 'Paper'");
+    check_refused(ward_train_defaults(&c, "Paper", NULL, "simple-cnn", WARD_METHOD_FIXED),
+                  WARD_ERR_ARG, "unknown recipe 'Paper'");
     assert_int_equal(c.iterations, 77);
 }
 
@@ -281,8 +281,8 @@ static void raw_images_warm_up_in_the_first_share_of_the_iterations(void **state
 
 static void one_cycle_rises_to_its_peak_and_falls_to_nearly_nothing(void **state)
 {
-    ward_train_config c = {.iterations = 1000, .schedule = WARD_SCHEDULE_ONECYCLE, .rate = 0.5,
-                           .warmup = 0.2};
+    ward_train_config c = {
+        .iterations = 1000, .schedule = WARD_SCHEDULE_ONECYCLE, .rate = 0.5, .warmup = 0.2};
 
     (void)state;
     assert_true(fabs(schedule_rate(&c, 0) - 0.5 / 200) < 1e-12);
@@ -340,7 +340,8 @@ static void a_run_holds_its_files_and_the_secret_ones_are_ours_alone(void **stat
     assert_int_equal(mode_of(run, "transform.ward"), 0600);
     assert_false(has_file(run, "checkpoint.ward"));
     check_ok(model_read(in_dir("whole/model.safetensors"), &m), "model");
-    check_ok(transform_file_read(in_dir("whole/transform.ward"), NULL, NULL, &t, &owner), "transform");
+    check_ok(transform_file_read(in_dir("whole/transform.ward"), NULL, NULL, &t, &owner),
+             "transform");
     assert_string_equal(owner.model_id, m.id);
     assert_true(owner.is_reproducible);
     assert_int_equal(m.method, WARD_METHOD_GENERATOR);
@@ -414,7 +415,8 @@ static void the_public_files_and_seed_do_not_say_what_g_is(void **state)
     config.secret_seed = NULL;
     config.iterations = 1;
     check_ok(train_whole(in_dir("thief"), &config), "run");
-    check_ok(transform_file_read(in_dir("thief/transform.ward"), NULL, NULL, &real, &owner), "transform");
+    check_ok(transform_file_read(in_dir("thief/transform.ward"), NULL, NULL, &real, &owner),
+             "transform");
     check_ok(transform_init(&guess, &real.spec, zero), "zero seed");
     pattern = real.params.items[0].data;
     assert_memory_not_equal(pattern, guess.params.items[0].data, SIDE * SIDE * sizeof(float));
@@ -486,8 +488,11 @@ static ward_keys *keys_of(const char *path)
 static ward_status train_locked(const char *out, const ward_train_config *config, bool is_resumed,
                                 const char *lock, struct watch *watch)
 {
-    ward_train_options options = {.out = out, .is_resumed = is_resumed, .progress = on_progress,
-                                  .context = watch, .lock = lock ? keys_of(lock) : NULL};
+    ward_train_options options = {.out = out,
+                                  .is_resumed = is_resumed,
+                                  .progress = on_progress,
+                                  .context = watch,
+                                  .lock = lock ? keys_of(lock) : NULL};
     ward_device *device = NULL;
     ward_status st = ward_device_open(&device, "ref");
 
@@ -525,8 +530,8 @@ static void what_a_network_takes_from_a_lock_key_follows_the_written_derivation(
     static const char expected[] =
         "6b6c03b187909803e928d14bafee085709514720292dbd6d005598120b0617b4";
     const ward_key_options options = {.protection = WARD_PROTECT_FILE};
-    const struct net_spec net = {.arch = "mlp-16x2-leaky", .channels = 1, .height = 28,
-                                 .width = 28, .classes = 10};
+    const struct net_spec net = {
+        .arch = "mlp-16x2-leaky", .channels = 1, .height = 28, .width = 28, .classes = 10};
     struct identity lock = IDENTITY_INIT;
     struct wr bytes = WR_INIT;
     uint8_t key[TRANSFORM_SEED_LEN];
@@ -858,8 +863,8 @@ static void a_directory_with_a_run_is_not_overwritten_unless_told(void **state)
     ward_train_config config = config_of("resnet8", WARD_METHOD_FIXED);
     const char *run = in_dir("twice");
     struct watch watch = {.stop_at = UINT64_MAX};
-    ward_train_options options = {.out = run, .replaces = true, .progress = on_progress,
-                                  .context = &watch};
+    ward_train_options options = {
+        .out = run, .replaces = true, .progress = on_progress, .context = &watch};
     ward_device *device = NULL;
 
     (void)state;
@@ -961,7 +966,7 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[9].validation = 1000000;
     bad[10].method = (ward_method)9;
     bad[11].gamma = INFINITY;
-    bad[12].wrong_share = 0.5; /* with the paper's objective */
+    bad[12].wrong_share = 0.5;                 /* with the paper's objective */
     bad[13].objective = WARD_OBJECTIVE_CHANCE; /* with a warm-up */
     bad[14].objective = (ward_objective)2;
     bad[15].objective = WARD_OBJECTIVE_CHANCE; /* fixed has no key */
@@ -1015,8 +1020,7 @@ int main(void)
         cmocka_unit_test(a_secret_seed_of_the_system_is_new_each_time_and_not_in_the_settings),
         cmocka_unit_test(the_public_files_and_seed_do_not_say_what_g_is),
         cmocka_unit_test(a_stopped_and_resumed_training_makes_the_same_bytes),
-        cmocka_unit_test(
-            what_a_network_takes_from_a_lock_key_follows_the_written_derivation),
+        cmocka_unit_test(what_a_network_takes_from_a_lock_key_follows_the_written_derivation),
         cmocka_unit_test(a_lock_key_gives_the_same_transform_again_and_each_network_its_own),
         cmocka_unit_test(a_run_from_a_lock_key_goes_on_with_it_alone),
         cmocka_unit_test(a_lock_key_goes_with_nothing_else),

@@ -27,11 +27,11 @@ extern "C" {
 
 /* What of the settings an attack takes: bits. */
 enum ward_attack_uses {
-    WARD_ATTACK_USES_TRIALS = 1,  /* otherwise there is one and the same trial */
+    WARD_ATTACK_USES_TRIALS = 1, /* otherwise there is one and the same trial */
     WARD_ATTACK_USES_SEED = 2,
     WARD_ATTACK_USES_PATTERN = 4, /* sigma and p */
     WARD_ATTACK_USES_PAIRS = 8,
-    WARD_ATTACK_USES_FIT = 16     /* steps and rate */
+    WARD_ATTACK_USES_FIT = 16 /* steps and rate */
 };
 
 /* Fill it with ward_attack_defaults(), then change what is wanted. */
@@ -67,9 +67,8 @@ WARD_API WARD_CHECK ward_status ward_attack_defaults(ward_attack_settings *setti
  *
  * WARD_ERR_ARG for an unknown suite.
  */
-WARD_API WARD_CHECK ward_status ward_attack_suite(ward_attack_settings *settings,
-                                                  const char *suite, size_t i, const ward_run *run,
-                                                  bool *is_there);
+WARD_API WARD_CHECK ward_status ward_attack_suite(ward_attack_settings *settings, const char *suite,
+                                                  size_t i, const ward_run *run, bool *is_there);
 /* The i-th name of a suite, NULL past the end. */
 WARD_API const char *ward_attack_suite_name(size_t i);
 
@@ -80,12 +79,12 @@ typedef struct ward_attack_point {
 } ward_attack_point;
 
 typedef struct ward_attack_trial {
-    uint64_t number;  /* from 0 */
-    uint64_t seed;    /* of all its draws; follows from the attack's seed and the number */
-    double accuracy;  /* on the test images, a fraction */
-    double seconds;   /* of one thread; of an attack with one trial only: of all threads */
-    uint64_t steps;   /* of fitting; 0: there was none, nor is there what follows */
-    double error;     /* mean squared error on pairs held out from fitting, the lowest one: that of
+    uint64_t number; /* from 0 */
+    uint64_t seed;   /* of all its draws; follows from the attack's seed and the number */
+    double accuracy; /* on the test images, a fraction */
+    double seconds;  /* of one thread; of an attack with one trial only: of all threads */
+    uint64_t steps;  /* of fitting; 0: there was none, nor is there what follows */
+    double error;    /* mean squared error on pairs held out from fitting, the lowest one: that of
                          the G' that was kept */
     size_t point_count;
     ward_attack_point *curve; /* [point_count] errors on those pairs while he fitted; owned */
@@ -100,12 +99,12 @@ typedef struct ward_attack_result {
     double authorised;     /* of the run, on the same images: see ward_evaluation */
     double unauthorised;
     double chance;
-    size_t count;          /* test images */
-    size_t pair_count;     /* pairs that the adversary holds, 0: none */
+    size_t count;      /* test images */
+    size_t pair_count; /* pairs that the adversary holds, 0: none */
     size_t trial_count;
     ward_attack_trial *trials; /* in order of their numbers; owned */
-    const char *note;      /* how to read it, a constant */
-    char *json;            /* the same as one line of JSON: docs/formats.md; owned */
+    const char *note;          /* how to read it, a constant */
+    char *json;                /* the same as one line of JSON: docs/formats.md; owned */
 } ward_attack_result;
 
 /* A result that is all zero is fine. */
@@ -113,10 +112,10 @@ WARD_API void ward_attack_result_release(ward_attack_result *result);
 
 typedef struct ward_attack_progress {
     const ward_attack_settings *settings;
-    uint64_t done, trials;   /* of this attack */
-    double seconds_a_trial;  /* with those side by side that there are; NaN: not known yet */
-    double seconds_left;     /* NaN: not known yet */
-    const char *event;       /* NULL, or one line: "12 trials are there already" */
+    uint64_t done, trials;  /* of this attack */
+    double seconds_a_trial; /* with those side by side that there are; NaN: not known yet */
+    double seconds_left;    /* NaN: not known yet */
+    const char *event;      /* NULL, or one line: "12 trials are there already" */
 } ward_attack_progress;
 
 /* Return false to stop: finished trials are kept and ward_attack() returns WARD_ERR_STOPPED. Called

@@ -24,12 +24,12 @@ typedef enum ward_bench_work {
 /* Weights and images are drawn at random: time does not depend on them. */
 typedef struct ward_bench_config {
     ward_bench_work work;
-    const char *arch;  /* of F, borrowed for the call; not used by WARD_BENCH_TRANSFORM */
+    const char *arch; /* of F, borrowed for the call; not used by WARD_BENCH_TRANSFORM */
     ward_method method;
     size_t channels, height, width; /* of an image; there are ten classes */
-    size_t batch;      /* images at a time, 1 .. 65536 */
-    double raw_share;  /* training: share of the batch that is also shown raw, 0 .. 1 */
-    double seconds;    /* to measure for, after a warm-up of a fifth of that; >= 0. The work is
+    size_t batch;                   /* images at a time, 1 .. 65536 */
+    double raw_share; /* training: share of the batch that is also shown raw, 0 .. 1 */
+    double seconds;   /* to measure for, after a warm-up of a fifth of that; >= 0. The work is
                           repeated at least three times, however long that takes */
 } ward_bench_config;
 
@@ -41,16 +41,16 @@ WARD_API void ward_bench_defaults(ward_bench_config *config, ward_bench_work wor
 typedef struct ward_bench_result {
     size_t repeats;
     unsigned threads;
-    double median_ms;        /* of one repeat */
-    double low_ms, high_ms;  /* its quartiles */
-    double images_per_s;     /* batch / median */
-    double gflop;            /* of one repeat: two operations for each multiply-add of convolutions
+    double median_ms;       /* of one repeat */
+    double low_ms, high_ms; /* its quartiles */
+    double images_per_s;    /* batch / median */
+    double gflop;           /* of one repeat: two operations for each multiply-add of convolutions
                                 and dense layers by their definition, however they are computed;
                                 gradients that nobody needs are not counted */
-    double gflops;           /* gflop / median */
-    double sgemm_gflops;     /* of the size of matrices that is fastest here: median of its runs */
-    double share;            /* gflops / sgemm_gflops */
-    double peak_rss_mib;     /* the most memory this process has held, before sgemm was measured: of
+    double gflops;          /* gflop / median */
+    double sgemm_gflops;    /* of the size of matrices that is fastest here: median of its runs */
+    double share;           /* gflops / sgemm_gflops */
+    double peak_rss_mib;    /* the most memory this process has held, before sgemm was measured: of
                                 this work, if the process did nothing larger. NaN if unknown */
 } ward_bench_result;
 

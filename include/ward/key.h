@@ -40,14 +40,14 @@ typedef enum ward_key_protection {
 /* How a new key file is protected. Everything is borrowed for the call. */
 typedef struct ward_key_options {
     ward_key_protection protection;
-    const char *passphrase;       /* secret_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
+    const char *passphrase; /* secret_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
     size_t passphrase_len;
-    unsigned memory_mib, passes;  /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024,
+    unsigned memory_mib, passes; /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024,
                                      passes >= 1, their product at most 4096 */
-    const char *tpm;              /* which TPM, as tpm2-tss spells it; NULL: the machine's */
-    const char *pcrs;             /* "sha256:0,7": what the TPM's answer depends on; NULL:
+    const char *tpm;             /* which TPM, as tpm2-tss spells it; NULL: the machine's */
+    const char *pcrs;            /* "sha256:0,7": what the TPM's answer depends on; NULL:
                                      "sha256:7", the state of Secure Boot */
-    bool replaces;                /* overwrite a key file that is there */
+    bool replaces;               /* overwrite a key file that is there */
 } ward_key_options;
 
 /* "$XDG_DATA_HOME/ward/keys/owner.key", user.key or lock.key; owned: ward_string_free(). */
@@ -73,9 +73,11 @@ WARD_API WARD_CHECK ward_status ward_key_public(const char *path, char **out);
 /* What a key file says without being opened; nothing vouches for it until it is. */
 typedef struct ward_key_info {
     ward_key_type type;
-    unsigned protections; /* bits 1 << ward_key_protection: each of them opens it. 0: the file holds a
+    unsigned
+        protections; /* bits 1 << ward_key_protection: each of them opens it. 0: the file holds a
                              public key and nothing else */
-    char fingerprint[104]; /* tells it from others: the public key, or of a lock key "ward-lock:...", a
+    char fingerprint
+        [104]; /* tells it from others: the public key, or of a lock key "ward-lock:...", a
                               digest that gives nothing away */
 } ward_key_info;
 
@@ -104,7 +106,7 @@ typedef struct ward_keys_options {
                              ward_key_default_path(), as far as they are there */
     ward_key_ask *ask;    /* NULL: there are no passphrases */
     void *context;
-    const char *tpm;      /* see ward_key_options */
+    const char *tpm; /* see ward_key_options */
 } ward_keys_options;
 
 /* Owned: ward_keys_free(). Strings are copied. Reads no file yet. */
@@ -169,8 +171,8 @@ WARD_API WARD_CHECK ward_status ward_run_grant(const char *run, ward_keys *keys,
  */
 WARD_API WARD_CHECK ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user);
 /* Who may open it besides the owner, in the order of granting. Owned: ward_grants_free(). */
-WARD_API WARD_CHECK ward_status ward_run_grants(const char *run, ward_keys *keys,
-                                                ward_grant **out, size_t *count);
+WARD_API WARD_CHECK ward_status ward_run_grants(const char *run, ward_keys *keys, ward_grant **out,
+                                                size_t *count);
 WARD_API void ward_grants_free(ward_grant *grants);
 /*
  * Hand a run over to another owner key: sealed anew under another file key, to the same users, and
@@ -180,11 +182,11 @@ WARD_API WARD_CHECK ward_status ward_run_rotate(const char *run, ward_keys *keys
 
 /* What a manifest says. */
 typedef struct ward_manifest_info {
-    char owner[128];     /* who signed: its Ed25519 public key in base64 */
+    char owner[128]; /* who signed: its Ed25519 public key in base64 */
     char model_id[65];
-    char expires[11];    /* "" if never */
-    uint64_t uses;       /* 0: no limit */
-    size_t file_count;   /* files that were found as signed */
+    char expires[11];  /* "" if never */
+    uint64_t uses;     /* 0: no limit */
+    size_t file_count; /* files that were found as signed */
 } ward_manifest_info;
 
 /*

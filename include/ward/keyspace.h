@@ -30,7 +30,7 @@ enum { WARD_KEYSPACE_SHARES = 12 }; /* 0, 0.1 .. 0.9, 0.95, 0.99 */
 /* Keys of one kind, accuracies as fractions. */
 typedef struct ward_keyspace_keys {
     size_t count;
-    double mean, sd;       /* the sample's; sd is NaN of one key */
+    double mean, sd; /* the sample's; sd is NaN of one key */
     double best;
     ward_interval best_ci; /* Clopper-Pearson, of this key alone: not of being the best of many */
     size_t unlocks;        /* how many unlock F */
@@ -40,17 +40,17 @@ typedef struct ward_keyspace_keys {
 } ward_keyspace_keys;
 
 typedef struct ward_keyspace_result {
-    size_t count;                /* test images */
+    size_t count; /* test images */
     uint64_t seed;
     double chance, threshold;    /* above which a lower bound unlocks */
     double authorised;           /* under the right key */
     ward_interval authorised_ci; /* Clopper-Pearson, 95 % */
     ward_keyspace_keys random, one_bit;
-    double one_bit_p;            /* of the two-sided test of Mann and Whitney that the accuracies of
+    double one_bit_p; /* of the two-sided test of Mann and Whitney that the accuracies of
                                     both kinds come from one distribution */
     double share[WARD_KEYSPACE_SHARES];
     ward_keyspace_keys partial[WARD_KEYSPACE_SHARES];
-    char *json;                  /* the same and every accuracy as one line of JSON:
+    char *json; /* the same and every accuracy as one line of JSON:
                                     docs/formats.md; owned */
 } ward_keyspace_result;
 
@@ -58,16 +58,16 @@ typedef struct ward_keyspace_result {
 WARD_API void ward_keyspace_result_release(ward_keyspace_result *result);
 
 typedef struct ward_keyspace_progress {
-    size_t done, keys;        /* of all kinds */
+    size_t done, keys; /* of all kinds */
     double keys_per_second;
-    double seconds_left;      /* NaN: not known yet */
+    double seconds_left; /* NaN: not known yet */
 } ward_keyspace_progress;
 
 typedef struct ward_keyspace_options {
-    size_t keys;              /* random ones, 1 .. 1,000,000; 0: 1,000 */
-    size_t images;            /* of the test split, evenly spread over it; 0: all */
-    size_t partial_keys;      /* of each share, 1 .. 1,000; 0: 10 */
-    uint64_t seed;            /* public: which keys are drawn; at most 2^53 */
+    size_t keys;         /* random ones, 1 .. 1,000,000; 0: 1,000 */
+    size_t images;       /* of the test split, evenly spread over it; 0: all */
+    size_t partial_keys; /* of each share, 1 .. 1,000; 0: 10 */
+    uint64_t seed;       /* public: which keys are drawn; at most 2^53 */
     /* May be NULL. Called from this thread, after each batch of images; false: stop. */
     bool (*progress)(void *context, const ward_keyspace_progress *progress);
     void *context;

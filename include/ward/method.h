@@ -19,7 +19,7 @@ typedef enum ward_method {
 /* The secret orthogonal coordinates of WARD_METHOD_KEYED. */
 typedef enum ward_coordinates {
     WARD_COORDINATES_NONE,
-    WARD_COORDINATES_DENSE,  /* any orthogonal matrix over all values, at most 1,024 */
+    WARD_COORDINATES_DENSE, /* any orthogonal matrix over all values, at most 1,024 */
     WARD_COORDINATES_CASCADE /* rounds of an order, signs and Hadamard's matrix over 16 values each */
 } ward_coordinates;
 

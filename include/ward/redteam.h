@@ -33,37 +33,37 @@ enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 
 /* One way that an adversary tried. */
 typedef struct ward_redteam_try {
     char what[WARD_REDTEAM_WORDS]; /* "bound 0.3, rate 0.1" */
-    double accuracy; /* on the images that choices are made on */
-    double merit;    /* what he chooses by, the more the better: that accuracy; without labels, how
+    double accuracy;               /* on the images that choices are made on */
+    double merit;  /* what he chooses by, the more the better: that accuracy; without labels, how
                         confident and how diverse the answers are */
-    double bound;    /* on what is added to an image; infinite: none; NaN: nothing is bounded */
-    bool is_leaky;   /* by the backward pass of another activation, or of another temperature */
+    double bound;  /* on what is added to an image; infinite: none; NaN: nothing is bounded */
+    bool is_leaky; /* by the backward pass of another activation, or of another temperature */
 } ward_redteam_try;
 
 /* One adversary of one cell. */
 typedef struct ward_redteam_cell {
-    const char *attack;      /* "universal": a constant */
-    const char *id;          /* "A3": of docs/redteam.md; a constant */
+    const char *attack; /* "universal": a constant */
+    const char *id;     /* "A3": of docs/redteam.md; a constant */
     ward_knowledge knows;
-    uint64_t amount;         /* images, pairs, queries; 0 of WARD_KNOWS_NOTHING */
-    uint64_t trial;          /* from 0: which adversary */
-    bool is_done;            /* otherwise there is nothing of what follows */
-    double accuracy;         /* on the test images, of what was chosen */
-    double choice;           /* of the same, where it was chosen */
-    double seconds;          /* that its thread has computed for */
-    uint64_t images;         /* shown to networks while fitting */
+    uint64_t amount; /* images, pairs, queries; 0 of WARD_KNOWS_NOTHING */
+    uint64_t trial;  /* from 0: which adversary */
+    bool is_done;    /* otherwise there is nothing of what follows */
+    double accuracy; /* on the test images, of what was chosen */
+    double choice;   /* of the same, where it was chosen */
+    double seconds;  /* that its thread has computed for */
+    uint64_t images; /* shown to networks while fitting */
     char chosen[WARD_REDTEAM_WORDS];
     size_t try_count;
     ward_redteam_try tries[WARD_REDTEAM_TRIES]; /* the best, if there were more */
 } ward_redteam_cell;
 
 typedef struct ward_redteam_settings {
-    const char *budget;  /* "quick", "standard" or "full" */
-    uint64_t seed;       /* public: all that adversaries draw; at most 2^53 */
-    uint64_t trials;     /* adversaries a cell, 1 .. 1000; 0: as the budget says */
-    const char *only;    /* names of attacks, separated by commas; NULL: all. The control is always
+    const char *budget; /* "quick", "standard" or "full" */
+    uint64_t seed;      /* public: all that adversaries draw; at most 2^53 */
+    uint64_t trials;    /* adversaries a cell, 1 .. 1000; 0: as the budget says */
+    const char *only;   /* names of attacks, separated by commas; NULL: all. The control is always
                             there, as nothing can be said without it */
-    bool holds_own;      /* adversaries hold images that F was trained on, although the run has others
+    bool holds_own; /* adversaries hold images that F was trained on, although the run has others
                             for them (see ward_train_config.splits) */
 } ward_redteam_settings;
 
@@ -77,18 +77,18 @@ WARD_API const char *ward_redteam_attack_name(size_t i);
 
 /* A sign that a figure does not mean what it seems to: see docs/redteam.md. */
 typedef struct ward_redteam_flag {
-    const char *name;     /* "masked-gradient": a constant */
-    char detail[128];     /* where, in words */
+    const char *name; /* "masked-gradient": a constant */
+    char detail[128]; /* where, in words */
 } ward_redteam_flag;
 
 /* What F is worth to a thief, at one amount of knowledge. */
 typedef struct ward_redteam_gain {
     uint64_t amount;
-    double best;          /* mean accuracy of the attack that is best where choices are made */
-    double scratch;       /* of a thief without F, with as many labelled images */
-    double advantage;     /* best less scratch; fractions. NaN without a control */
-    double low, high;     /* 95 %, of the advantage: over adversaries and test images */
-    const char *attack;   /* the best one's name, a constant */
+    double best;        /* mean accuracy of the attack that is best where choices are made */
+    double scratch;     /* of a thief without F, with as many labelled images */
+    double advantage;   /* best less scratch; fractions. NaN without a control */
+    double low, high;   /* 95 %, of the advantage: over adversaries and test images */
+    const char *attack; /* the best one's name, a constant */
 } ward_redteam_gain;
 
 enum { WARD_REDTEAM_FLAGS = 16 };
@@ -102,27 +102,27 @@ typedef struct ward_redteam_verdict {
                                          attack is NULL if there was none */
     /* Labels needed to come within one point of authorised; infinite: more than were tried. */
     double needs_attack, needs_scratch;
-    double needs_ratio;   /* of the two: 1 is a perfect lock, 0 none; NaN: neither was reached. Where
+    double needs_ratio; /* of the two: 1 is a perfect lock, 0 none; NaN: neither was reached. Where
                              only the attack was, an upper bound */
     bool ratio_is_bound;
-    double readout;       /* accuracy of the best reading of F's raw outputs, at most 100 labels */
+    double readout; /* accuracy of the best reading of F's raw outputs, at most 100 labels */
     double readout_control; /* the same of a network with random weights; NaN: not measured */
-    double from_chance;   /* |unauthorised - chance|; NaN of a baseline */
-    double cost;          /* of the best attack at 100 labels, over the owner's training: images
+    double from_chance;     /* |unauthorised - chance|; NaN of a baseline */
+    double cost;            /* of the best attack at 100 labels, over the owner's training: images
                              shown; NaN: not known */
     size_t flag_count;
     ward_redteam_flag flags[WARD_REDTEAM_FLAGS];
-    char sentence[512];   /* for the owner */
+    char sentence[512]; /* for the owner */
 } ward_redteam_verdict;
 
 typedef struct ward_redteam_result {
     ward_redteam_settings settings; /* budget is a constant; only is NULL */
-    bool is_disjoint;      /* adversaries hold images that F was not trained on */
+    bool is_disjoint;               /* adversaries hold images that F was not trained on */
     size_t test_count, choice_count, pool_count; /* images */
     size_t cell_count;
     ward_redteam_cell *cells; /* in the order of the suite; owned */
     ward_redteam_verdict verdict;
-    char *json;            /* as one line: docs/formats.md; owned */
+    char *json; /* as one line: docs/formats.md; owned */
 } ward_redteam_result;
 
 /* A result that is all zero is fine. */

@@ -44,7 +44,8 @@ typedef struct ward_reproduce_config {
                             Results are marked as shortened, like those of: */
     uint64_t trials;     /* of a repeated attack; 0: 100 */
     bool skips_missing;  /* leave out what needs a data set that is not on this machine */
-    const char *only;    /* leave out runs, attacks on them and figures of them that lack this text in the
+    const char
+        *only; /* leave out runs, attacks on them and figures of them that lack this text in the
                             runs' names; NULL: nothing. The tables show all that the state has */
 } ward_reproduce_config;
 

@@ -43,14 +43,14 @@ WARD_API void ward_run_close(ward_run *run);
 typedef struct ward_run_info {
     const char *arch;
     ward_method method;
-    const char *data;              /* the data set it was trained on: its name */
+    const char *data; /* the data set it was trained on: its name */
     size_t channels, height, width;
-    float low, high;               /* range of input values */
+    float low, high; /* range of input values */
     size_t classes;
     const char *const *class_names; /* classes of them */
-    const char *model_id;          /* digest of tensors and spec, hex */
-    bool has_transform;            /* G is here; false for a baseline and for a bare model file */
-    bool is_reproducible;          /* G was drawn from a seed given by hand: the run is not secret */
+    const char *model_id;           /* digest of tensors and spec, hex */
+    bool has_transform;             /* G is here; false for a baseline and for a bare model file */
+    bool is_reproducible; /* G was drawn from a seed given by hand: the run is not secret */
 } ward_run_info;
 
 /* Strings are borrowed from the run. */
@@ -62,10 +62,10 @@ typedef struct ward_interval {
 
 typedef struct ward_evaluation {
     size_t count, classes;
-    double authorised;          /* accuracy of F(G(x)); a baseline's accuracy of F(x) */
-    double unauthorised;        /* accuracy of F(x); NaN for a baseline */
-    double authorised_rounded;  /* of F(round8(G(x))), x_p rounded to 8 bits; NaN unless asked for */
-    double chance;              /* 1 / classes */
+    double authorised;         /* accuracy of F(G(x)); a baseline's accuracy of F(x) */
+    double unauthorised;       /* accuracy of F(x); NaN for a baseline */
+    double authorised_rounded; /* of F(round8(G(x))), x_p rounded to 8 bits; NaN unless asked for */
+    double chance;             /* 1 / classes */
     ward_interval authorised_ci, unauthorised_ci;
     uint64_t *confusion;     /* [classes][classes], row: true class, column: F(G(x)), or F(x) of a
                                 baseline; NULL where authorised is NaN; owned */
@@ -86,12 +86,10 @@ typedef struct ward_evaluation {
  * WARD_ERR_ARG if shapes, range or classes do not fit or the split has no images; WARD_ERR_NUMERIC
  * if an output is not finite; WARD_ERR_NOMEM; WARD_ERR_DEVICE.
  */
-WARD_API WARD_CHECK ward_status ward_evaluate(const ward_run *run, ward_device *device,
-                                              const ward_dataset *data, ward_split split,
-                                              bool with_rounding, ward_evaluation *out,
-                                              bool (*progress)(void *context, size_t done,
-                                                               size_t count),
-                                              void *context);
+WARD_API WARD_CHECK ward_status
+ward_evaluate(const ward_run *run, ward_device *device, const ward_dataset *data, ward_split split,
+              bool with_rounding, ward_evaluation *out,
+              bool (*progress)(void *context, size_t done, size_t count), void *context);
 /* An evaluation that is all zero is fine. */
 WARD_API void ward_evaluation_release(ward_evaluation *evaluation);
 
@@ -111,8 +109,7 @@ WARD_API void ward_evaluation_release(ward_evaluation *evaluation);
  */
 WARD_API WARD_CHECK ward_status ward_evaluation_json(const ward_run *run, const ward_dataset *data,
                                                      ward_split split,
-                                                     const ward_evaluation *evaluation,
-                                                     char **out);
+                                                     const ward_evaluation *evaluation, char **out);
 
 /*
  * A session: a run compiled for a device. One thread at a time. Keeps run and device (both must

@@ -38,13 +38,13 @@ typedef enum ward_objective {
  * Strings are borrowed for the call that takes the structure.
  */
 typedef struct ward_train_config {
-    const char *data;     /* a data set as ward_dataset_open() takes it */
-    const char *arch;     /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2), "mlp-1024x2" or
+    const char *data; /* a data set as ward_dataset_open() takes it */
+    const char *arch; /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2), "mlp-1024x2" or
                              "mlp-1024x4-residual" (mlp-WIDTHxDEPTH); with "-leaky" after it leaky
                              ReLU for ReLU. NULL: as `from` */
     ward_method method;
-    const char *recipe;   /* "paper", "fast" or "demo": where the values below came from */
-    const char *from;     /* what F starts from: an ONNX file (see ward/onnx.h), a model.safetensors
+    const char *recipe; /* "paper", "fast" or "demo": where the values below came from */
+    const char *from;   /* what F starts from: an ONNX file (see ward/onnx.h), a model.safetensors
                              or a run directory; NULL: from nothing. Batch norm that the file has
                              folded away is calibrated on training images */
     const char *from_digest; /* SHA-256 of that file, 64 hex digits, if it must be the same one;
@@ -53,79 +53,81 @@ typedef struct ward_train_config {
     uint64_t iterations;
     size_t batch;
     ward_schedule schedule;
-    double rate;                  /* learning rate: at the start (step), at the peak (onecycle) */
-    uint64_t rate_drop_every;     /* step schedule */
-    double warmup;                /* onecycle: share of the iterations, 0 <= warmup < 1 */
+    double rate;              /* learning rate: at the start (step), at the peak (onecycle) */
+    uint64_t rate_drop_every; /* step schedule */
+    double warmup;            /* onecycle: share of the iterations, 0 <= warmup < 1 */
     double momentum;
     bool nesterov;
     double weight_decay;          /* of F */
     bool decays_all;              /* biases and batch norm too, not weights only */
     double transform_rate_factor; /* G's learning rate relative to F's */
     double transform_decay;       /* G's weight decay */
-    double clip_norm;             /* gradients of F, all together, are scaled down to this L2 norm, and
+    double clip_norm; /* gradients of F, all together, are scaled down to this L2 norm, and
                                      those of G likewise; 0: never */
 
     ward_objective objective;
-    double alpha, beta, gamma;    /* equation 3; chance: beta is the weight of KL(U || q) of raw images */
-    double raw_share;             /* share of the batch that is also shown raw, 0 .. 1 */
-    double raw_warmup;            /* share of the iterations, the first ones, in which raw images are
+    double alpha, beta,
+        gamma;         /* equation 3; chance: beta is the weight of KL(U || q) of raw images */
+    double raw_share;  /* share of the batch that is also shown raw, 0 .. 1 */
+    double raw_warmup; /* share of the iterations, the first ones, in which raw images are
                                      trained towards equal probabilities (beta times KL(U || q))
                                      instead of E_r, 0 .. 1. Without it E_r may settle where every raw
                                      image gets the same class */
-    bool separates_bn;            /* processed and raw rows have batch-norm statistics of their own */
+    bool separates_bn; /* processed and raw rows have batch-norm statistics of their own */
 
-    double wrong_share;           /* chance: share of the batch that is also shown under a wrong key, 0 .. 1;
+    double wrong_share;  /* chance: share of the batch that is also shown under a wrong key, 0 .. 1;
                                      not with methods that have none */
-    double wrong_weight;          /* chance: of KL(U || q) of these */
+    double wrong_weight; /* chance: of KL(U || q) of these */
 
-    double harden;                /* share of the rows shown raw, 0 .. 1, that are shown as one of the last
+    double harden;         /* share of the rows shown raw, 0 .. 1, that are shown as one of the last
                                      simulated adversaries made them, while F is also trained to refuse raw
                                      images after it was fine-tuned on others. 0: none are simulated. Needs
                                      raw rows. With the defaults of the next two, keyed and convolutional
                                      networks take at most 4 times the operations */
-    size_t harden_steps;          /* that an adversary trains for, 5 .. 20 */
-    uint64_t harden_every;        /* iterations from one adversary to the next */
+    size_t harden_steps;   /* that an adversary trains for, 5 .. 20 */
+    uint64_t harden_every; /* iterations from one adversary to the next */
 
-    double sigma, p;              /* fixed; keyed, sigma 0: no pattern */
-    size_t generator_width;       /* generator, or keyed with a residual: hidden channels; 0: 16, or 64
+    double sigma, p;        /* fixed; keyed, sigma 0: no pattern */
+    size_t generator_width; /* generator, or keyed with a residual: hidden channels; 0: 16, or 64
                                      for colour images */
-    double start;                 /* learned: sd of the starting pattern; generator, or keyed with a
+    double start;           /* learned: sd of the starting pattern; generator, or keyed with a
                                      residual: factor on W2 */
-    bool has_front;               /* keyed: a small convolutional network first */
-    size_t front_width;           /* keyed: channels of its first layer */
+    bool has_front;         /* keyed: a small convolutional network first */
+    size_t front_width;     /* keyed: channels of its first layer */
     ward_coordinates coordinates; /* keyed */
     size_t rounds;                /* keyed: of a cascade, 4 .. 16 */
     size_t shuffle;               /* keyed: side of the blocks that change places; 0: none */
     double negative;              /* keyed: share of mirrored values, 0 .. 1 */
     bool has_residual;            /* keyed: a generator last */
 
-    const char *teacher;          /* a run, or its network, whose answers on the same raw images F learns as
+    const char *teacher; /* a run, or its network, whose answers on the same raw images F learns as
                                      well: the owner's baseline; NULL: none */
-    const char *teacher_digest;   /* SHA-256 of its file, 64 hex digits, if it must be the same; NULL: any.
+    const char
+        *teacher_digest;   /* SHA-256 of its file, 64 hex digits, if it must be the same; NULL: any.
                                      Stored, so that resuming goes on with the same */
-    double teacher_weight;        /* of the cross entropy with its answers */
-    double temperature;           /* that softens both, at least 0.1 */
+    double teacher_weight; /* of the cross entropy with its answers */
+    double temperature;    /* that softens both, at least 0.1 */
 
-    bool is_clamped;              /* x_p is clamped to the input's range */
+    bool is_clamped; /* x_p is clamped to the input's range */
 
-    const char *splits;           /* "redteam": train on 65 % of the training images and leave the rest
+    const char *splits;      /* "redteam": train on 65 % of the training images and leave the rest
                                      to ward_redteam(), so that an adversary can be given images that
                                      F has never seen; NULL: train on all. Not with validation */
-    size_t validation;            /* training images held out for validation; 0: none */
-    uint64_t validate_every;      /* iterations; 0: at the end only */
-    uint64_t seed;                /* public: initial weights, order, augmentation, dropout */
-    const uint8_t *secret_seed;   /* 32 bytes that G is drawn from; NULL: from the system. Given, the
+    size_t validation;       /* training images held out for validation; 0: none */
+    uint64_t validate_every; /* iterations; 0: at the end only */
+    uint64_t seed;           /* public: initial weights, order, augmentation, dropout */
+    const uint8_t *secret_seed; /* 32 bytes that G is drawn from; NULL: from the system. Given, the
                                      run is marked as not secret (for reproducing a result) */
-    const char *lock;             /* keyed: fingerprint of the lock key (ward_train_options) that G follows
+    const char *lock; /* keyed: fingerprint of the lock key (ward_train_options) that G follows
                                      from, if it must be that one; NULL: of any, or of none. Stored */
-    double checkpoint_seconds;    /* between checkpoints */
+    double checkpoint_seconds; /* between checkpoints */
 
-    const char *owner;            /* public key (ward/key.h) that G and checkpoints are sealed to;
+    const char *owner;      /* public key (ward/key.h) that G and checkpoints are sealed to;
                                      NULL: to none, they are plain files of mode 0600. Goes neither
                                      with a baseline nor with a secret_seed: there is no secret */
-    const char *recipients;       /* public keys of users that the finished G is sealed to as well,
+    const char *recipients; /* public keys of users that the finished G is sealed to as well,
                                      with a blank between; NULL: none */
-    const char *leaked;           /* a run whose transform has leaked: every other row that is shown
+    const char *leaked;     /* a run whose transform has leaked: every other row that is shown
                                      raw is processed by it, so that it becomes worth no more than
                                      none; NULL: none. Needs raw_share below 1, and two raw rows */
 } ward_train_config;
@@ -145,9 +147,9 @@ WARD_API WARD_CHECK ward_status ward_train_defaults(ward_train_config *config, c
 /* What a progress callback is told. Of raw images, a negative number says that none are shown. */
 typedef struct ward_train_progress {
     uint64_t iteration, iterations;
-    double loss_processed, loss_raw;         /* running means over about a hundred steps */
-    double loss_wrong;                       /* of images under wrong keys; negative: none are shown */
-    double accuracy_processed, accuracy_raw; /* on training batches, likewise; fractions */
+    double loss_processed, loss_raw; /* running means over about a hundred steps */
+    double loss_wrong;               /* of images under wrong keys; negative: none are shown */
+    double accuracy_processed, accuracy_raw;     /* on training batches, likewise; fractions */
     double validation_processed, validation_raw; /* last validation; negative: none yet */
     double images_per_second;
     double seconds_left;
@@ -160,14 +162,14 @@ typedef struct ward_train_progress {
 typedef bool ward_train_callback(void *context, const ward_train_progress *progress);
 
 typedef struct ward_train_options {
-    const char *out;      /* the run directory; created */
-    bool is_resumed;      /* continue a run that is there (from its checkpoint, bit for bit, with the
+    const char *out; /* the run directory; created */
+    bool is_resumed; /* continue a run that is there (from its checkpoint, bit for bit, with the
                              settings stored in it; config may be NULL), or start it if not there */
-    bool replaces;        /* start afresh in a directory that already holds a run */
+    bool replaces;   /* start afresh in a directory that already holds a run */
     ward_train_callback *progress; /* may be NULL */
     void *context;
-    ward_keys *keys;      /* to open a sealed checkpoint with; NULL: none */
-    ward_keys *lock;      /* whose first key file is a lock key that the G of a new run of method keyed
+    ward_keys *keys; /* to open a sealed checkpoint with; NULL: none */
+    ward_keys *lock; /* whose first key file is a lock key that the G of a new run of method keyed
                              follows from: the same network, images and seed give the same key. NULL: G
                              is drawn by the system. A run that was stopped before its first checkpoint
                              needs it again */
@@ -197,13 +199,13 @@ WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train
 
 /* The answer to a transform that has leaked. All borrowed for the call. */
 typedef struct ward_relock_options {
-    const char *run;      /* what is relocked; it stays as it is */
-    const char *out;      /* the run that is made */
-    ward_keys *keys;      /* the owner's: open the old run, seal the new one */
-    const char *without;  /* a user, by public key or name, who does not get the new transform; NULL:
+    const char *run;     /* what is relocked; it stays as it is */
+    const char *out;     /* the run that is made */
+    ward_keys *keys;     /* the owner's: open the old run, seal the new one */
+    const char *without; /* a user, by public key or name, who does not get the new transform; NULL:
                              all users of a sealed run do */
-    uint64_t iterations;  /* 0: a quarter of the run's own */
-    double rate;          /* 0: the run's own */
+    uint64_t iterations; /* 0: a quarter of the run's own */
+    double rate;         /* 0: the run's own */
     ward_train_callback *progress; /* may be NULL */
     void *context;
 } ward_relock_options;
@@ -212,15 +214,14 @@ typedef struct ward_relock_options {
 typedef struct ward_relock_result {
     double old_transform; /* of the new F with the old G: what a leaked G is still worth */
     double authorised, unauthorised, chance;
-    size_t count;         /* test images */
+    size_t count; /* test images */
 } ward_relock_result;
 
 /*
  * Draw a new G and train F on with it, with the settings of the run, from its F, while the old G is
  * shown as `leaked`. Called again after it was stopped, it goes on. Errors as ward_train() and ward_run_open_with().
  */
-WARD_API WARD_CHECK ward_status ward_relock(ward_device *device,
-                                            const ward_relock_options *options,
+WARD_API WARD_CHECK ward_status ward_relock(ward_device *device, const ward_relock_options *options,
                                             ward_relock_result *out);
 
 #ifdef __cplusplus

@@ -9,8 +9,8 @@ extern "C" {
 #endif
 
 typedef struct ward_build {
-    const char *version;      /* "0.1.0" */
-    const char *commit;       /* git commit the library was built from, "unknown" outside git */
+    const char *version; /* "0.1.0" */
+    const char *commit;  /* git commit the library was built from, "unknown" outside git */
     const char *compiler;
     const char *cpu_features; /* of this machine: "avx2 fma avx sse4.1", as far as they are used */
     const char *libraries;    /* that it was built with: "dnnl/2.6.3 jansson/2.14 ..." */

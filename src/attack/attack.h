@@ -56,12 +56,12 @@ WARD_CHECK ward_status run_fits(const ward_run *run, const ward_dataset *data);
 struct attempt {
     const ward_attack_settings *settings;
     struct ward_device *device;
-    const struct net *network;               /* F */
+    const struct net *network; /* F */
     ward_method method;
-    float low, high;                         /* range of input values */
-    const struct transform_spec *structure;  /* of G; NULL unless held */
-    struct pairs *pairs;                     /* NULL unless held */
-    ward_attack_trial *trial;                /* number and seed are set */
+    float low, high;                        /* range of input values */
+    const struct transform_spec *structure; /* of G; NULL unless held */
+    struct pairs *pairs;                    /* NULL unless held */
+    ward_attack_trial *trial;               /* number and seed are set */
     /* The room's own: */
     const ward_dataset *data;
     const atomic_bool *is_stopping;

@@ -14,17 +14,17 @@
 
 struct crew_task {
     void *context;
-    size_t workers;        /* at least 1 */
+    size_t workers; /* at least 1 */
     unsigned threads_each;
-    size_t piece_len;      /* bytes of a piece; it starts as zeros */
+    size_t piece_len; /* bytes of a piece; it starts as zeros */
 
     /* All but make() are never called at the same time. */
     bool (*take)(void *context, void *piece); /* fill in which one; false: none is left */
     ward_status (*make)(void *context, void *piece, const atomic_bool *is_stopping);
     ward_status (*hand_in)(void *context, void *piece); /* takes over what it holds on success */
-    void (*drop)(void *piece);                /* release what it holds */
-    ward_status (*save)(void *context);       /* after one or more were handed in */
-    bool (*report)(void *context);            /* several times a second; false: stop */
+    void (*drop)(void *piece);                          /* release what it holds */
+    ward_status (*save)(void *context);                 /* after one or more were handed in */
+    bool (*report)(void *context);                      /* several times a second; false: stop */
 };
 
 /* Until none is left, or something fails: then the first failure, as which a stop counts. */

@@ -83,8 +83,7 @@ static void describe(struct redteam *r)
                                          .device = ward_device_name(r->device),
                                          .method = m->method};
     r->facts.chance = 1.0 / (double)info->classes;
-    r->facts.training =
-        r->run->training.is_known ? (double)r->run->training.images : (double)NAN;
+    r->facts.training = r->run->training.is_known ? (double)r->run->training.images : (double)NAN;
     r->result.test_count = info->test_count;
 }
 
@@ -216,16 +215,16 @@ static bool still_wanted(void *context, size_t done, size_t count)
 static ward_status measure(struct redteam *r)
 {
     ward_evaluation e;
-    ward_status st = ward_evaluate(r->run, r->device, r->data, WARD_SPLIT_TEST, false, &e,
-                                   still_wanted, r);
+    ward_status st =
+        ward_evaluate(r->run, r->device, r->data, WARD_SPLIT_TEST, false, &e, still_wanted, r);
 
     if (st)
         return st;
     r->facts.authorised = e.authorised;
     r->facts.unauthorised = e.unauthorised;
     ward_evaluation_release(&e);
-    return score_zero_gradients(r->device, &r->run->model.net, &r->choice,
-                                r->result.choice_count, &r->facts.zero_gradients);
+    return score_zero_gradients(r->device, &r->run->model.net, &r->choice, r->result.choice_count,
+                                &r->facts.zero_gradients);
 }
 
 /* ---- one adversary of one cell ---- */
@@ -448,11 +447,10 @@ static ward_status redteam_finish(struct redteam *r)
 }
 
 ward_status ward_redteam(const ward_run *run, ward_device *device, const ward_dataset *data,
-                         const ward_redteam_settings *settings,
-                         const ward_redteam_options *options, ward_redteam_result *out)
+                         const ward_redteam_settings *settings, const ward_redteam_options *options,
+                         ward_redteam_result *out)
 {
-    struct redteam r = {
-        .run = run, .device = device, .data = data, .options = options, .lock = -1};
+    struct redteam r = {.run = run, .device = device, .data = data, .options = options, .lock = -1};
     ward_status st = redteam_open(&r, settings);
 
     if (!st)

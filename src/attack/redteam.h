@@ -26,11 +26,11 @@ enum { SUITE_AMOUNTS = 8 };
 /* How much work a thief may put into it. */
 struct budget {
     const char *name;
-    unsigned effort;  /* 1 .. 3: how many variants he tries */
-    bool is_sparing;  /* with few labels, only cheap attacks */
-    uint64_t steps;   /* of one training, at most; a plateau ends it earlier */
-    uint64_t trials;  /* adversaries a cell */
-    size_t choice;    /* images that choices are made on, at most */
+    unsigned effort;   /* 1 .. 3: how many variants he tries */
+    bool is_sparing;   /* with few labels, only cheap attacks */
+    uint64_t steps;    /* of one training, at most; a plateau ends it earlier */
+    uint64_t trials;   /* adversaries a cell */
+    size_t choice;     /* images that choices are made on, at most */
     size_t unlabelled; /* images without labels for those who hold labels, too */
     uint64_t amounts[WARD_KNOWS_QUERIES + 1][SUITE_AMOUNTS]; /* ascending; 0 ends; SUITE_ALL: all */
 };
@@ -56,10 +56,10 @@ struct raid {
 extern const struct raid raid_direct, raid_readout, raid_readout_control, raid_input_only,
     raid_universal, raid_infomax, raid_learned_labelled, raid_learned_unlabelled, raid_fine_tune,
     raid_recalibrate, raid_pair, raid_pair_through, raid_distil, raid_subtract,
-    raid_other_structure, raid_block_map, raid_front_map_labelled,
-    raid_front_map_pairs, raid_key_search, raid_partial_key, raid_black_box,
-    raid_another_backward_labelled, raid_another_backward_unlabelled, raid_extract,
-    raid_extract_class, raid_align_labelled, raid_align_unlabelled, raid_perturbed, raid_scratch;
+    raid_other_structure, raid_block_map, raid_front_map_labelled, raid_front_map_pairs,
+    raid_key_search, raid_partial_key, raid_black_box, raid_another_backward_labelled,
+    raid_another_backward_unlabelled, raid_extract, raid_extract_class, raid_align_labelled,
+    raid_align_unlabelled, raid_perturbed, raid_scratch;
 
 /* The i-th line; NULL past the end. */
 const struct raid *suite_raid(size_t i);
@@ -70,10 +70,10 @@ const struct budget *suite_budget(const char *name);
 struct suite_plan {
     const struct budget *budget;
     uint64_t trials;
-    const char *only;  /* as ward_redteam_settings has it */
+    const char *only; /* as ward_redteam_settings has it */
     ward_method method;
-    bool has_service;  /* G is there, to make pairs and answers with */
-    uint64_t pool;     /* images that knowledge is taken from */
+    bool has_service; /* G is there, to make pairs and answers with */
+    uint64_t pool;    /* images that knowledge is taken from */
 };
 
 /* The cells, none of them done, owned: mem_free(). WARD_ERR_ARG if `only` names an unknown attack. */
@@ -86,24 +86,24 @@ const struct raid *suite_raid_of(const ward_redteam_cell *cell);
 
 struct thief {
     struct ward_device *device;
-    const struct net *network;               /* F */
+    const struct net *network; /* F */
     ward_method method;
-    float low, high;                         /* range of input values */
-    struct transform_spec structure;         /* of G, which is no secret; of a baseline: a usual one */
-    const struct transform_spec *own;        /* G's own, without its values; NULL: G is not there */
-    const struct transform *shown;           /* G; NULL unless the line says so */
-    const struct split *images;              /* what his knowledge is of; NULL: nothing */
-    const struct split *unlabelled;          /* others, whose labels are not to be looked at */
-    const struct split *choice;              /* what he chooses on */
-    size_t choice_count;                     /* the first so many of it */
-    bool random_flip;                        /* whether flipping an image keeps its class */
+    float low, high;                  /* range of input values */
+    struct transform_spec structure;  /* of G, which is no secret; of a baseline: a usual one */
+    const struct transform_spec *own; /* G's own, without its values; NULL: G is not there */
+    const struct transform *shown;    /* G; NULL unless the line says so */
+    const struct split *images;       /* what his knowledge is of; NULL: nothing */
+    const struct split *unlabelled;   /* others, whose labels are not to be looked at */
+    const struct split *choice;       /* what he chooses on */
+    size_t choice_count;              /* the first so many of it */
+    bool random_flip;                 /* whether flipping an image keeps its class */
     const struct budget *budget;
-    uint64_t seed;                           /* of all his draws */
+    uint64_t seed; /* of all his draws */
     const atomic_bool *is_stopping;
     ward_redteam_cell *cell;
     /* The room's own: */
-    struct ward_session *service;            /* NULL unless he holds pairs or may ask */
-    struct classifier best;                  /* what he has offered, and did best */
+    struct ward_session *service; /* NULL unless he holds pairs or may ask */
+    struct classifier best;       /* what he has offered, and did best */
     struct tensor_list best_params;
     double best_merit;
     bool has_offer;

@@ -42,8 +42,7 @@ ward_status scorer_open(struct scorer *s, struct ward_device *device,
     int front;
     ward_status st;
 
-    *s = (struct scorer){
-        .images = images, .count = count, .batch = min_size(SCORE_BATCH, count)};
+    *s = (struct scorer){.images = images, .count = count, .batch = min_size(SCORE_BATCH, count)};
     graph_init(&s->graph);
     s->x = graph_input(&s->graph,
                        (struct dims){s->batch, image->channels, image->height, image->width});

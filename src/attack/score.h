@@ -17,7 +17,7 @@ struct scorer {
     struct graph graph;
     struct plan *plan; /* its parameters are the caller's to load */
     int x, logits;
-    int32_t *labels;   /* [batch] */
+    int32_t *labels; /* [batch] */
 };
 
 /* The first count images, at least 1. Batch norm goes by the running statistics. The caller owns

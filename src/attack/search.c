@@ -84,8 +84,8 @@ static ward_status open_images(struct work *w)
     const struct split *images = images_of(w->s);
 
     w->batch = batch_of(w->thief, images);
-    w->source = (struct batch_source){
-        .split = images, .seed = w->thief->seed, .batch = (uint32_t)w->batch};
+    w->source =
+        (struct batch_source){.split = images, .seed = w->thief->seed, .batch = (uint32_t)w->batch};
     return epoch_order_init(&w->order, images);
 }
 
@@ -148,8 +148,8 @@ static ward_status open_plan(struct work *w)
 static ward_status open_scorer(struct work *w)
 {
     const struct tensor_list *const lists[] = {w->params};
-    ward_status st = scorer_open(&w->scorer, w->thief->device, &w->s->classifier,
-                                 w->thief->choice, w->thief->choice_count);
+    ward_status st = scorer_open(&w->scorer, w->thief->device, &w->s->classifier, w->thief->choice,
+                                 w->thief->choice_count);
 
     if (!st)
         st = params_load(w->scorer.plan, lists, 1);
@@ -290,8 +290,8 @@ static ward_status augment(const struct work *w, uint64_t step)
         rng_init(&rng, w->thief->seed, RNG_AUGMENT, step, row);
         down = (int)rng_below(&rng, 2 * SHIFT + 1) - SHIFT;
         right = (int)rng_below(&rng, 2 * SHIFT + 1) - SHIFT;
-        move_image(w->x + row * len, spec, down, right,
-                   rng_below(&rng, 2) && w->thief->random_flip, w->thief->low, room);
+        move_image(w->x + row * len, spec, down, right, rng_below(&rng, 2) && w->thief->random_flip,
+                   w->thief->low, room);
     }
     mem_free(room);
     return st;

@@ -14,7 +14,7 @@ struct search_nodes {
     int labels; /* theirs; -1 unless the loss takes labels */
     int front;  /* what goes into the network */
     int logits;
-    int extra;  /* an input of the loss's own; -1: none */
+    int extra; /* an input of the loss's own; -1: none */
 };
 
 struct search;
@@ -40,17 +40,17 @@ struct search {
     char what[WARD_REDTEAM_WORDS]; /* words for the try */
     struct classifier classifier;
     const struct search_loss *loss;
-    const struct split *images;    /* NULL: those that the thief holds */
-    const char *trained;    /* the parameters whose names start with it; "": all */
-    uint64_t steps;         /* 0: search_steps() */
+    const struct split *images; /* NULL: those that the thief holds */
+    const char *trained;        /* the parameters whose names start with it; "": all */
+    uint64_t steps;             /* 0: search_steps() */
     double rate;
-    double bound;           /* on the entries of a pattern in front; infinite: none; NaN: none there */
-    bool trains_network;    /* batch norm by the batch (of two images or more), and dropout */
-    bool augments;          /* shifts by up to two pixels; flips where they keep the class */
+    double bound;        /* on the entries of a pattern in front; infinite: none; NaN: none there */
+    bool trains_network; /* batch norm by the batch (of two images or more), and dropout */
+    bool augments;       /* shifts by up to two pixels; flips where they keep the class */
     bool chooses_by_accuracy; /* even if the loss is label-free */
-    float leak;             /* F's activations pass so much of the gradient where they are shut */
-    float temperature;      /* that the logits are divided by before the loss; 0: none */
-    void *context;          /* of the loss */
+    float leak;               /* F's activations pass so much of the gradient where they are shut */
+    float temperature;        /* that the logits are divided by before the loss; 0: none */
+    void *context;            /* of the loss */
 };
 
 /*

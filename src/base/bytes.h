@@ -36,7 +36,10 @@ struct wr {
     ward_status status;
 };
 
-#define WR_INIT {NULL, 0, 0, WARD_OK}
+#define WR_INIT             \
+    {                       \
+        NULL, 0, 0, WARD_OK \
+    }
 
 void wr_bytes(struct wr *wr, const void *data, size_t len);
 void wr_u8(struct wr *wr, uint8_t v);

@@ -547,8 +547,8 @@ ward_status file_sweep(const char *path)
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     size_t count = 0, len = strlen(base);
     char *dir = NULL, *stale = NULL, **names = NULL;
-    ward_status st = mem_printf(&dir, "%.*s", slash ? (int)(slash - path) + 1 : 1,
-                                slash ? path : ".");
+    ward_status st =
+        mem_printf(&dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
 
     if (!st)
         st = file_list(dir, &names, &count);

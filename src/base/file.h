@@ -12,9 +12,9 @@
 #include "base/status.h"
 
 enum file_flags {
-    FILE_SECRET = 1,   /* mode 0600 instead of 0644 (less the umask) */
-    FILE_REPLACE = 2,  /* replace what is there; without it WARD_ERR_EXISTS */
-    FILE_SHRED = 4     /* with FILE_REPLACE: overwrite the bytes of what was there with zeros. A
+    FILE_SECRET = 1,  /* mode 0600 instead of 0644 (less the umask) */
+    FILE_REPLACE = 2, /* replace what is there; without it WARD_ERR_EXISTS */
+    FILE_SHRED = 4    /* with FILE_REPLACE: overwrite the bytes of what was there with zeros. A
                           disk or a file system may keep them elsewhere all the same */
 };
 
@@ -45,7 +45,7 @@ WARD_CHECK ward_status file_writev(const char *path, const struct file_piece *pi
 struct file_out {
     char *path;
     char *temporary;
-    int fd;       /* valid while temporary is not NULL */
+    int fd; /* valid while temporary is not NULL */
     int flags;
 };
 

@@ -14,7 +14,13 @@ void hex_encode(const uint8_t *data, size_t len, char *out);
 /* Exactly 2 * len hex digits; false otherwise. */
 bool hex_decode(const char *text, uint8_t *out, size_t len);
 
-static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+static inline size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+static inline size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
 
 #endif

@@ -12,8 +12,8 @@ struct work {
     ward_device *device; /* kept */
     ward_bench_config config;
     ward_train_config settings;
-    ward_run run;        /* F, for a transform its shape only, and G */
-    float *x, *y;        /* a batch of images; what comes out */
+    ward_run run; /* F, for a transform its shape only, and G */
+    float *x, *y; /* a batch of images; what comes out */
     int32_t *labels;
 
     /* Training. */

@@ -27,11 +27,11 @@ struct plan {
     const struct plan_ops *ops;
     const struct graph *graph; /* kept */
     struct plan_options options;
-    float *weights;            /* of the losses, by node number; owned by compute/plan.c */
-    struct plan_passes *flops; /* by node number; likewise */
+    float *weights;              /* of the losses, by node number; owned by compute/plan.c */
+    struct plan_passes *flops;   /* by node number; likewise */
     struct plan_passes *seconds; /* by node number; NULL: nobody asked. Likewise */
-    bool has_run;              /* a forward pass has been made */
-    uint64_t seed, step;       /* name the dropout masks */
+    bool has_run;                /* a forward pass has been made */
+    uint64_t seed, step;         /* name the dropout masks */
 };
 
 struct backend {

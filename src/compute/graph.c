@@ -280,9 +280,9 @@ static bool window_fits(struct graph *g, struct op_desc *d, struct dims x)
         if (d->out.h > 0 && d->out.w > 0)
             return true;
     }
-    g->status = ward_fail(WARD_ERR_ARG, "%s of kernel %zu, stride %zu, padding %zu does not fit %s",
-                          op_kind_name(d->kind), d->kernel, d->stride, d->padding,
-                          dims_text(x, text));
+    g->status =
+        ward_fail(WARD_ERR_ARG, "%s of kernel %zu, stride %zu, padding %zu does not fit %s",
+                  op_kind_name(d->kind), d->kernel, d->stride, d->padding, dims_text(x, text));
     return false;
 }
 
@@ -466,8 +466,8 @@ int graph_scale_shift(struct graph *g, int x, const char *name, float scale, boo
         return -1;
     in = g->nodes[x].out;
     desc.scale = scale;
-    desc.param[0] = graph_param(g, name, PARAM_SHIFT, !is_frozen,
-                                shape_make(3, in.c, in.h, in.w, 1));
+    desc.param[0] =
+        graph_param(g, name, PARAM_SHIFT, !is_frozen, shape_make(3, in.c, in.h, in.w, 1));
     return append_like(g, desc);
 }
 
@@ -549,8 +549,8 @@ int graph_permute(struct graph *g, int x, const char *name, struct dims shape)
         return -1;
     }
     if (name)
-        desc.param[0] = graph_param(g, name, PARAM_ORDER, false,
-                                    shape_make(3, shape.c, shape.h, shape.w, 1));
+        desc.param[0] =
+            graph_param(g, name, PARAM_ORDER, false, shape_make(3, shape.c, shape.h, shape.w, 1));
     return append(g, &desc);
 }
 
@@ -573,9 +573,9 @@ int graph_hadamard(struct graph *g, int x)
     if (!has_value(g, OP_HADAMARD, x))
         return -1;
     if (image_len(g->nodes[x].out) % HADAMARD_BLOCK != 0) {
-        g->status = ward_fail(WARD_ERR_ARG, "%s of %s: the values do not come in blocks of %d",
-                              op_kind_name(OP_HADAMARD), dims_text(g->nodes[x].out, text),
-                              HADAMARD_BLOCK);
+        g->status =
+            ward_fail(WARD_ERR_ARG, "%s of %s: the values do not come in blocks of %d",
+                      op_kind_name(OP_HADAMARD), dims_text(g->nodes[x].out, text), HADAMARD_BLOCK);
         return -1;
     }
     return append_like(g, desc_make(OP_HADAMARD, x, -1));

@@ -75,15 +75,15 @@ bool op_has_labels(enum op_kind kind);
 
 /* What a parameter is to the optimiser and to the initialiser. */
 enum param_role {
-    PARAM_WEIGHT,       /* of a convolution or dense layer: decays */
+    PARAM_WEIGHT, /* of a convolution or dense layer: decays */
     PARAM_BIAS,
     PARAM_BN_SCALE,
     PARAM_BN_SHIFT,
     PARAM_RUNNING_MEAN, /* a buffer: updated by the forward pass, never by the optimiser */
     PARAM_RUNNING_VAR,  /* a buffer, too */
     PARAM_SHIFT,        /* the pattern of OP_SCALE_SHIFT */
-    PARAM_ORDER,        /* of OP_PERMUTE, whole numbers: each of 0 .. count - 1 once. Never trained */
-    PARAM_FACTOR        /* of OP_MULTIPLY, never trained */
+    PARAM_ORDER, /* of OP_PERMUTE, whole numbers: each of 0 .. count - 1 once. Never trained */
+    PARAM_FACTOR /* of OP_MULTIPLY, never trained */
 };
 
 bool param_role_is_buffer(enum param_role role);
@@ -105,20 +105,20 @@ struct op_desc {
                                  shift, running mean, running variance. Scale-shift: shift.
                                  Permute: order. Multiply: factor */
     struct dims out;
-    size_t kernel;   /* conv (square), max pool */
-    size_t stride;   /* conv, shortcut; max pool: = kernel; space to depth and back: the block */
-    size_t padding;  /* conv: zeros on each side */
-    float slope;     /* leaky ReLU */
+    size_t kernel;  /* conv (square), max pool */
+    size_t stride;  /* conv, shortcut; max pool: = kernel; space to depth and back: the block */
+    size_t padding; /* conv: zeros on each side */
+    float slope;    /* leaky ReLU */
     float backward_slope; /* ReLU, leaky ReLU: the derivative that backward takes where x <= 0 */
-    float low, high; /* clamp */
-    float rate;      /* dropout: share of zeros, 0 <= rate < 1 */
-    float epsilon;   /* batch norm */
-    float momentum;  /* batch norm: running += momentum (batch - running), as PyTorch */
-    bool keeps_running; /* batch norm: whether a training pass updates the running statistics */
-    float scale;     /* scale, scale-shift */
-    size_t row0;     /* losses on logits: first row and number of rows */
+    float low, high;      /* clamp */
+    float rate;           /* dropout: share of zeros, 0 <= rate < 1 */
+    float epsilon;        /* batch norm */
+    float momentum;       /* batch norm: running += momentum (batch - running), as PyTorch */
+    bool keeps_running;   /* batch norm: whether a training pass updates the running statistics */
+    float scale;          /* scale, scale-shift */
+    size_t row0;          /* losses on logits: first row and number of rows */
     size_t rows;
-    float weight;    /* losses: factor in the total; plan_set_weight() changes it later */
+    float weight; /* losses: factor in the total; plan_set_weight() changes it later */
 };
 
 struct graph {
@@ -148,7 +148,7 @@ struct conv_config {
     size_t channels;  /* oc */
     size_t kernel, stride, padding;
     bool has_bias;
-    bool is_frozen;   /* parameters take no gradient */
+    bool is_frozen; /* parameters take no gradient */
 };
 
 int graph_conv(struct graph *g, int x, const struct conv_config *config);

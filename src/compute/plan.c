@@ -261,8 +261,8 @@ const float *plan_input_gradient(struct plan *plan, int node)
 static bool has_part(const struct plan *plan, size_t p, enum plan_part which)
 {
     assert(p < plan->graph->param_count);
-    return which == PLAN_VALUE || (plan->graph->params[p].is_trainable &&
-                                   (plan->options.gradients & PLAN_GRAD_PARAMS));
+    return which == PLAN_VALUE ||
+           (plan->graph->params[p].is_trainable && (plan->options.gradients & PLAN_GRAD_PARAMS));
 }
 
 /* Anything else than an order would read and write beyond an image. */
@@ -347,7 +347,9 @@ void plan_count_backward(struct plan *plan, size_t node, double begin)
 struct plan_step plan_step_of(const struct plan *plan, size_t node, const char *name,
                               const char *implementation)
 {
-    struct plan_step step = {.node = (int)node, .name = name, .implementation = implementation,
+    struct plan_step step = {.node = (int)node,
+                             .name = name,
+                             .implementation = implementation,
                              .flops = plan->flops[node]};
 
     if (plan->seconds)

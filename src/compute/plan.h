@@ -24,9 +24,9 @@ struct ward_device; /* opened by compute/device.h */
 struct plan;
 
 enum bn_mode {
-    BN_RUNNING,     /* by the running statistics, which do not change: evaluation */
-    BN_BATCH,       /* by this batch; updates running statistics if the node says so: training */
-    BN_RECALIBRATE  /* by this batch; running := plain average over all runs since compilation */
+    BN_RUNNING,    /* by the running statistics, which do not change: evaluation */
+    BN_BATCH,      /* by this batch; updates running statistics if the node says so: training */
+    BN_RECALIBRATE /* by this batch; running := plain average over all runs since compilation */
 };
 
 enum plan_gradient {
@@ -39,9 +39,9 @@ enum { PLAN_MAX_OUTPUTS = 8 };
 
 struct plan_options {
     enum bn_mode bn;
-    bool has_dropout;        /* dropout draws masks; otherwise it is the identity */
-    unsigned gradients;      /* enum plan_gradient */
-    bool is_secret;          /* wipe all memory of the plan when it is freed */
+    bool has_dropout;              /* dropout draws masks; otherwise it is the identity */
+    unsigned gradients;            /* enum plan_gradient */
+    bool is_secret;                /* wipe all memory of the plan when it is freed */
     int outputs[PLAN_MAX_OUTPUTS]; /* nodes whose values will be read; losses always can be */
     size_t output_count;
 };

@@ -52,12 +52,9 @@ static ward_status notes_new(const struct ward_run *run, const struct part *part
                              json_t **out)
 {
     const char *const strings[][2] = {
-        {"format", NOTES_FORMAT},
-        {"format_version", NOTES_VERSION},
-        {"part", part->name},
-        {"is_secret", part->is_secret ? "true" : "false"},
-        {"input", part->input},
-        {"batch_norm", is_folded ? "folded" : "kept"},
+        {"format", NOTES_FORMAT},      {"format_version", NOTES_VERSION},
+        {"part", part->name},          {"is_secret", part->is_secret ? "true" : "false"},
+        {"input", part->input},        {"batch_norm", is_folded ? "folded" : "kept"},
         {"notice", part->description},
     };
     json_t *notes = NULL;
@@ -98,8 +95,8 @@ ward_status ward_onnx_export(const ward_run *run, const char *path,
                              const ward_onnx_options *options)
 {
     const struct tensor_list *const params[] = {&run->model.net.params, &run->transform.params};
-    struct onnx_source source = {.params = params, .param_lists = 2,
-                                 .is_folded = options->is_folded};
+    struct onnx_source source = {
+        .params = params, .param_lists = 2, .is_folded = options->is_folded};
     const struct part *part;
     struct graph g;
     ward_status st;

@@ -46,10 +46,10 @@ static ward_status describe_by_notes(struct model *m, const json_t *notes, const
 
     if (!st)
         st = model_metadata_read(notes, m);
-    if (!st && (strcmp(m->net.spec.arch, of->spec.arch) != 0 ||
-                m->net.spec.channels != of->spec.channels ||
-                m->net.spec.height != of->spec.height || m->net.spec.width != of->spec.width ||
-                m->net.spec.classes != of->spec.classes))
+    if (!st &&
+        (strcmp(m->net.spec.arch, of->spec.arch) != 0 ||
+         m->net.spec.channels != of->spec.channels || m->net.spec.height != of->spec.height ||
+         m->net.spec.width != of->spec.width || m->net.spec.classes != of->spec.classes))
         st = ward_fail(WARD_ERR_FORMAT, "the metadata describe another network");
     return st;
 }

@@ -102,8 +102,7 @@ ward_status cipher_share_new(const uint8_t to[X25519_LEN], const char *word,
 }
 
 bool cipher_share_open(const uint8_t secret[X25519_LEN], const uint8_t public[X25519_LEN],
-                       const char *word, const uint8_t share[X25519_LEN],
-                       uint8_t key[WRAP_KEY_LEN])
+                       const char *word, const uint8_t share[X25519_LEN], uint8_t key[WRAP_KEY_LEN])
 {
     uint8_t shared[X25519_LEN];
 

@@ -64,8 +64,8 @@ bool terms_parse(const char *expires, size_t expires_len, const char *uses, size
 /* The signature of terms for a model. */
 WARD_CHECK ward_status terms_sign(const struct terms *terms, const char *id,
                                   const struct identity *owner, uint8_t signature[SIGNATURE_LEN]);
-bool terms_are_signed(const struct terms *terms, const char *id,
-                      const uint8_t ed25519[ED25519_LEN], const uint8_t signature[SIGNATURE_LEN]);
+bool terms_are_signed(const struct terms *terms, const char *id, const uint8_t ed25519[ED25519_LEN],
+                      const uint8_t signature[SIGNATURE_LEN]);
 /* WARD_ERR_AUTH if the day has passed. */
 WARD_CHECK ward_status terms_check_day(const struct terms *terms);
 /* Count one use of a model by this user. WARD_ERR_AUTH if it is one too many; WARD_ERR_IO. */

@@ -26,16 +26,16 @@ struct stanza {
     size_t text_len;
     struct word words[STANZA_MAX_WORDS]; /* the first is the type */
     size_t word_count;
-    const char *body;  /* base64 and line ends */
-    size_t body_len;   /* bytes that it stands for */
+    const char *body; /* base64 and line ends */
+    size_t body_len;  /* bytes that it stands for */
 };
 
 struct header {
     struct stanza *stanzas; /* owned */
     size_t count;
-    size_t covered;         /* bytes under the MAC */
+    size_t covered; /* bytes under the MAC */
     uint8_t mac[MAC_LEN];
-    size_t len;             /* bytes in all: the payload starts here */
+    size_t len; /* bytes in all: the payload starts here */
 };
 
 /* Whether the bytes start as a file of that version, or another version of the same kind. */

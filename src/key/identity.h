@@ -14,8 +14,8 @@ enum {
     ED25519_LEN = 32,
     ED25519_SEED_LEN = 32,
     SIGNATURE_LEN = 64,
-    X25519_TEXT_LEN = 43,  /* in base64 */
-    PUBLIC_TEXT_MAX = 103  /* of public_key_format(), with a NUL */
+    X25519_TEXT_LEN = 43, /* in base64 */
+    PUBLIC_TEXT_MAX = 103 /* of public_key_format(), with a NUL */
 };
 
 struct public_key {
@@ -34,7 +34,10 @@ struct identity {
     struct secret secret; /* X25519 secret key, then an owner's Ed25519 seed; of a lock the key */
 };
 
-#define IDENTITY_INIT {.secret = SECRET_INIT}
+#define IDENTITY_INIT         \
+    {                         \
+        .secret = SECRET_INIT \
+    }
 
 /* Bytes of an identity's secret. */
 size_t identity_secret_len(ward_key_type type);

@@ -19,8 +19,8 @@ enum {
     MIN_MEMORY = 8,
     MAX_MEMORY = 1024 * 1024,
     MAX_PASSES = 1000,
-    MAX_COST = 4 * MAX_MEMORY,   /* of all stanzas together, KiB times passes: about 8 s there */
-    MAX_WRAPS = 8                /* of each kind */
+    MAX_COST = 4 * MAX_MEMORY, /* of all stanzas together, KiB times passes: about 8 s there */
+    MAX_WRAPS = 8              /* of each kind */
 };
 
 static const char default_pcrs[] = "sha256:7";
@@ -52,10 +52,9 @@ static bool cost_is_allowed(const struct cost *cost)
 static ward_status stretch(const char *passphrase, size_t len, const uint8_t salt[SALT_LEN],
                            const struct cost *cost, uint8_t key[WRAP_KEY_LEN])
 {
-    if (!mem_may_allocate() ||
-        crypto_pwhash_argon2id(key, WRAP_KEY_LEN, passphrase, len, salt, cost->passes,
-                               (size_t)cost->memory * 1024,
-                               crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0)
+    if (!mem_may_allocate() || crypto_pwhash_argon2id(key, WRAP_KEY_LEN, passphrase, len, salt,
+                                                      cost->passes, (size_t)cost->memory * 1024,
+                                                      crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0)
         return ward_fail(WARD_ERR_NOMEM, "out of memory (%llu KiB to use a passphrase)",
                          (unsigned long long)cost->memory);
     return WARD_OK;
@@ -74,7 +73,7 @@ static ward_status passphrase_stanza(const ward_key_options *options, const uint
         return ward_fail(WARD_ERR_ARG, "an empty passphrase protects nothing");
     if (!cost_is_allowed(&cost))
         return ward_fail(WARD_ERR_ARG, "a passphrase's cost is at most 1024 MiB, and 4096 MiB "
-                         "times passes");
+                                       "times passes");
     st = key_random(salt, sizeof salt);
     if (!st)
         st = stretch(options->passphrase, options->passphrase_len, salt, &cost, key);
@@ -124,8 +123,7 @@ done:
     return st;
 }
 
-static ward_status protect(const ward_key_options *options, const uint8_t *file_key,
-                           struct wr *out)
+static ward_status protect(const ward_key_options *options, const uint8_t *file_key, struct wr *out)
 {
     switch (options->protection) {
     case WARD_PROTECT_FILE: header_stanza(out, "file", file_key, FILE_KEY_LEN); return WARD_OK;
@@ -312,8 +310,8 @@ static ward_status parse(const uint8_t *data, size_t len, struct header *h,
         st = take_public(h, public);
     if (!st)
         st = check_wraps(h);
-    if (!st && (!payload_plain_len(len - h->len, &plain) ||
-                plain != identity_secret_len(public->type)))
+    if (!st &&
+        (!payload_plain_len(len - h->len, &plain) || plain != identity_secret_len(public->type)))
         st = broken("it is cut short, or has bytes left over");
     return st;
 }

@@ -14,10 +14,10 @@ enum { KEYS_MAX = 2 };
 struct ward_keys {
     char *paths[KEYS_MAX]; /* owned */
     size_t path_count;
-    bool is_default;       /* those of paths that are there */
+    bool is_default; /* those of paths that are there */
     ward_key_ask *ask;
     void *context;
-    char *tpm;             /* owned; NULL: the machine's */
+    char *tpm; /* owned; NULL: the machine's */
     struct identity items[KEYS_MAX];
     const char *from[KEYS_MAX]; /* the paths of items */
     size_t count;
@@ -273,10 +273,10 @@ static ward_status load_all(ward_keys *keys, const struct identity **out, size_t
         if (!keys->is_default || file_exists(keys->paths[i]))
             st = load(keys, keys->paths[i]);
     if (!st && keys->count == 0)
-        st = keys->path_count > 0
-                 ? ward_fail(WARD_ERR_AUTH, "a key is needed, and '%s' is not there",
-                             keys->paths[0])
-                 : ward_fail(WARD_ERR_AUTH, "a key is needed, and there is no data folder");
+        st =
+            keys->path_count > 0
+                ? ward_fail(WARD_ERR_AUTH, "a key is needed, and '%s' is not there", keys->paths[0])
+                : ward_fail(WARD_ERR_AUTH, "a key is needed, and there is no data folder");
     if (st == WARD_ERR_AUTH && !keys->refusal && mem_strdup(&keys->refusal, ward_error_message()))
         st = WARD_ERR_NOMEM;
     if (st) {
@@ -297,8 +297,7 @@ ward_status keys_load(ward_keys *keys, const struct identity **out, size_t *coun
 
     for (size_t i = 0; i < found && !st; i++)
         if (items[i].public.type == WARD_KEY_LOCK)
-            st = ward_fail(WARD_ERR_AUTH, "'%s' is a lock key, which opens nothing",
-                           keys->from[i]);
+            st = ward_fail(WARD_ERR_AUTH, "'%s' is a lock key, which opens nothing", keys->from[i]);
     if (st)
         return st;
     *out = items;

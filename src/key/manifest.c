@@ -119,8 +119,7 @@ static bool file_is_right(const struct word *line, struct manifest_file *f)
     if (line->len <= DIGEST_TEXT_LEN + 1 || line->at[DIGEST_TEXT_LEN] != ' ')
         return false;
     name = (struct word){line->at + DIGEST_TEXT_LEN + 1, line->len - DIGEST_TEXT_LEN - 1};
-    return copy_text(&hex, digest, DIGEST_TEXT_LEN) &&
-           hex_decode(digest, f->digest, SHA256_LEN) &&
+    return copy_text(&hex, digest, DIGEST_TEXT_LEN) && hex_decode(digest, f->digest, SHA256_LEN) &&
            copy_text(&name, f->name, MANIFEST_MAX_NAME) && manifest_name_is_right(f->name);
 }
 
@@ -132,8 +131,7 @@ static ward_status take_files(struct rd *rd, struct manifest *m)
 
     while (!st && take(rd, "file ", &line)) {
         st = manifest_add(m, &f);
-        if (!st && (!file_is_right(&line, f) ||
-                    (m->count > 1 && strcmp(f[-1].name, f->name) >= 0)))
+        if (!st && (!file_is_right(&line, f) || (m->count > 1 && strcmp(f[-1].name, f->name) >= 0)))
             st = ward_fail(WARD_ERR_FORMAT, "not a manifest: a file's line is broken");
     }
     return st;

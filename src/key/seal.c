@@ -37,8 +37,8 @@ static void terms_stanza(const struct seal *seal, struct wr *out)
 }
 
 /* len bytes for a public key, under a key of their own. */
-static ward_status share_stanza(const uint8_t to[X25519_LEN], const char *word,
-                                const uint8_t *data, size_t len, struct wr *out)
+static ward_status share_stanza(const uint8_t to[X25519_LEN], const char *word, const uint8_t *data,
+                                size_t len, struct wr *out)
 {
     uint8_t share[X25519_LEN], key[WRAP_KEY_LEN], *body = NULL;
     char text[X25519_TEXT_LEN + 1], line[LINE_MAX];

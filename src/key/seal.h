@@ -13,8 +13,8 @@ enum { MODEL_DIGEST_LEN = 64, SEAL_KIND_MAX = 16 };
 
 /* What a file is to be sealed as. Everything is borrowed. */
 struct seal {
-    const char *kind;                /* "transform", "checkpoint" */
-    const char *id;                  /* 64 hex digits, or "-" */
+    const char *kind; /* "transform", "checkpoint" */
+    const char *id;   /* 64 hex digits, or "-" */
     struct public_key owner;
     const struct grant_list *grants; /* NULL: none */
     bool has_terms;
@@ -41,7 +41,10 @@ struct sealed {
     bool is_owners;              /* unlocked with the owner's key */
 };
 
-#define SEALED_INIT {.data = NULL}
+#define SEALED_INIT  \
+    {                \
+        .data = NULL \
+    }
 
 /* Whether a file's bytes start as a sealed one. */
 bool is_sealed(const uint8_t *data, size_t len);

@@ -15,7 +15,10 @@ struct secret {
     size_t len;
 };
 
-#define SECRET_INIT {NULL, 0}
+#define SECRET_INIT \
+    {               \
+        NULL, 0     \
+    }
 
 /*
  * len bytes whose values are unspecified. Owned: secret_release(). WARD_ERR_NOMEM if memory, or

@@ -86,8 +86,8 @@ ward_status terms_sign(const struct terms *terms, const char *id, const struct i
     return identity_sign(owner, text, len, signature);
 }
 
-bool terms_are_signed(const struct terms *terms, const char *id,
-                      const uint8_t ed25519[ED25519_LEN], const uint8_t signature[SIGNATURE_LEN])
+bool terms_are_signed(const struct terms *terms, const char *id, const uint8_t ed25519[ED25519_LEN],
+                      const uint8_t signature[SIGNATURE_LEN])
 {
     char text[SIGNED_MAX];
     size_t len = signed_text(terms, id, text);

@@ -82,8 +82,8 @@ ward_status survey_to_json(const struct survey *s, const ward_keyspace_result *r
         {"partial", partial(s, r)},
     };
     json_t *object = JSON_OBJECT_OF(members);
-    ward_status st = object ? json_to_text(object, 0, out)
-                            : ward_fail(WARD_ERR_NOMEM, "out of memory");
+    ward_status st =
+        object ? json_to_text(object, 0, out) : ward_fail(WARD_ERR_NOMEM, "out of memory");
 
     json_decref(object);
     return st;

@@ -71,9 +71,8 @@ static ward_status draw(const struct survey *s, size_t i, struct tensor_list *ou
     if (i < BITS)
         return draw_one_bit(s, i, out);
     i -= BITS;
-    return wrong_key_of_share(out, &s->run->transform,
-                              (float)shares[i / s->options.partial_keys], s->options.seed,
-                              first_partial + i);
+    return wrong_key_of_share(out, &s->run->transform, (float)shares[i / s->options.partial_keys],
+                              s->options.seed, first_partial + i);
 }
 
 /* ---- trying them ---- */

@@ -16,7 +16,7 @@ struct survey {
     const ward_dataset *data;      /* kept */
     ward_keyspace_options options; /* without zeros that stand for something else */
     struct probe probe;
-    double *accuracy;              /* [survey_keys()], owned */
+    double *accuracy; /* [survey_keys()], owned */
     size_t done;
     double start;
 };

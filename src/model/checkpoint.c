@@ -102,8 +102,7 @@ static ward_status object_new(const struct checkpoint *c, json_t **out)
     return st;
 }
 
-ward_status checkpoint_write(const char *path, const struct checkpoint *c,
-                             const struct seal *seal)
+ward_status checkpoint_write(const char *path, const struct checkpoint *c, const struct seal *seal)
 {
     const struct tensor_list stored = transform_stored(&c->transform);
     const struct safetensors_part parts[] = {

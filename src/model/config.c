@@ -8,7 +8,20 @@ enum { MAX_CONFIG_FILE = 1 << 20, FORMAT_VERSION = 1 };
 
 static const char version_key[] = "format_version";
 
-enum kind { TEXT, OPTION, METHOD, SCHEDULE, OBJECTIVE, COORDINATES, U64, SIZE, REAL, SHARE, FLAG, SEED };
+enum kind {
+    TEXT,
+    OPTION,
+    METHOD,
+    SCHEDULE,
+    OBJECTIVE,
+    COORDINATES,
+    U64,
+    SIZE,
+    REAL,
+    SHARE,
+    FLAG,
+    SEED
+};
 
 /* Settings are there always, or only where they mean something, so that the settings of a training
  * without a part do not change when that part is invented. */

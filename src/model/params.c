@@ -67,8 +67,7 @@ ward_status params_take(struct tensor_list *out, struct tensor_list *from, const
     ward_status st = mem_new(&list.items, g->param_count, sizeof *list.items);
 
     for (size_t p = 0; p < g->param_count && !st; p++) {
-        if ((is_trainable && !g->params[p].is_trainable) ||
-            transform_is_derived(g->params[p].name))
+        if ((is_trainable && !g->params[p].is_trainable) || transform_is_derived(g->params[p].name))
             continue;
         st = take_one(&list.items[list.count], from, prefix, &g->params[p]);
         if (!st)
@@ -81,8 +80,7 @@ ward_status params_take(struct tensor_list *out, struct tensor_list *from, const
     return st;
 }
 
-ward_status params_take_named(struct tensor_list *out, struct tensor_list *from,
-                              const char *prefix)
+ward_status params_take_named(struct tensor_list *out, struct tensor_list *from, const char *prefix)
 {
     struct tensor_list list = {0};
     ward_status st = mem_new(&list.items, from->count, sizeof *list.items);

@@ -8,9 +8,9 @@
 /* What config.json tells those who measure a run; it may be missing. */
 struct run_training {
     bool is_known;
-    bool has_shares;      /* trained on SHARE_OWNER of the training images (data/batch.h), by seed */
+    bool has_shares; /* trained on SHARE_OWNER of the training images (data/batch.h), by seed */
     uint64_t seed;
-    uint64_t images;      /* shown in all, raw ones included */
+    uint64_t images; /* shown in all, raw ones included */
 };
 
 struct ward_run {

@@ -17,8 +17,7 @@ ward_status run_dir_init(struct run_dir *dir, const char *path)
     } files[] = {
         {&made.model, "model.safetensors"},    {&made.transform, "transform.ward"},
         {&made.checkpoint, "checkpoint.ward"}, {&made.metrics, "metrics.jsonl"},
-        {&made.config, "config.json"},
-        {&made.manifest, "manifest.ward"},
+        {&made.config, "config.json"},         {&made.manifest, "manifest.ward"},
     };
     ward_status st = mem_strdup(&made.path, path);
 
@@ -75,8 +74,8 @@ ward_status run_dir_sweep(const struct run_dir *dir)
 ward_status run_dir_clear(const struct run_dir *dir)
 {
     /* The model first: what is left after a kill in between is no run that could be used. */
-    const char *const files[] = {dir->model, dir->checkpoint, dir->transform, dir->metrics,
-                                 dir->config, dir->manifest};
+    const char *const files[] = {dir->model,   dir->checkpoint, dir->transform,
+                                 dir->metrics, dir->config,     dir->manifest};
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < sizeof files / sizeof files[0] && !st; i++)

@@ -104,8 +104,8 @@ static ward_status reseal(const struct work *w, const struct sealed *s,
                           const struct identity *owner, const struct grant_list *list,
                           const struct terms *terms)
 {
-    struct seal seal = {.kind = "transform", .id = s->id, .owner = owner->public, .grants = list,
-                        .terms = *terms};
+    struct seal seal = {
+        .kind = "transform", .id = s->id, .owner = owner->public, .grants = list, .terms = *terms};
     uint8_t *plain = NULL;
     ward_status st = decrypt(s, &plain);
 
@@ -360,8 +360,10 @@ static ward_status find_user(const struct grant_list *list, const char *user, si
     }
     if (found == 1)
         return WARD_OK;
-    return ward_fail(WARD_ERR_ARG, found ? "more than one user is called '%s': name the public key"
-                                         : "no user '%s' is on the list", user);
+    return ward_fail(WARD_ERR_ARG,
+                     found ? "more than one user is called '%s': name the public key"
+                           : "no user '%s' is on the list",
+                     user);
 }
 
 ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user)

@@ -14,7 +14,7 @@ struct adam {
     struct plan *plan; /* kept */
     float *squares;    /* v, of all trainable parameters in a row */
     size_t count;
-    uint64_t step;     /* t: steps made */
+    uint64_t step; /* t: steps made */
 };
 
 /* The velocities of the plan are zero. adam_release() on any that is all zero or initialised. */

@@ -36,8 +36,7 @@ static bool has_name(const char *name)
     return mlp_of(name).width > 0;
 }
 
-static int layer(struct graph *g, int x, size_t number, size_t width,
-                 const struct arch_use *use)
+static int layer(struct graph *g, int x, size_t number, size_t width, const struct arch_use *use)
 {
     char dense[TENSOR_MAX_NAME], norm[TENSOR_MAX_NAME];
 

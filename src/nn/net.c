@@ -76,8 +76,8 @@ static void init_weight(struct tensor *t, struct rng *rng)
     bool is_conv = t->shape.rank == 4;
 
     for (size_t i = 0; i < count; i++)
-        t->data[i] = is_conv ? deviation * rng_normal(rng)
-                             : bound * (2.0f * rng_uniform(rng) - 1.0f);
+        t->data[i] =
+            is_conv ? deviation * rng_normal(rng) : bound * (2.0f * rng_uniform(rng) - 1.0f);
 }
 
 static void init_param(struct tensor *t, enum param_role role, uint64_t seed, size_t number)

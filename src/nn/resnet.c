@@ -42,8 +42,12 @@ static int conv_norm(struct graph *g, int x, const struct block *b, size_t which
                      const struct arch_use *use)
 {
     char conv[TENSOR_MAX_NAME], norm[TENSOR_MAX_NAME];
-    struct conv_config config = {.name = conv, .channels = b->channels, .kernel = 3,
-                                 .stride = stride, .padding = 1, .is_frozen = use->net.is_frozen};
+    struct conv_config config = {.name = conv,
+                                 .channels = b->channels,
+                                 .kernel = 3,
+                                 .stride = stride,
+                                 .padding = 1,
+                                 .is_frozen = use->net.is_frozen};
 
     snprintf(conv, sizeof conv, "layer%zu.%zu.conv%zu", b->stage, b->index, which);
     snprintf(norm, sizeof norm, "layer%zu.%zu.bn%zu", b->stage, b->index, which);
@@ -66,8 +70,12 @@ static int build(const char *name, size_t classes, struct graph *g, int x,
                  const struct arch_use *use)
 {
     size_t blocks = blocks_of(name);
-    struct conv_config stem = {.name = "conv1", .channels = 16, .kernel = 3, .stride = 1,
-                               .padding = 1, .is_frozen = use->net.is_frozen};
+    struct conv_config stem = {.name = "conv1",
+                               .channels = 16,
+                               .kernel = 3,
+                               .stride = 1,
+                               .padding = 1,
+                               .is_frozen = use->net.is_frozen};
 
     x = graph_conv(g, x, &stem);
     x = graph_batch_norm(g, x, "bn1", use->net.keeps_running, use->net.is_frozen);

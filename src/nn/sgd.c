@@ -32,8 +32,7 @@ static int group_of(const struct step *s, const struct graph_param *param)
 {
     const struct sgd_group *group = s->group;
 
-    return group && group->prefix &&
-                   strncmp(param->name, group->prefix, strlen(group->prefix)) == 0
+    return group && group->prefix && strncmp(param->name, group->prefix, strlen(group->prefix)) == 0
                ? TRANSFORM
                : NETWORK;
 }
@@ -48,7 +47,9 @@ static struct rule rule_of(const struct step *s, const struct graph_param *param
 {
     const struct sgd_config *c = s->config;
     int group = group_of(s, param);
-    struct rule rule = {.rate = c->rate, .momentum = c->momentum, .decay = c->decay,
+    struct rule rule = {.rate = c->rate,
+                        .momentum = c->momentum,
+                        .decay = c->decay,
                         .scale = s->scale[group],
                         .gradient_share = c->nesterov ? 1.0f : 0.0f,
                         .velocity_share = c->nesterov ? c->momentum : 1.0f};

@@ -14,8 +14,13 @@ static bool has_name(const char *name)
 static int conv_block(struct graph *g, int x, const char *name, size_t channels,
                       const struct arch_use *use)
 {
-    struct conv_config config = {.name = name, .channels = channels, .kernel = 3, .stride = 1,
-                                 .padding = 1, .has_bias = true, .is_frozen = use->net.is_frozen};
+    struct conv_config config = {.name = name,
+                                 .channels = channels,
+                                 .kernel = 3,
+                                 .stride = 1,
+                                 .padding = 1,
+                                 .has_bias = true,
+                                 .is_frozen = use->net.is_frozen};
 
     x = graph_conv(g, x, &config);
     return graph_max_pool(g, arch_activation(g, x, use), 2);

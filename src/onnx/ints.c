@@ -196,9 +196,10 @@ static ward_status eval(struct eval *e, struct onnx_text value, size_t limit, st
     static const struct {
         const char *op;
         ward_status (*apply)(struct eval *e, size_t at, struct onnx_ints *out);
-    } ops[] = {{"Cast", same},       {"Identity", same}, {"ConstantOfShape", constant_of_shape},
-               {"Concat", concat},   {"Reshape", reshape}, {"Slice", slice},
-               {"Transpose", transpose}};
+    } ops[] = {
+        {"Cast", same},          {"Identity", same},   {"ConstantOfShape", constant_of_shape},
+        {"Concat", concat},      {"Reshape", reshape}, {"Slice", slice},
+        {"Transpose", transpose}};
     size_t at = onnx_producer(e->file, value, limit);
     struct onnx_tensor tensor;
     ward_status st;

@@ -50,8 +50,8 @@ static ward_status param_take(struct match *m, int p, const struct value *at, si
 {
     const struct graph_param *param = &m->graph->params[p];
     struct onnx_tensor found = {.len = 0};
-    ward_status st = onnx_constant(m->file, onnx_node_input(match_node_of(m, at), which), at->node,
-                                   &found);
+    ward_status st =
+        onnx_constant(m->file, onnx_node_input(match_node_of(m, at), which), at->node, &found);
 
     if (!st)
         st = tensor_check(&found, param);
@@ -70,7 +70,7 @@ static ward_status param_take(struct match *m, int p, const struct value *at, si
 static ward_status bias_take(struct match *m, int p, const struct value *at, size_t which)
 {
     return onnx_node_input(match_node_of(m, at), which).len > 0 ? param_take(m, p, at, which)
-                                                          : param_new(m, p);
+                                                                : param_new(m, p);
 }
 
 /* ---- operators ---- */
@@ -123,8 +123,8 @@ static ward_status bias_into_norm(struct match *m, size_t i, const struct value 
     struct graph_param as_bias;
     struct onnx_tensor bias = {.len = 0};
     struct tensor *mean;
-    ward_status st = onnx_constant(m->file, onnx_node_input(match_node_of(m, at), 2), at->node,
-                                   &bias);
+    ward_status st =
+        onnx_constant(m->file, onnx_node_input(match_node_of(m, at), 2), at->node, &bias);
 
     if (st)
         return st;

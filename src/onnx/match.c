@@ -16,15 +16,34 @@
 #include "onnx/onnx.h"
 
 /* All that a network of ours may consist of, with what exporters put around it. */
-static const char *const known_ops[] = {
-    "Conv", "BatchNormalization", "Relu", "MaxPool", "GlobalAveragePool", "AveragePool",
-    "ReduceMean", "Gemm", "Add", "Slice", "Pad", "Dropout", "Identity", "Flatten", "Reshape",
-    "Squeeze", "Constant", "ConstantOfShape", "Concat", "Transpose", "Cast", "Shape", "Gather",
-    "Unsqueeze"};
+static const char *const known_ops[] = {"Conv",
+                                        "BatchNormalization",
+                                        "Relu",
+                                        "MaxPool",
+                                        "GlobalAveragePool",
+                                        "AveragePool",
+                                        "ReduceMean",
+                                        "Gemm",
+                                        "Add",
+                                        "Slice",
+                                        "Pad",
+                                        "Dropout",
+                                        "Identity",
+                                        "Flatten",
+                                        "Reshape",
+                                        "Squeeze",
+                                        "Constant",
+                                        "ConstantOfShape",
+                                        "Concat",
+                                        "Transpose",
+                                        "Cast",
+                                        "Shape",
+                                        "Gather",
+                                        "Unsqueeze"};
 
 static const char *const passed_over[] = {"Identity", "Dropout", NULL};
-static const char *const reshaping[] = {"Identity", "Dropout", "Flatten", "Reshape", "Squeeze",
-                                        NULL};
+static const char *const reshaping[] = {"Identity", "Dropout", "Flatten",
+                                        "Reshape",  "Squeeze", NULL};
 
 static ward_status ops_check(const struct onnx_file *file)
 {
@@ -97,8 +116,8 @@ ward_status match_input_set(struct match *m, size_t i, size_t k, const struct va
     int from = m->graph->nodes[i].input[k];
     bool is_dense = m->graph->nodes[i].kind == OP_DENSE;
     struct value v;
-    ward_status st = match_value_find(m, onnx_node_input(match_node_of(m, at), which), at->node,
-                                      is_dense, &v);
+    ward_status st =
+        match_value_find(m, onnx_node_input(match_node_of(m, at), which), at->node, is_dense, &v);
 
     return st ? st : match_value_set(m, from, &v);
 }
@@ -123,8 +142,8 @@ ward_status match_expect_op(const struct match *m, const struct value *v, const 
     return onnx_text_is(node->op, op) ? WARD_OK : match_refuse(m, node, fault);
 }
 
-ward_status match_expect_ints(const struct match *m, const struct onnx_node *node,
-                              const char *name, size_t count, size_t wanted, bool is_needed)
+ward_status match_expect_ints(const struct match *m, const struct onnx_node *node, const char *name,
+                              size_t count, size_t wanted, bool is_needed)
 {
     struct onnx_ints ints = {.count = 0};
     char fault[64];
@@ -139,8 +158,8 @@ ward_status match_expect_ints(const struct match *m, const struct onnx_node *nod
     return ints.count == count ? WARD_OK : match_refuse(m, node, fault);
 }
 
-ward_status match_expect_int(const struct match *m, const struct onnx_node *node,
-                             const char *name, int64_t standard, int64_t wanted)
+ward_status match_expect_int(const struct match *m, const struct onnx_node *node, const char *name,
+                             int64_t standard, int64_t wanted)
 {
     int64_t value = standard;
     char fault[64];
@@ -224,8 +243,10 @@ static ward_status spec_of(const struct onnx_file *file, size_t classes, struct 
 
     for (size_t i = 0; i < file->node_count; i++)
         convs += onnx_text_is(file->nodes[i].op, "Conv");
-    *out = (struct net_spec){.channels = file->channels, .height = file->height,
-                             .width = file->width, .classes = classes};
+    *out = (struct net_spec){.channels = file->channels,
+                             .height = file->height,
+                             .width = file->width,
+                             .classes = classes};
     if (convs == 2)
         snprintf(out->arch, sizeof out->arch, "simple-cnn");
     else if (convs >= 7 && convs % 6 == 1)

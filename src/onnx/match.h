@@ -19,8 +19,8 @@ struct match {
     const struct onnx_file *file;
     const struct net_spec *spec;
     const struct graph *graph;
-    struct value *values;   /* of each node of the graph */
-    struct tensor *params;  /* of each parameter of the graph, in its order */
+    struct value *values;  /* of each node of the graph */
+    struct tensor *params; /* of each parameter of the graph, in its order */
 };
 
 /* The node that gives a value; NULL for the input. */

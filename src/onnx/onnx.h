@@ -12,22 +12,23 @@
 #include "nn/net.h"
 
 enum {
-    ONNX_OPSET = 13,                                  /* what is written */
-    ONNX_OPSET_FIRST = 11, ONNX_OPSET_LAST = 26,      /* what is read */
-    ONNX_MAX_FILE = 1 << 30                           /* bytes */
+    ONNX_OPSET = 13, /* what is written */
+    ONNX_OPSET_FIRST = 11,
+    ONNX_OPSET_LAST = 26,   /* what is read */
+    ONNX_MAX_FILE = 1 << 30 /* bytes */
 };
 
 /* A function of images, to be written as a model. All is borrowed. */
 struct onnx_source {
-    const char *name;                  /* of the graph */
-    const struct graph *graph;         /* one input, for one image; no losses */
-    int result;                        /* the node whose value the model gives */
+    const char *name;          /* of the graph */
+    const struct graph *graph; /* one input, for one image; no losses */
+    int result;                /* the node whose value the model gives */
     const char *result_name;
     const struct tensor_list *const *params; /* lists that have the graph's parameters */
     size_t param_lists;
-    bool is_folded;                    /* batch norm goes into the convolution before it */
+    bool is_folded; /* batch norm goes into the convolution before it */
     const char *description;
-    const json_t *notes;               /* an object of strings: the metadata */
+    const json_t *notes; /* an object of strings: the metadata */
 };
 
 /*

@@ -255,8 +255,12 @@ static void put_batch_norm(struct writer *w, const struct op_desc *d, const char
 {
     const struct graph *g = w->source->graph;
     int before = d->input[0];
-    const char *const inputs[] = {x, param_of(w, d, 0)->name, param_of(w, d, 1)->name,
-                                  param_of(w, d, 2)->name, param_of(w, d, 3)->name, NULL};
+    const char *const inputs[] = {x,
+                                  param_of(w, d, 0)->name,
+                                  param_of(w, d, 1)->name,
+                                  param_of(w, d, 2)->name,
+                                  param_of(w, d, 3)->name,
+                                  NULL};
     struct wr attributes = WR_INIT;
 
     if (w->source->is_folded && g->nodes[before].kind == OP_CONV &&
@@ -332,8 +336,8 @@ static void put_scale_shift(struct writer *w, const struct op_desc *d, const cha
 {
     const struct tensor *shift = tensor_of(w, d, 0);
     /* With a dimension for the batch: not all software broadcasts values of another rank. */
-    struct shape shape = shape_make(4, 1, shift->shape.dim[0], shift->shape.dim[1],
-                                    shift->shape.dim[2]);
+    struct shape shape =
+        shape_make(4, 1, shift->shape.dim[0], shift->shape.dim[1], shift->shape.dim[2]);
     char scaled[NAME_LEN], scale[NAME_LEN];
     const char *const mul[] = {x, scale, NULL};
     const char *const inputs[] = {x, shift->name, NULL};

@@ -46,11 +46,19 @@ int method_residual(const struct transform_spec *spec, struct graph *g, int x, c
                     bool is_frozen)
 {
     char first[TENSOR_MAX_NAME], last[TENSOR_MAX_NAME];
-    struct conv_config conv1 = {.name = first, .channels = spec->generator_width,
-                                .kernel = KERNEL, .stride = 1, .padding = KERNEL / 2,
-                                .has_bias = true, .is_frozen = is_frozen};
-    struct conv_config conv2 = {.name = last, .channels = spec->channels, .kernel = 1,
-                                .stride = 1, .has_bias = true, .is_frozen = is_frozen};
+    struct conv_config conv1 = {.name = first,
+                                .channels = spec->generator_width,
+                                .kernel = KERNEL,
+                                .stride = 1,
+                                .padding = KERNEL / 2,
+                                .has_bias = true,
+                                .is_frozen = is_frozen};
+    struct conv_config conv2 = {.name = last,
+                                .channels = spec->channels,
+                                .kernel = 1,
+                                .stride = 1,
+                                .has_bias = true,
+                                .is_frozen = is_frozen};
     int y;
 
     snprintf(first, sizeof first, "%s.conv1", name);

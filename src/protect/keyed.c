@@ -128,8 +128,12 @@ static int column(const struct transform_spec *spec, struct graph *g, int x)
 static int front_conv(struct graph *g, int x, const char *name, size_t channels, size_t kernel,
                       const struct keyed_use *use)
 {
-    struct conv_config config = {.name = name, .channels = channels, .kernel = kernel, .stride = 1,
-                                 .padding = kernel / 2, .is_frozen = use->is_frozen};
+    struct conv_config config = {.name = name,
+                                 .channels = channels,
+                                 .kernel = kernel,
+                                 .stride = 1,
+                                 .padding = kernel / 2,
+                                 .is_frozen = use->is_frozen};
 
     return graph_conv(g, x, &config);
 }

@@ -118,16 +118,15 @@ static void build_teacher_loss(struct graph *g, const struct objective_config *c
 {
     float t = config->temperature;
 
-    o->loss_teacher =
-        graph_soft_cross_entropy(g, graph_scale(g, o->logits, 1 / t), o->targets, 0, config->batch,
-                                 config->teacher_weight * t * t);
+    o->loss_teacher = graph_soft_cross_entropy(g, graph_scale(g, o->logits, 1 / t), o->targets, 0,
+                                               config->batch, config->teacher_weight * t * t);
 }
 
 static void build_losses(struct graph *g, const struct objective_config *config,
                          struct objective *o)
 {
-    o->loss_processed = graph_cross_entropy(g, o->logits, o->labels, 0, config->batch,
-                                            config->alpha);
+    o->loss_processed =
+        graph_cross_entropy(g, o->logits, o->labels, 0, config->batch, config->alpha);
     if (o->raw >= 0)
         build_raw_losses(g, config, o);
     if (o->wrong >= 0)

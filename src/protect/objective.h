@@ -26,40 +26,40 @@
 #include "protect/transform.h"
 
 struct objective_config {
-    size_t batch;          /* training images a step */
-    size_t raw_rows;       /* of which the first raw_rows are also shown raw; 0 leaves E_r out */
+    size_t batch;    /* training images a step */
+    size_t raw_rows; /* of which the first raw_rows are also shown raw; 0 leaves E_r out */
     float alpha, beta, gamma;
-    bool has_uniform;      /* KL(U || q) of the raw images as well, at weight 0: see loss_uniform */
-    bool separates_bn;     /* a use of F each instead of one concatenated batch */
+    bool has_uniform;  /* KL(U || q) of the raw images as well, at weight 0: see loss_uniform */
+    bool separates_bn; /* a use of F each instead of one concatenated batch */
     bool is_chance;
-    size_t wrong_rows;     /* chance: images that are also shown under a wrong key, 0 .. batch */
+    size_t wrong_rows; /* chance: images that are also shown under a wrong key, 0 .. batch */
     float wrong_weight;
-    float teacher_weight;  /* 0: no teacher */
+    float teacher_weight; /* 0: no teacher */
     float temperature;
-    size_t rival_rows;     /* of the raw rows, which the caller lets adversaries change: 0 .. raw_rows.
+    size_t rival_rows; /* of the raw rows, which the caller lets adversaries change: 0 .. raw_rows.
                               Above 0 the raw rows are an input of their own, which no other shares */
 };
 
 /* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor raw rows). */
 struct objective {
-    int x;           /* input: raw images [batch, c, h, w] */
-    int labels;      /* [batch] */
-    int raw;         /* input: the first raw_rows images again; x itself if that is all of them and
+    int x;          /* input: raw images [batch, c, h, w] */
+    int labels;     /* [batch] */
+    int raw;        /* input: the first raw_rows images again; x itself if that is all of them and
                         there are no rival rows */
-    int raw_labels;  /* theirs; labels itself if raw is x */
-    int processed;   /* x_p */
-    int logits;      /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
-    int raw_logits;  /* separate statistics: [raw_rows, k]; otherwise -1 */
+    int raw_labels; /* theirs; labels itself if raw is x */
+    int processed;  /* x_p */
+    int logits;     /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
+    int raw_logits; /* separate statistics: [raw_rows, k]; otherwise -1 */
     int loss_processed, loss_raw, loss_distance; /* raw: E_r or KL, as the objective has it */
-    int loss_uniform;    /* KL from uniform of the raw rows, with has_uniform; its weight starts at 0 */
-    int wrong;           /* input: the first wrong_rows images again; raw or x if as many */
-    int wrong_logits;    /* separate statistics: [wrong_rows, k]; otherwise -1, and the last rows of
+    int loss_uniform; /* KL from uniform of the raw rows, with has_uniform; its weight starts at 0 */
+    int wrong;        /* input: the first wrong_rows images again; raw or x if as many */
+    int wrong_logits; /* separate statistics: [wrong_rows, k]; otherwise -1, and the last rows of
                             logits */
     int loss_wrong;
-    int targets;         /* input: the teacher's probabilities at that temperature [batch, k] */
+    int targets; /* input: the teacher's probabilities at that temperature [batch, k] */
     int loss_teacher;
-    int rival_labels;    /* of the first rival_rows raw rows; -1 unless loss_rival takes labels */
-    int loss_rival;      /* loss_raw of those rows alone, at weight 0 */
+    int rival_labels; /* of the first rival_rows raw rows; -1 unless loss_rival takes labels */
+    int loss_rival;   /* loss_raw of those rows alone, at weight 0 */
 };
 
 /*

@@ -24,22 +24,22 @@ enum { TRANSFORM_SEED_LEN = 32, TRANSFORM_MAX_PIXELS = 1 << 24 };
 /* Of the method keyed; any part may be left out. */
 struct keyed_spec {
     bool has_front;
-    size_t front_width;           /* channels of the front's first layer, 1 .. 256 */
+    size_t front_width; /* channels of the front's first layer, 1 .. 256 */
     ward_coordinates coordinates;
-    size_t rounds;                /* cascade: 4 .. 16 */
-    size_t shuffle;               /* side of the blocks; 0: no shuffle */
-    float negative;               /* share of mirrored values, 0 .. 1 */
+    size_t rounds;  /* cascade: 4 .. 16 */
+    size_t shuffle; /* side of the blocks; 0: no shuffle */
+    float negative; /* share of mirrored values, 0 .. 1 */
     bool has_residual;
 };
 
 struct transform_spec {
-    ward_method method;          /* not WARD_METHOD_BASELINE */
+    ward_method method; /* not WARD_METHOD_BASELINE */
     size_t channels, height, width;
-    float sigma, p;              /* fixed: 0 < sigma, 0 <= p <= 0.5; keyed: sigma 0: no pattern */
-    size_t generator_width;      /* generator, keyed with a residual: hidden channels, 1 .. 1024 */
-    float start;                 /* >= 0; learned: sd of the starting pattern; generator: factor on
+    float sigma, p;         /* fixed: 0 < sigma, 0 <= p <= 0.5; keyed: sigma 0: no pattern */
+    size_t generator_width; /* generator, keyed with a residual: hidden channels, 1 .. 1024 */
+    float start;            /* >= 0; learned: sd of the starting pattern; generator: factor on
                                     W2, which is else N(0, 1 / fan_in) */
-    bool is_clamped;             /* x_p is clamped to [low, high], the input's range */
+    bool is_clamped;        /* x_p is clamped to [low, high], the input's range */
     float low, high;
     struct keyed_spec keyed;
 };

@@ -223,9 +223,8 @@ static void write_curves(struct wr *wr, const struct page *page, const struct ce
     for (size_t i = 0; i < page->attacks->count; i++)
         if (page->attacks->rows[i].cell == cell) {
             if (cell->attacks[attack].count > 1)
-                markdown_histogram(wr, page->attacks->rows[i].head,
-                                   cell->attacks[attack].accuracy, cell->attacks[attack].count,
-                                   "trials");
+                markdown_histogram(wr, page->attacks->rows[i].head, cell->attacks[attack].accuracy,
+                                   cell->attacks[attack].count, "trials");
             attack++;
         }
     wr_text(wr, "```\n\n");

@@ -149,8 +149,8 @@ static ward_status write_changes(struct wr *wr, const struct settings *s,
 {
     ward_train_config defaults;
     json_t *usual = NULL;
-    ward_status st = ward_train_defaults(&defaults, config->recipe, config->data, config->arch,
-                                         config->method);
+    ward_status st =
+        ward_train_defaults(&defaults, config->recipe, config->data, config->arch, config->method);
 
     if (!st)
         st = to_object(&defaults, &usual);

@@ -31,8 +31,8 @@ static void derive_secret(const char *name, uint8_t out[TRANSFORM_SEED_LEN])
 ward_status study_settings(const struct study *study, const struct study_run *run,
                            uint8_t secret[TRANSFORM_SEED_LEN], ward_train_config *out)
 {
-    ward_status st = ward_train_defaults(out, study->recipe, run->network->data,
-                                         run->network->arch, run->method);
+    ward_status st = ward_train_defaults(out, study->recipe, run->network->data, run->network->arch,
+                                         run->method);
 
     if (st)
         return st;

@@ -10,8 +10,7 @@ static ward_status check_fit(const ward_run *run, const struct net_spec *fits, c
     ward_run_describe(run, &info);
     if (!info.has_transform)
         return ward_fail(WARD_ERR_ARG, "'%s' has no transform that could leak", path);
-    if (info.channels != fits->channels || info.height != fits->height ||
-        info.width != fits->width)
+    if (info.channels != fits->channels || info.height != fits->height || info.width != fits->width)
         return ward_fail(WARD_ERR_ARG, "the transform of '%s' is for images of another size", path);
     return WARD_OK;
 }

@@ -55,7 +55,7 @@ ward_status lock_derive(ward_keys *lock, const struct net_spec *net, uint64_t se
 
     if (!lock)
         return ward_fail(WARD_ERR_AUTH, "the lock key that the run follows from is needed until "
-                         "its first checkpoint is written");
+                                        "its first checkpoint is written");
     snprintf(label, sizeof label, "ward/lock/%s/%zux%zux%zu/%zu/%" PRIu64 "/v1", net->arch,
              net->channels, net->height, net->width, net->classes, seed);
     st = keys_lock(lock, &from);

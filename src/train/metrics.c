@@ -51,8 +51,8 @@ struct measure measure_step(struct plan *plan, const struct objective *o)
 
     m.accuracy_processed = accuracy(logits, plan_labels(plan, o->labels), batch, classes);
     if (o->raw >= 0) {
-        const float *raw = o->raw_logits < 0 ? logits + batch * classes
-                                             : plan_output(plan, o->raw_logits);
+        const float *raw =
+            o->raw_logits < 0 ? logits + batch * classes : plan_output(plan, o->raw_logits);
 
         m.accuracy_raw = accuracy(raw, plan_labels(plan, o->raw_labels),
                                   graph_dims(g, o->raw_labels).n, classes);

@@ -18,11 +18,11 @@ struct measure {
 
 /* All zero to begin with, but for the validation. Part of a checkpoint. */
 struct metrics {
-    double weight;      /* of all steps so far in sum: nearly 1 after a few hundred */
+    double weight;       /* of all steps so far in sum: nearly 1 after a few hundred */
     double tuned_weight; /* of those with a loss_tuned */
-    struct measure sum; /* weighted, recent steps most */
+    struct measure sum;  /* weighted, recent steps most */
     double validation_processed, validation_raw; /* fractions; negative: none */
-    double seconds;     /* of training, over all its parts */
+    double seconds;                              /* of training, over all its parts */
 };
 
 void metrics_init(struct metrics *m);

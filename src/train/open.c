@@ -57,8 +57,10 @@ static ward_status open_origin(struct trainer *t)
     if (c->from_digest)
         return strcmp(c->from_digest, digest) == 0
                    ? WARD_OK
-                   : ward_fail(WARD_ERR_FORMAT, "'%s' has changed: it is not the file that the "
-                               "settings name", c->from);
+                   : ward_fail(WARD_ERR_FORMAT,
+                               "'%s' has changed: it is not the file that the "
+                               "settings name",
+                               c->from);
     st = mem_strdup(&t->config.from_digest, digest);
     c->from_digest = t->config.from_digest;
     return st;
@@ -295,9 +297,8 @@ static ward_status check_stored_state(const struct trainer *t)
     if (!specs_are_equal(&f, &t->saved.net.spec) || t->saved.step > t->config.values.iterations ||
         t->saved.has_transform != trainer_has_transform(t))
         return refuse_checkpoint(t);
-    if (t->saved.has_transform &&
-        (g.method != t->saved.transform.spec.method ||
-         g.generator_width != t->saved.transform.spec.generator_width))
+    if (t->saved.has_transform && (g.method != t->saved.transform.spec.method ||
+                                   g.generator_width != t->saved.transform.spec.generator_width))
         return refuse_checkpoint(t);
     return WARD_OK;
 }
@@ -319,8 +320,8 @@ static ward_status stored_state(struct trainer *t)
 static ward_status open_plan(struct trainer *t)
 {
     const struct transform_spec *g = trainer_has_transform(t) ? &t->saved.transform.spec : NULL;
-    struct plan_options options = {.bn = BN_BATCH, .has_dropout = true,
-                                   .gradients = PLAN_GRAD_PARAMS, .is_secret = g != NULL};
+    struct plan_options options = {
+        .bn = BN_BATCH, .has_dropout = true, .gradients = PLAN_GRAD_PARAMS, .is_secret = g != NULL};
     struct objective_config config;
     ward_status st;
 
@@ -353,8 +354,10 @@ static ward_status open_teacher(struct trainer *t)
     if (c->teacher_digest)
         return strcmp(c->teacher_digest, digest) == 0
                    ? WARD_OK
-                   : ward_fail(WARD_ERR_FORMAT, "'%s' has changed: it is not the teacher that the "
-                               "settings name", c->teacher);
+                   : ward_fail(WARD_ERR_FORMAT,
+                               "'%s' has changed: it is not the teacher that the "
+                               "settings name",
+                               c->teacher);
     st = mem_strdup(&t->config.teacher_digest, digest);
     c->teacher_digest = t->config.teacher_digest;
     return st;
@@ -403,7 +406,7 @@ static ward_status open_leaked(struct trainer *t)
     raw_rows = t->objective.raw >= 0 ? graph_dims(&t->graph, t->objective.raw).n : 0;
     if (raw_rows < 2 || t->objective.raw == t->objective.x)
         return ward_fail(WARD_ERR_ARG, "for a leaked transform, two rows at least and not all "
-                         "have to be shown raw");
+                                       "have to be shown raw");
     return leaked_init(&t->leaked, t->device, c->leaked, t->options->keys, &t->saved.net.spec,
                        raw_rows / 2);
 }

@@ -16,6 +16,6 @@ enum { ORIGIN_DIGEST_LEN = 2 * SHA256_LEN };
  * WARD_ERR_IO, WARD_ERR_FORMAT with the file's name, WARD_ERR_NOMEM; nothing written.
  */
 WARD_CHECK ward_status origin_read(const char *path, struct net *net,
-                                  char digest[ORIGIN_DIGEST_LEN + 1]);
+                                   char digest[ORIGIN_DIGEST_LEN + 1]);
 
 #endif

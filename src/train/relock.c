@@ -29,10 +29,10 @@ static double raw_share(const ward_train_config *c)
 
 struct relock {
     const ward_relock_options *options;
-    struct run_config config;       /* the old run's, and then the new one's */
+    struct run_config config; /* the old run's, and then the new one's */
     ward_run *old;
     char owner[PUBLIC_TEXT_MAX];
-    char *users;                    /* public keys with a blank between; owned */
+    char *users; /* public keys with a blank between; owned */
 };
 
 /* The users of a sealed run but one. */
@@ -47,8 +47,8 @@ static ward_status take_users(struct relock *r)
     if (st)
         return st;
     for (size_t i = 0; i < count; i++) {
-        if (without && (strcmp(without, grants[i].public_key) == 0 ||
-                        strcmp(without, grants[i].name) == 0))
+        if (without &&
+            (strcmp(without, grants[i].public_key) == 0 || strcmp(without, grants[i].name) == 0))
             left_out++;
         else
             wr_printf(&text, "%s%s", text.len > 0 ? " " : "", grants[i].public_key);
@@ -95,8 +95,11 @@ static ward_status open_old(struct relock *r)
 static ward_status train(struct relock *r, ward_device *device)
 {
     const ward_relock_options *o = r->options;
-    const ward_train_options options = {.out = o->out, .is_resumed = true, .progress = o->progress,
-                                        .context = o->context, .keys = o->keys};
+    const ward_train_options options = {.out = o->out,
+                                        .is_resumed = true,
+                                        .progress = o->progress,
+                                        .context = o->context,
+                                        .keys = o->keys};
     ward_train_config config = r->config.values;
 
     config.from = o->run;

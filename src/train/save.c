@@ -153,8 +153,7 @@ ward_status trainer_finish(struct trainer *t)
     memcpy(owner.model_id, m.id, sizeof owner.model_id);
     st = model_write(t->dir.model, &m);
     if (!st && t->saved.has_transform)
-        st = transform_file_write(t->dir.transform, &t->saved.transform, &owner,
-                                  trainer_seal(t));
+        st = transform_file_write(t->dir.transform, &t->saved.transform, &owner, trainer_seal(t));
     if (!st)
         st = log_completion(t, m.id);
     if (!st)

@@ -141,9 +141,14 @@ static ward_status match_objects(json_t *given, json_t *stored)
     const char *key;
     json_t *value;
 
-    json_object_foreach(given, key, value)
-        if (!json_equal(value, json_object_get(stored, key)))
-            return ward_fail(WARD_ERR_ARG, "cannot resume with another '%s' than the run's", key);
+    json_object_foreach(
+        given, key,
+        value) if (!json_equal(value,
+                               json_object_get(stored,
+                                               key))) return ward_fail(WARD_ERR_ARG,
+                                                                       "cannot resume with another "
+                                                                       "'%s' than the run's",
+                                                                       key);
     return WARD_OK;
 }
 
@@ -201,8 +206,10 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
 void settings_net(const ward_train_config *config, const ward_dataset_info *data,
                   struct net_spec *out)
 {
-    *out = (struct net_spec){.channels = data->input.channels, .height = data->input.height,
-                             .width = data->input.width, .classes = data->classes};
+    *out = (struct net_spec){.channels = data->input.channels,
+                             .height = data->input.height,
+                             .width = data->input.width,
+                             .classes = data->classes};
     snprintf(out->arch, sizeof out->arch, "%s", config->arch);
 }
 

@@ -11,9 +11,11 @@ static ward_status check_fit(const struct net_spec *a, const struct net_spec *b,
     if (a->channels == b->channels && a->height == b->height && a->width == b->width &&
         a->classes == b->classes)
         return WARD_OK;
-    return ward_fail(WARD_ERR_ARG, "the teacher '%s' takes %zu x %zu x %zu in %zu classes, not "
-                     "%zu x %zu x %zu in %zu", path, a->channels, a->height, a->width, a->classes,
-                     b->channels, b->height, b->width, b->classes);
+    return ward_fail(WARD_ERR_ARG,
+                     "the teacher '%s' takes %zu x %zu x %zu in %zu classes, not "
+                     "%zu x %zu x %zu in %zu",
+                     path, a->channels, a->height, a->width, a->classes, b->channels, b->height,
+                     b->width, b->classes);
 }
 
 static ward_status compile(struct teacher *t, struct ward_device *device, size_t batch)
@@ -63,8 +65,7 @@ static void soften(const float *logits, size_t count, float temperature, float *
     for (size_t k = 0; k < count; k++)
         sum += exp(((double)logits[k] - (double)largest) / (double)temperature);
     for (size_t k = 0; k < count; k++)
-        out[k] =
-            (float)(exp(((double)logits[k] - (double)largest) / (double)temperature) / sum);
+        out[k] = (float)(exp(((double)logits[k] - (double)largest) / (double)temperature) / sum);
 }
 
 ward_status teacher_answer(struct teacher *t, const float *x, float *probabilities)

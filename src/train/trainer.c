@@ -212,8 +212,7 @@ static ward_status follow_up(struct trainer *t)
     if (st)
         return st;
     report(t, NULL);
-    if (is_last(t) ||
-        clock_seconds() - t->last_checkpoint < t->config.values.checkpoint_seconds)
+    if (is_last(t) || clock_seconds() - t->last_checkpoint < t->config.values.checkpoint_seconds)
         return WARD_OK;
     st = trainer_checkpoint(t);
     if (!st)

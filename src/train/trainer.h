@@ -28,31 +28,31 @@ struct trainer {
     const ward_train_options *options; /* borrowed */
     struct run_config config;          /* resolved; strings are borrowed or its own */
     struct run_dir dir;
-    int lock;                          /* of the directory; -1: none */
-    bool is_resumed;                   /* the directory held a run to go on with */
-    bool is_complete;                  /* that run has no more to do: nothing below is there */
+    int lock;         /* of the directory; -1: none */
+    bool is_resumed;  /* the directory held a run to go on with */
+    bool is_complete; /* that run has no more to do: nothing below is there */
 
     ward_dataset *data;
     struct split train, held_out;
     struct checkpoint saved;
-    struct grant_list grants;          /* whom G will be sealed to besides the owner */
-    struct seal seal;                  /* of G's files; if is_sealed */
+    struct grant_list grants; /* whom G will be sealed to besides the owner */
+    struct seal seal;         /* of G's files; if is_sealed */
     bool is_sealed;
-    struct net origin;                 /* what F goes on from; all zero if from nothing */
+    struct net origin; /* what F goes on from; all zero if from nothing */
     struct graph graph;
     struct objective objective;
     struct plan *plan;
-    struct validator validator;        /* all zero without validation */
-    struct teacher teacher;            /* all zero without */
-    struct leaked leaked;              /* all zero unless a transform has leaked */
-    struct rivals rivals;              /* all zero unless adversaries are simulated */
+    struct validator validator; /* all zero without validation */
+    struct teacher teacher;     /* all zero without */
+    struct leaked leaked;       /* all zero unless a transform has leaked */
+    struct rivals rivals;       /* all zero unless adversaries are simulated */
     struct loader *loader;
 
     struct metrics metrics;
-    uint64_t first_step;               /* of this part of the training */
-    double seconds_before;             /* of the parts before */
-    double start, last_checkpoint;     /* clock_seconds() */
-    bool is_stopping;                  /* the callback asked for it */
+    uint64_t first_step;           /* of this part of the training */
+    double seconds_before;         /* of the parts before */
+    double start, last_checkpoint; /* clock_seconds() */
+    bool is_stopping;              /* the callback asked for it */
 };
 
 /* trainer_close() in any case. Nothing has been written if this fails before a lock is held. */

@@ -14,8 +14,8 @@ struct validator {
     struct graph graph;
     struct plan *plan;
     int x;
-    int logits, raw_logits;    /* raw: -1 for a baseline */
-    int32_t *labels;           /* of one batch */
+    int logits, raw_logits; /* raw: -1 for a baseline */
+    int32_t *labels;        /* of one batch */
 };
 
 /* transform is NULL for a baseline. validator_release() on any that is all zero or initialised. */

@@ -21,7 +21,7 @@ static const char *const target_names[TARGETS] = {"pattern", "copy of G", "all"}
 static const struct variant {
     unsigned effort; /* from which on */
     enum target target;
-    double rate;     /* of a pattern in widths of the range of values */
+    double rate; /* of a pattern in widths of the range of values */
     float leak;
     bool is_tempered;
 } variants[] = {

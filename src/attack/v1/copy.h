@@ -11,12 +11,12 @@ extern const struct search_loss copy_through;
 /* A copy to be fitted. */
 struct copy {
     const struct search_loss *loss; /* one of those above, or any that needs no context */
-    size_t width;     /* of a copy with G's architecture */
-    size_t block;     /* or, not 0: a linear map of blocks of so many pixels on a side */
+    size_t width;                   /* of a copy with G's architecture */
+    size_t block; /* or, not 0: a linear map of blocks of so many pixels on a side */
     double rate;
-    float weight;     /* of the mean squared error */
+    float weight; /* of the mean squared error */
     uint32_t restart;
-    float leak;       /* as struct search has it */
+    float leak; /* as struct search has it */
 };
 
 /* Draw it, fit it, offer it. */

@@ -122,9 +122,8 @@ static ward_status teach(struct thief *t, const struct search_loss *loss, const 
     if (v->student == STUDENT_USUAL)
         memcpy(spec.arch, usual, sizeof usual);
     s.classifier = classifier_of(&spec, NULL);
-    snprintf(s.what, sizeof s.what, "%s, rate %g%s",
-             v->student == STUDENT_STOLEN ? "F" : spec.arch, v->rate,
-             v->augments ? ", augmented" : "");
+    snprintf(s.what, sizeof s.what, "%s, rate %g%s", v->student == STUDENT_STOLEN ? "F" : spec.arch,
+             v->rate, v->augments ? ", augmented" : "");
     st = enrol(t, v, &spec, &params);
     if (!st)
         st = search_run(&s, &params);

@@ -110,8 +110,8 @@ ward_status align_open(struct align *a, struct thief *t)
     a->points = a->layer->kind == OP_CONV
                     ? POINTS
                     : min_size(POINTS, t->images->count + t->unlabelled->count);
-    a->r = min_size(min_size(a->ins, a->outs),
-                    min_size(a->points, most_axes[t->budget->effort - 1]));
+    a->r =
+        min_size(min_size(a->ins, a->outs), min_size(a->points, most_axes[t->budget->effort - 1]));
     st = mem_new(&a->x, a->points * a->ins, sizeof *a->x);
     if (!st)
         st = mem_new(&a->mean, a->ins, sizeof *a->mean);

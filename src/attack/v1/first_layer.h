@@ -12,14 +12,14 @@ struct align {
     struct graph graph;                 /* of F */
     const struct op_desc *layer, *norm; /* the first with weights; its batch norm or NULL */
     const char *weight_name;
-    const struct tensor *weight;        /* [outs, ins] */
+    const struct tensor *weight; /* [outs, ins] */
     size_t outs, ins, points, r;
-    float *x;                           /* [points, ins]: images or patches, around zero */
-    double *mean;                       /* [ins]: theirs */
-    double *axes, *spread;              /* [r, ins], [r]: their axes, deviations along them */
-    double *directions;                 /* [r, ins]: of the layer */
-    double *seen;                       /* [outs, r]: what the layer makes of its directions */
-    double *signs;                      /* [r]: 1 or -1, of each axis along its direction */
+    float *x;              /* [points, ins]: images or patches, around zero */
+    double *mean;          /* [ins]: theirs */
+    double *axes, *spread; /* [r, ins], [r]: their axes, deviations along them */
+    double *directions;    /* [r, ins]: of the layer */
+    double *seen;          /* [outs, r]: what the layer makes of its directions */
+    double *signs;         /* [r]: 1 or -1, of each axis along its direction */
 };
 
 /* align_close(), also after a failure. */

@@ -16,7 +16,7 @@ static const struct variant {
     bool trains_all; /* F, too */
     float leak;
 } variants[] = {
-    {1, 1e-3, false, 0}, {1, 1e-3, true, 0},    {2, 3e-4, false, 0},
+    {1, 1e-3, false, 0}, {1, 1e-3, true, 0},     {2, 3e-4, false, 0},
     {2, 3e-4, true, 0},  {2, 1e-3, false, 0.1f}, {3, 3e-3, false, 0},
 };
 

@@ -16,7 +16,7 @@ static const float leak = 0.1f;
 static const struct variant {
     unsigned effort; /* from which on */
     double rate;
-    float start;     /* factor on the second layer */
+    float start; /* factor on the second layer */
     bool is_wide;
     uint32_t restart;
 } variants[] = {

@@ -14,7 +14,7 @@ enum kind { KIND_PRUNED, KIND_QUANTISED, KIND_NOISY };
 static const struct variant {
     unsigned effort; /* from which on */
     enum kind kind;
-    double amount;   /* share of weights; bits; deviation over that of the weights */
+    double amount; /* share of weights; bits; deviation over that of the weights */
 } variants[] = {
     {1, KIND_PRUNED, 0.5}, {1, KIND_QUANTISED, 4}, {1, KIND_NOISY, 0.1},
     {2, KIND_PRUNED, 0.8}, {2, KIND_QUANTISED, 6}, {2, KIND_NOISY, 0.3},

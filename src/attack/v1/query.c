@@ -41,8 +41,8 @@ ward_status query_open(struct query *q, struct thief *t, const struct transform_
                         .batch = min_size(QUERY_BATCH, t->images->count),
                         .classes = t->network->spec.classes,
                         .names_classes = names_classes};
-    q->source = (struct batch_source){
-        .split = t->images, .seed = t->seed, .batch = (uint32_t)q->batch};
+    q->source =
+        (struct batch_source){.split = t->images, .seed = t->seed, .batch = (uint32_t)q->batch};
     graph_init(&q->graph);
     st = mem_new(&q->labels, q->batch, sizeof *q->labels);
     if (!st)

@@ -198,8 +198,7 @@ static ward_status probe_features(struct thief *t, const struct tensor_list *net
         st = params_append(&params, network);
     for (size_t i = 0; i < params.count && !st; i++)
         if (strncmp(params.items[i].name, head, strlen(head)) == 0)
-            memset(params.items[i].data, 0,
-                   shape_count(&params.items[i].shape) * sizeof(float));
+            memset(params.items[i].data, 0, shape_count(&params.items[i].shape) * sizeof(float));
     if (!st)
         st = search_run(&s, &params);
     tensor_list_release(&params);

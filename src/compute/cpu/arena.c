@@ -16,8 +16,8 @@ static size_t padded(size_t len)
 }
 
 /* The lowest offset at which buffer b meets none of the `count` placed ones (in `order`). */
-static size_t lowest_place(const struct buffer *buffers, const size_t *offsets,
-                           const size_t *order, size_t count, size_t b)
+static size_t lowest_place(const struct buffer *buffers, const size_t *offsets, const size_t *order,
+                           size_t count, size_t b)
 {
     size_t at = 0;
     bool moved = true;

@@ -17,9 +17,9 @@ struct compiler {
     struct cpu_plan *plan;
     const struct graph *graph;
     const struct plan_options *options;
-    bool *needs;      /* by node: gradient wanted */
-    unsigned *uses;   /* by node: how many nodes read it */
-    int *producer;    /* by node: the step that writes it; NONE for inputs */
+    bool *needs;    /* by node: gradient wanted */
+    unsigned *uses; /* by node: how many nodes read it */
+    int *producer;  /* by node: the step that writes it; NONE for inputs */
     unsigned end;
 };
 
@@ -425,8 +425,8 @@ static void params_init(struct compiler *c)
         if (cpu_uses_param(c->graph, i, 0, c->graph->node_count))
             p->params[i].len = shape_count(&c->graph->params[i].shape);
         p->params[i].lanes = 1;
-        p->params[i].has_gradient = (c->options->gradients & PLAN_GRAD_PARAMS) &&
-                                    c->graph->params[i].is_trainable;
+        p->params[i].has_gradient =
+            (c->options->gradients & PLAN_GRAD_PARAMS) && c->graph->params[i].is_trainable;
     }
     for (size_t i = 0; i < c->graph->node_count; i++) {
         const struct op_desc *d = &c->graph->nodes[i];
@@ -440,9 +440,7 @@ static void params_init(struct compiler *c)
 
 ward_status cpu_compile_steps(struct cpu_plan *plan)
 {
-    struct compiler c = {.plan = plan,
-                         .graph = plan->base.graph,
-                         .options = &plan->base.options};
+    struct compiler c = {.plan = plan, .graph = plan->base.graph, .options = &plan->base.options};
     ward_status st = graph_needs_gradient(c.graph, c.options, &c.needs);
 
     if (!st)

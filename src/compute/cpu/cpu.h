@@ -41,13 +41,13 @@ enum { NONE = -1 };
 
 struct value {
     struct dims dims;
-    size_t lanes;     /* layout: 1 plain, otherwise blocked; see native/kernels.h */
+    size_t lanes; /* layout: 1 plain, otherwise blocked; see native/kernels.h */
     size_t len;
-    int buffer;       /* NONE: absorbed by a fused step, or an input */
-    float *data;      /* bound: where the value lies */
-    float *plain;     /* staging in plain layout, for inputs and blocked outputs; owned */
+    int buffer;            /* NONE: absorbed by a fused step, or an input */
+    float *data;           /* bound: where the value lies */
+    float *plain;          /* staging in plain layout, for inputs and blocked outputs; owned */
     float *plain_gradient; /* the same for the gradient of an input; owned */
-    int gradient[2];  /* buffers whose sum is the gradient; NONE: no such part */
+    int gradient[2];       /* buffers whose sum is the gradient; NONE: no such part */
     bool is_output;
 };
 
@@ -60,7 +60,7 @@ struct param {
     const struct native_conv *conv;     /* packs it; NULL otherwise */
     const struct native_dense *dense;   /* packs it; NULL otherwise */
     bool has_gradient;
-    bool is_written;                    /* some step writes its gradient */
+    bool is_written; /* some step writes its gradient */
 };
 
 struct cpu_plan;
@@ -70,8 +70,8 @@ struct step_kind {
     const char *name;
     ward_status (*forward)(struct cpu_plan *plan, struct step *step);
     ward_status (*backward)(struct cpu_plan *plan, struct step *step); /* NULL: nothing to do */
-    bool adds;       /* backward adds to the gradients of its operands instead of writing them */
-    bool takes_two;  /* backward takes a gradient in two parts */
+    bool adds;      /* backward adds to the gradients of its operands instead of writing them */
+    bool takes_two; /* backward takes a gradient in two parts */
 };
 
 /*
@@ -80,33 +80,33 @@ struct step_kind {
  */
 struct step {
     const struct step_kind *kind;
-    const struct op_desc *desc;    /* of head */
+    const struct op_desc *desc; /* of head */
     int head, out;
-    int in[OP_MAX_INPUTS];         /* operand nodes of head */
-    int residual;                  /* batch norm: the other operand of a fused sum */
+    int in[OP_MAX_INPUTS]; /* operand nodes of head */
+    int residual;          /* batch norm: the other operand of a fused sum */
     bool has_activation;
-    float slope;                   /* of the fused activation, forward and backward */
+    float slope; /* of the fused activation, forward and backward */
     float backward_slope;
-    bool is_undone;                /* the gradient comes with the activation's derivative in it */
+    bool is_undone; /* the gradient comes with the activation's derivative in it */
 
     /* Where backward writes: buffers, NONE where no gradient is wanted. The third is of residual. */
     int dx[OP_MAX_INPUTS + 1];
     bool clears[OP_MAX_INPUTS + 1]; /* a step that adds is the first to write there */
     bool sums[OP_MAX_INPUTS + 1];   /* add dx to the first part of the operand's gradient after */
     bool has_backward, wants_params;
-    float *dparam[OP_MAX_PARAMS];  /* NULL: not wanted */
-    float *extra[OP_MAX_PARAMS];   /* a second use of the parameter: dparam is here, then added */
+    float *dparam[OP_MAX_PARAMS]; /* NULL: not wanted */
+    float *extra[OP_MAX_PARAMS];  /* a second use of the parameter: dparam is here, then added */
 
-    int mask;                      /* dropout: the factors, a buffer that lives until backward */
-    double *log_mean;              /* infomax: for ref_op */
-    struct dnn_linear *linear;     /* owned */
+    int mask;                  /* dropout: the factors, a buffer that lives until backward */
+    double *log_mean;          /* infomax: for ref_op */
+    struct dnn_linear *linear; /* owned */
     const struct conv_kernels *kernels; /* of a convolution of ours; NULL otherwise */
     struct native_conv conv;
-    struct native_dense dense;     /* forward, a dense layer of ours if k is not zero */
-    unsigned long loads;           /* plan's loads when conv.points was written */
+    struct native_dense dense; /* forward, a dense layer of ours if k is not zero */
+    unsigned long loads;       /* plan's loads when conv.points was written */
     struct norm norm;
-    int summed_by;                 /* batch norm: the step that sums its input up; NONE: itself */
-    size_t updates;                /* batch norm: for ref_op */
+    int summed_by;  /* batch norm: the step that sums its input up; NONE: itself */
+    size_t updates; /* batch norm: for ref_op */
     char implementation[96];
 };
 
@@ -116,18 +116,18 @@ struct cpu_plan {
     const struct cpu_plan *lender; /* whose parameters these are; NULL: its own */
     struct dnn *dnn;
     const struct native_kernels *kernels;
-    unsigned threads;              /* that scratch was made for */
-    struct value *values;          /* by node */
+    unsigned threads;     /* that scratch was made for */
+    struct value *values; /* by node */
     struct param *params;
     struct step *steps;
     size_t step_count, step_cap;
     struct buffer *buffers;
     size_t buffer_count, buffer_cap;
     float *arena, *param_block, *side; /* side: everything small that needs no lifetime */
-    float *scratch, *points;       /* of our convolutions, one at a time: see native_conv */
+    float *scratch, *points;           /* of our convolutions, one at a time: see native_conv */
     size_t arena_len, param_len, side_len, scratch_len, points_len;
-    unsigned long loads;           /* of parameters, so far */
-    bool is_open;                  /* somebody may write parameters without a load */
+    unsigned long loads; /* of parameters, so far */
+    bool is_open;        /* somebody may write parameters without a load */
 };
 
 /* compile.c: steps, buffers and lifetimes. graph and options are in plan->base. */

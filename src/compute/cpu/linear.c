@@ -231,8 +231,8 @@ ward_status linear_step_backward(struct cpu_plan *p, struct step *s)
     if (!s->kernels)
         return dnn_backward(p, s);
     if (s->dparam[0])
-        s->kernels->backward_weights(&s->conv, value_of(p, s->in[0]), dy_of(p, s),
-                                     dparam_of(s, 0), dparam_of(s, 1));
+        s->kernels->backward_weights(&s->conv, value_of(p, s->in[0]), dy_of(p, s), dparam_of(s, 0),
+                                     dparam_of(s, 1));
     if (s->dx[0] != NONE)
         s->kernels->backward_data(&wanted, dy_of(p, s), param_of(p, s, 0), dx_of(p, s, 0));
     return WARD_OK;

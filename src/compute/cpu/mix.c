@@ -10,7 +10,7 @@
 
 struct mix {
     const struct value *in, *out;
-    const float *order;    /* NULL: as it is */
+    const float *order; /* NULL: as it is */
     const float *factors;
     const struct plane_kernels *kernels;
     const float *from;
@@ -69,8 +69,10 @@ static void permute_rows(void *context, size_t begin, size_t end, unsigned threa
 
 ward_status permute_step_forward(struct cpu_plan *p, struct step *s)
 {
-    struct mix job = {.in = &p->values[s->in[0]], .out = &p->values[s->out],
-                      .order = param_of(p, s, 0), .from = value_of(p, s->in[0]),
+    struct mix job = {.in = &p->values[s->in[0]],
+                      .out = &p->values[s->out],
+                      .order = param_of(p, s, 0),
+                      .from = value_of(p, s->in[0]),
                       .to = value_of(p, s->out)};
 
     parallel_for(job.in->dims.n, permute_rows, &job);
@@ -79,8 +81,11 @@ ward_status permute_step_forward(struct cpu_plan *p, struct step *s)
 
 ward_status permute_step_backward(struct cpu_plan *p, struct step *s)
 {
-    struct mix job = {.in = &p->values[s->in[0]], .out = &p->values[s->out],
-                      .order = param_of(p, s, 0), .from = dy_of(p, s), .to = dx_of(p, s, 0),
+    struct mix job = {.in = &p->values[s->in[0]],
+                      .out = &p->values[s->out],
+                      .order = param_of(p, s, 0),
+                      .from = dy_of(p, s),
+                      .to = dx_of(p, s, 0),
                       .is_back = true};
 
     parallel_for(job.in->dims.n, permute_rows, &job);
@@ -102,8 +107,8 @@ static void multiply_rows(void *context, size_t begin, size_t end, unsigned thre
 
 static ward_status multiply(struct cpu_plan *p, const struct step *s, const float *from, float *to)
 {
-    struct mix job = {.in = &p->values[s->in[0]], .factors = param_of(p, s, 0), .from = from,
-                      .to = to};
+    struct mix job = {
+        .in = &p->values[s->in[0]], .factors = param_of(p, s, 0), .from = from, .to = to};
 
     parallel_for(job.in->dims.n, multiply_rows, &job);
     return WARD_OK;
@@ -147,8 +152,8 @@ static void hadamard_blocks(void *context, size_t begin, size_t end, unsigned th
 
 static ward_status hadamard(struct cpu_plan *p, const struct step *s, const float *from, float *to)
 {
-    struct mix job = {.in = &p->values[s->in[0]], .kernels = p->kernels->plane, .from = from,
-                      .to = to};
+    struct mix job = {
+        .in = &p->values[s->in[0]], .kernels = p->kernels->plane, .from = from, .to = to};
 
     parallel_for(job.in->len / HADAMARD_BLOCK, hadamard_blocks, &job);
     return WARD_OK;

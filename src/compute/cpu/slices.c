@@ -33,8 +33,8 @@ struct sliced {
     struct cpu_plan **parts; /* of the head, one a thread; the first has its parameters */
     struct cpu_plan *tail;
     unsigned part_count;
-    size_t rows, slices;     /* rows a slice */
-    float **values;          /* by node: the head's whole inputs and outputs, owned, or NULL */
+    size_t rows, slices; /* rows a slice */
+    float **values;      /* by node: the head's whole inputs and outputs, owned, or NULL */
 };
 
 struct run {
@@ -90,8 +90,7 @@ static int tail_node(const struct sliced *s, int node)
 
 static bool is_by_row(const struct op_desc *d, size_t rows)
 {
-    return d->out.n == rows && !op_is_loss(d->kind) && d->kind != OP_LABELS &&
-           d->kind != OP_CONCAT;
+    return d->out.n == rows && !op_is_loss(d->kind) && d->kind != OP_LABELS && d->kind != OP_CONCAT;
 }
 
 bool slices_can(const struct graph *graph, const struct plan_options *options)
@@ -105,8 +104,7 @@ bool slices_can(const struct graph *graph, const struct plan_options *options)
         if (!is_by_row(&graph->nodes[i], rows))
             return false;
     cut = find_cut(graph, options); /* a head of inputs only would be work for nothing */
-    return cut == graph->node_count ||
-           graph->nodes[graph->nodes[cut].input[0]].kind != OP_INPUT;
+    return cut == graph->node_count || graph->nodes[graph->nodes[cut].input[0]].kind != OP_INPUT;
 }
 
 /* As many slices for each thread as it takes to keep them short. */
@@ -126,9 +124,8 @@ static void divide(struct sliced *s, const struct graph *whole)
 
 static ward_status new_graph(struct graph *g, const struct graph *whole, size_t node_count)
 {
-    *g = (struct graph){.node_count = node_count,
-                        .params = whole->params,
-                        .param_count = whole->param_count};
+    *g = (struct graph){
+        .node_count = node_count, .params = whole->params, .param_count = whole->param_count};
     return mem_new(&g->nodes, node_count, sizeof *g->nodes);
 }
 
@@ -173,7 +170,8 @@ static ward_status new_values(struct sliced *s, const struct graph *whole,
         for (size_t k = 0; k < options->output_count; k++)
             is_used = is_used || options->outputs[k] == (int)i;
         if (is_used)
-            st = mem_new_aligned(&s->values[i], dims_count(whole->nodes[i].out) * sizeof(float), 64);
+            st =
+                mem_new_aligned(&s->values[i], dims_count(whole->nodes[i].out) * sizeof(float), 64);
     }
     return st;
 }
@@ -211,8 +209,7 @@ static ward_status compile_head(struct sliced *s)
     if (s->joint != NONE)
         options.outputs[options.output_count++] = s->joint;
     for (unsigned t = 0; t < s->part_count && !st; t++)
-        st = cpu_plan_new(&s->parts[t], &s->head, &options, false,
-                          t == 0 ? NULL : s->parts[0]);
+        st = cpu_plan_new(&s->parts[t], &s->head, &options, false, t == 0 ? NULL : s->parts[0]);
     return st;
 }
 

@@ -46,14 +46,14 @@ static ward_status ref_run(struct cpu_plan *p, struct step *s, ref_function *fun
     return WARD_OK;
 }
 
-#define REF_STEP(name)                                                                   \
-    static ward_status name##_forward(struct cpu_plan *p, struct step *s)                \
-    {                                                                                    \
-        return ref_run(p, s, ref_##name##_forward, false);                               \
-    }                                                                                    \
-    static ward_status name##_backward(struct cpu_plan *p, struct step *s)               \
-    {                                                                                    \
-        return ref_run(p, s, ref_##name##_backward, true);                               \
+#define REF_STEP(name)                                                     \
+    static ward_status name##_forward(struct cpu_plan *p, struct step *s)  \
+    {                                                                      \
+        return ref_run(p, s, ref_##name##_forward, false);                 \
+    }                                                                      \
+    static ward_status name##_backward(struct cpu_plan *p, struct step *s) \
+    {                                                                      \
+        return ref_run(p, s, ref_##name##_backward, true);                 \
     }
 
 REF_STEP(clamp)
@@ -147,8 +147,7 @@ static ward_status max_pool_backward(struct cpu_plan *p, struct step *s)
     const struct value *x = &p->values[s->in[0]];
 
     p->kernels->plane->max_pool_backward(&x->dims, s->desc->kernel, x->lanes, s->backward_slope,
-                                         x->data, value_of(p, s->out), dy_of(p, s),
-                                         dx_of(p, s, 0));
+                                         x->data, value_of(p, s->out), dy_of(p, s), dx_of(p, s, 0));
     return WARD_OK;
 }
 

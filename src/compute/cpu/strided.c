@@ -77,7 +77,7 @@ static void shortcut_rows(void *context, size_t begin, size_t end, unsigned thre
 
 ward_status shortcut_step_forward(struct cpu_plan *p, struct step *s)
 {
-    struct strided job = {&p->values[s->in[0]], &p->values[s->out], s->desc->stride,
+    struct strided job = {&p->values[s->in[0]],  &p->values[s->out],  s->desc->stride,
                           value_of(p, s->in[0]), value_of(p, s->out), false};
 
     parallel_for(job.fine->dims.n, shortcut_rows, &job);
@@ -86,8 +86,8 @@ ward_status shortcut_step_forward(struct cpu_plan *p, struct step *s)
 
 ward_status shortcut_step_backward(struct cpu_plan *p, struct step *s)
 {
-    struct strided job = {&p->values[s->in[0]], &p->values[s->out], s->desc->stride, dy_of(p, s),
-                          dx_of(p, s, 0), true};
+    struct strided job = {&p->values[s->in[0]], &p->values[s->out], s->desc->stride,
+                          dy_of(p, s),          dx_of(p, s, 0),     true};
 
     parallel_for(job.fine->dims.n, shortcut_rows, &job);
     return WARD_OK;
@@ -111,7 +111,10 @@ static ward_status blocks_run(struct cpu_plan *p, const struct step *s, const fl
 {
     bool is_back = s->desc->kind == OP_DEPTH_TO_SPACE;
     struct strided job = {&p->values[is_back ? s->out : s->in[0]],
-                          &p->values[is_back ? s->in[0] : s->out], s->desc->stride, from, to,
+                          &p->values[is_back ? s->in[0] : s->out],
+                          s->desc->stride,
+                          from,
+                          to,
                           is_to_fine};
 
     parallel_for(job.fine->dims.n, blocks_rows, &job);

@@ -24,7 +24,7 @@ struct job {
     const float *x, *w, *b;
     float *y;
     bool has_rows; /* w is not packed */
-    size_t parts; /* of the rows; an item is a panel and a part */
+    size_t parts;  /* of the rows; an item is a panel and a part */
 };
 
 static size_t panels_of(size_t k)
@@ -196,5 +196,5 @@ static void forward_rows(const struct native_dense *d, const float *x, const flo
     run(&job);
 }
 
-const struct dense_kernels KERNEL(dense_kernels) = {weights_len, pack, unpack, forward,
-                                                    scratch_len, forward_rows};
+const struct dense_kernels KERNEL(dense_kernels) = {weights_len, pack,        unpack,
+                                                    forward,     scratch_len, forward_rows};

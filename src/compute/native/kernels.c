@@ -1,10 +1,14 @@
 /* Choosing kernels, and the parts of their contracts that depend on no instruction set. */
 #include "compute/native/tables.h"
 
-#define TABLE(isa, lanes)                                                                        \
-    static const struct native_kernels isa = {#isa, lanes, &thin_kernels_##isa,                  \
-                                              &winograd_kernels_##isa, &dense_kernels_##isa,     \
-                                              &norm_kernels_##isa, &plane_kernels_##isa,      \
+#define TABLE(isa, lanes)                                              \
+    static const struct native_kernels isa = {#isa,                    \
+                                              lanes,                   \
+                                              &thin_kernels_##isa,     \
+                                              &winograd_kernels_##isa, \
+                                              &dense_kernels_##isa,    \
+                                              &norm_kernels_##isa,     \
+                                              &plane_kernels_##isa,    \
                                               &random_kernels_##isa}
 
 TABLE(avx512, 16);
@@ -45,7 +49,8 @@ void native_conv_pack(const struct native_conv *c, size_t lanes, const float *pl
         packed[packed_at(c, lanes, i / taps / c->in.c, i / taps % c->in.c, i % taps)] = plain[i];
 }
 
-void native_conv_unpack(const struct native_conv *c, size_t lanes, const float *packed, float *plain)
+void native_conv_unpack(const struct native_conv *c, size_t lanes, const float *packed,
+                        float *plain)
 {
     size_t taps = c->kernel * c->kernel;
 

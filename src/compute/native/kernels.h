@@ -27,13 +27,13 @@ struct native_conv {
     struct dims in, out;
     size_t kernel, stride, padding;
     bool is_out_blocked;
-    bool has_relu;       /* forward only */
-    float *scratch;      /* scratch_len floats for each thread; nothing stays in it */
+    bool has_relu;  /* forward only */
+    float *scratch; /* scratch_len floats for each thread; nothing stays in it */
     size_t scratch_len;
-    float *points;       /* points_len floats: the weights as the kernels want them */
-    double *sums;        /* NULL, or the norm.partial of the batch norm that reads y, to be filled in
+    float *points;   /* points_len floats: the weights as the kernels want them */
+    double *sums;    /* NULL, or the norm.partial of the batch norm that reads y, to be filled in
                             by the forward pass ("winograd" only) */
-    bool has_points;     /* the forward pass finds them there, of the same weights; otherwise it,
+    bool has_points; /* the forward pass finds them there, of the same weights; otherwise it,
                             and backward data, write them */
 };
 
@@ -45,7 +45,7 @@ struct native_dense {
     size_t n, features, k;
     size_t hw, lanes;
     bool has_relu;
-    float *scratch;      /* forward_rows: scratch_len floats for each thread; nothing stays in it */
+    float *scratch; /* forward_rows: scratch_len floats for each thread; nothing stays in it */
     size_t scratch_len;
 };
 
@@ -64,14 +64,14 @@ static inline size_t dense_feature(const struct native_dense *d, size_t i)
 struct norm {
     size_t n, c, hw, lanes;
     const float *x, *scale, *shift;
-    const float *residual;       /* NULL: none */
+    const float *residual; /* NULL: none */
     float *y;
     float *mean, *inv_std, *var; /* [c]; written by the statistics pass, or given */
     float epsilon;
     float slope;
-    double *partial;             /* norm_partial_len() doubles: [thread][sums, then squares][c] */
-    bool has_sums;               /* the statistics pass finds x summed up in partial */
-    float *coefficient;          /* [5 * c]: two of the application, which going back finds there,
+    double *partial;    /* norm_partial_len() doubles: [thread][sums, then squares][c] */
+    bool has_sums;      /* the statistics pass finds x summed up in partial */
+    float *coefficient; /* [5 * c]: two of the application, which going back finds there,
                                     and three of going back */
 };
 
@@ -154,7 +154,7 @@ struct random_kernels {
 };
 
 struct native_kernels {
-    const char *name;  /* "avx512", "avx2", "portable" */
+    const char *name; /* "avx512", "avx2", "portable" */
     size_t lanes;
     const struct conv_kernels *thin, *winograd;
     const struct dense_kernels *dense;

@@ -180,8 +180,14 @@ static void max_pool_backward_plain(void *context, size_t begin, size_t end, uns
 static void max_pool_backward(const struct dims *in, size_t kernel, size_t lanes, float slope,
                               const float *x, const float *y, const float *dy, float *dx)
 {
-    struct job job = {.d = in, .kernel = kernel, .lanes = lanes, .x = x, .other = y, .from = dy,
-                      .y = dx, .slope = slope};
+    struct job job = {.d = in,
+                      .kernel = kernel,
+                      .lanes = lanes,
+                      .x = x,
+                      .other = y,
+                      .from = dy,
+                      .y = dx,
+                      .slope = slope};
 
     if (in->h % kernel || in->w % kernel)
         memset(dx, 0, dims_count(*in) * sizeof *dx);
@@ -251,28 +257,28 @@ static void avg_pool_backward(const struct dims *in, size_t lanes, const float *
 /* ---- element by element: whole vectors, as the compiler cannot tell in place from overlap ---- */
 
 /* A range [begin, end): an expression of vectors v (of x) and w (of other), or of scalars in its tail. */
-#define ELEMENTS(name, vector, scalar)                                              \
-    static void name(void *context, size_t begin, size_t end, unsigned thread)     \
-    {                                                                               \
-        const struct job *j = context;                                              \
-        size_t i = begin;                                                           \
-                                                                                    \
-        (void)thread;                                                               \
-        for (; i + LANES <= end; i += LANES) {                                      \
-            vec v = vec_load(j->x + i), w = vec_load(j->other + i);                 \
-                                                                                    \
-            vec_store(j->y + i, vector);                                            \
-        }                                                                           \
-        for (; i < end; i++) {                                                      \
-            float v = j->x[i], w = j->other[i];                                     \
-                                                                                    \
-            j->y[i] = scalar;                                                       \
-        }                                                                           \
+#define ELEMENTS(name, vector, scalar)                                         \
+    static void name(void *context, size_t begin, size_t end, unsigned thread) \
+    {                                                                          \
+        const struct job *j = context;                                         \
+        size_t i = begin;                                                      \
+                                                                               \
+        (void)thread;                                                          \
+        for (; i + LANES <= end; i += LANES) {                                 \
+            vec v = vec_load(j->x + i), w = vec_load(j->other + i);            \
+                                                                               \
+            vec_store(j->y + i, vector);                                       \
+        }                                                                      \
+        for (; i < end; i++) {                                                 \
+            float v = j->x[i], w = j->other[i];                                \
+                                                                               \
+            j->y[i] = scalar;                                                  \
+        }                                                                      \
     }
 
 ELEMENTS(rectify_range, vec_if_positive(w, v, v * j->slope), w > 0 ? v : v * j->slope)
 ELEMENTS(add_range, v + w, v + w)
-ELEMENTS(tanh_backward_range, v * (1 - w * w), v * (1 - w * w))
+ELEMENTS(tanh_backward_range, v *(1 - w * w), v *(1 - w * w))
 
 static void rectify(size_t len, float slope, const float *x, float *y)
 {
@@ -377,8 +383,8 @@ static void distance_backward_range(void *context, size_t begin, size_t end, uns
 
     (void)thread;
     for (; i + LANES <= end; i += LANES)
-        vec_store(j->y + i, vec_load(j->y + i) +
-                                j->slope * (vec_load(j->x + i) - vec_load(j->other + i)));
+        vec_store(j->y + i,
+                  vec_load(j->y + i) + j->slope * (vec_load(j->x + i) - vec_load(j->other + i)));
     for (; i < end; i++)
         j->y[i] += j->slope * (j->x[i] - j->other[i]);
 }

@@ -19,7 +19,7 @@ struct job {
     const struct native_conv *conv;
     struct dims plain, blocked;
     size_t kernel, border;
-    size_t line, lines;         /* of a padded plain image */
+    size_t line, lines; /* of a padded plain image */
     const float *x, *dy, *w, *b;
     float *y;
     bool has_relu;
@@ -248,8 +248,9 @@ static void to_plain(void *context, size_t begin, size_t end, unsigned thread)
 
 /* One image's share of taps [kh, kh + rows) x [kw, kw + columns) that join one plain channel and one
  * block; `step` columns at once, so that there are sums enough to keep the adders busy. */
-VEC_INLINE void weights_taps(const struct job *j, const float *padded, const float *image, float *dw,
-                             size_t kh, size_t kw, size_t rows, size_t columns, size_t step)
+VEC_INLINE void weights_taps(const struct job *j, const float *padded, const float *image,
+                             float *dw, size_t kh, size_t kw, size_t rows, size_t columns,
+                             size_t step)
 {
     vec sum[8][15];
     size_t w = j->blocked.w;
@@ -385,7 +386,8 @@ static void forward(const struct native_conv *conv, const float *x, const float 
         parallel_for(conv->out.n * conv->out.h, to_plain, &job);
 }
 
-static void backward_data(const struct native_conv *conv, const float *dy, const float *w, float *dx)
+static void backward_data(const struct native_conv *conv, const float *dy, const float *w,
+                          float *dx)
 {
     struct job job = job_of(conv);
 
@@ -425,5 +427,5 @@ static void backward_weights(const struct native_conv *conv, const float *x, con
         reduce(conv, at + weights_len(conv), conv->out.c, db);
 }
 
-const struct conv_kernels KERNEL(thin_kernels) = {
-    "thin", scratch_len, points_len, forward, backward_data, backward_weights};
+const struct conv_kernels KERNEL(thin_kernels) = {"thin",  scratch_len,   points_len,
+                                                  forward, backward_data, backward_weights};

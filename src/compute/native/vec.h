@@ -107,8 +107,7 @@ static inline vec fold_1(vec u, vec v)
 {
     return __builtin_shufflevector(u, v, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
                                    30) +
-           __builtin_shufflevector(u, v, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29,
-                                   31);
+           __builtin_shufflevector(u, v, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 #else
 static inline vec fold_4(vec u, vec v)
@@ -158,41 +157,40 @@ static inline vec vec_sums(const vec v[LANES])
 #if LANES == 16
 static inline void turn_8(vec *u, vec *v)
 {
-    vec low = __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21,
-                                      22, 23);
+    vec low =
+        __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
 
-    *v = __builtin_shufflevector(*u, *v, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
-                                 30, 31);
+    *v = __builtin_shufflevector(*u, *v, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30,
+                                 31);
     *u = low;
 }
 
 static inline void turn_4(vec *u, vec *v)
 {
-    vec low = __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25,
-                                      26, 27);
+    vec low =
+        __builtin_shufflevector(*u, *v, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
 
-    *v = __builtin_shufflevector(*u, *v, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30,
-                                 31);
+    *v =
+        __builtin_shufflevector(*u, *v, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
     *u = low;
 }
 
 static inline void turn_2(vec *u, vec *v)
 {
-    vec low = __builtin_shufflevector(*u, *v, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13,
-                                      28, 29);
+    vec low =
+        __builtin_shufflevector(*u, *v, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
 
-    *v = __builtin_shufflevector(*u, *v, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30,
-                                 31);
+    *v =
+        __builtin_shufflevector(*u, *v, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
     *u = low;
 }
 
 static inline void turn_1(vec *u, vec *v)
 {
-    vec low = __builtin_shufflevector(*u, *v, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28,
-                                      14, 30);
+    vec low =
+        __builtin_shufflevector(*u, *v, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
 
-    *v = __builtin_shufflevector(*u, *v, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15,
-                                 31);
+    *v = __builtin_shufflevector(*u, *v, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
     *u = low;
 }
 #else
@@ -221,10 +219,10 @@ static inline void turn_1(vec *u, vec *v)
 }
 #endif
 
-#define VEC_TURN(v, k)                            \
+#define VEC_TURN(v, k)                                \
     for (size_t turned = 0; turned < LANES; turned++) \
-        if (!(turned & (k)))                      \
-            turn_##k(&(v)[turned], &(v)[turned + (k)])
+        if (!(turned & (k)))                          \
+    turn_##k(&(v)[turned], &(v)[turned + (k)])
 
 /* Lane i of v[j] changes places with lane j of v[i]. */
 VEC_INLINE void vec_turn(vec v[LANES])

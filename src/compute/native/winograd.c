@@ -18,8 +18,8 @@
 #include "compute/native/vec.h"
 
 enum {
-    SIDE = 4,                      /* of a tile of results */
-    EDGE = 6,                      /* of the tile of inputs that it needs */
+    SIDE = 4, /* of a tile of results */
+    EDGE = 6, /* of the tile of inputs that it needs */
     POINTS = EDGE * EDGE,
     CHUNK = 28,                    /* tiles at once: two fills of the registers */
     WIDE = LANES == 16 ? 12 : 6,   /* tiles whose sums of two blocks fill the registers */
@@ -199,8 +199,8 @@ static void weights_backward(void *context, size_t begin, size_t end, unsigned t
     (void)thread;
     for (size_t item = begin; item < end; item++) {
         size_t block = item / c->in.c, from = item % c->in.c;
-        const float *w = j->w + (from / LANES * c->out.c + block * LANES) * 9 * LANES +
-                         from % LANES;
+        const float *w =
+            j->w + (from / LANES * c->out.c + block * LANES) * 9 * LANES + from % LANES;
         vec taps[9];
 
         for (size_t k = 0; k < 9; k++) {
@@ -281,8 +281,8 @@ static void gradient_row(const struct geometry *g, const float *dy, size_t tile_
             for (size_t i = 0; i < SIDE; i++) {
                 size_t oh = tile_row * SIDE + i;
 
-                y[i] = oh < g->h && ow < g->w ? vec_load(dy + (oh * g->w + ow) * LANES)
-                                              : vec_zero();
+                y[i] =
+                    oh < g->h && ow < g->w ? vec_load(dy + (oh * g->w + ow) * LANES) : vec_zero();
             }
             result_points(y, z);
             for (size_t i = 0; i < EDGE; i++)
@@ -639,5 +639,5 @@ static void backward_weights(const struct native_conv *conv, const float *x, con
     parallel_for(job.g.out_blocks, bias_blocks, &job);
 }
 
-const struct conv_kernels KERNEL(winograd_kernels) = {
-    "winograd", scratch_len, points_len, forward, backward_data, backward_weights};
+const struct conv_kernels KERNEL(winograd_kernels) = {"winograd", scratch_len,   points_len,
+                                                      forward,    backward_data, backward_weights};

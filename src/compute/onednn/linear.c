@@ -226,9 +226,9 @@ static ward_status pass_create(struct dnn_linear *l, enum dnn_pass which)
     if (!status && which == DNN_FORWARD && c->has_relu)
         status = relu_attribute(attr);
     if (!status)
-        status = dnnl_primitive_desc_create(&pass->desc, &desc, attr, l->dnn->engine,
-                                            which == DNN_FORWARD ? NULL
-                                                                 : l->pass[DNN_FORWARD].desc);
+        status =
+            dnnl_primitive_desc_create(&pass->desc, &desc, attr, l->dnn->engine,
+                                       which == DNN_FORWARD ? NULL : l->pass[DNN_FORWARD].desc);
     if (!status)
         status = dnnl_primitive_desc_query(pass->desc, dnnl_query_impl_info_str, 0,
                                            &pass->implementation);
@@ -263,8 +263,8 @@ ward_status dnn_linear_new(struct dnn_linear **out, struct dnn *dnn,
         if (config->has_pass[p])
             st = pass_create(l, (enum dnn_pass)p);
     if (!st) {
-        l->weights = *dnnl_primitive_desc_query_md(l->pass[DNN_FORWARD].desc,
-                                                   dnnl_query_weights_md, 0);
+        l->weights =
+            *dnnl_primitive_desc_query_md(l->pass[DNN_FORWARD].desc, dnnl_query_weights_md, 0);
         status = weights_md(&l->plain, config, dnnl_oihw);
         if (status)
             st = failed("describe weights", status);
@@ -313,10 +313,9 @@ void dnn_linear_free(struct dnn_linear *l)
     turn_release(l->turn_data, l->turn_data_args, l->turned_data,
                  l->turned_data ? dnnl_memory_desc_get_size(pass_weights(l, DNN_BACKWARD_DATA))
                                 : 0);
-    turn_release(l->turn_weights, l->turn_weights_args, l->turned_weights,
-                 l->turned_weights
-                     ? dnnl_memory_desc_get_size(pass_weights(l, DNN_BACKWARD_WEIGHTS))
-                     : 0);
+    turn_release(
+        l->turn_weights, l->turn_weights_args, l->turned_weights,
+        l->turned_weights ? dnnl_memory_desc_get_size(pass_weights(l, DNN_BACKWARD_WEIGHTS)) : 0);
     for (int p = 0; p < DNN_PASS_COUNT; p++)
         pass_release(&l->pass[p]);
     mem_free(l);
@@ -334,7 +333,9 @@ bool dnn_linear_has_rows(const struct dnn_linear *l)
 
     return l->config.is_dense &&
            !weights_md(&rows, &l->config,
-                       block == 16 ? dnnl_aBcd16b : block == 8 ? dnnl_aBcd8b : dnnl_oihw) &&
+                       block == 16  ? dnnl_aBcd16b
+                       : block == 8 ? dnnl_aBcd8b
+                                    : dnnl_oihw) &&
            dnnl_memory_desc_equal(&rows, &l->weights);
 }
 
@@ -432,8 +433,8 @@ static ward_status turn_new(struct dnn_linear *l, enum dnn_pass pass, float *pac
     if (st)
         return st;
     if (is_data)
-        status = reorder_new(l->dnn, &l->weights, md, packed, *turned, &l->turn_data,
-                             l->turn_data_args);
+        status =
+            reorder_new(l->dnn, &l->weights, md, packed, *turned, &l->turn_data, l->turn_data_args);
     else
         status = reorder_new(l->dnn, md, &l->weights, *turned, packed, &l->turn_weights,
                              l->turn_weights_args);
@@ -494,8 +495,8 @@ ward_status dnn_linear_run(struct dnn_linear *l, enum dnn_pass which)
     if (which == DNN_BACKWARD_DATA && l->turn_data)
         status = dnnl_primitive_execute(l->turn_data, l->dnn->stream, 2, l->turn_data_args);
     if (!status)
-        status = dnnl_primitive_execute(pass->primitive, l->dnn->stream, pass->arg_count,
-                                        pass->args);
+        status =
+            dnnl_primitive_execute(pass->primitive, l->dnn->stream, pass->arg_count, pass->args);
     if (!status && which == DNN_BACKWARD_WEIGHTS && l->turn_weights)
         status = dnnl_primitive_execute(l->turn_weights, l->dnn->stream, 2, l->turn_weights_args);
     if (!status)

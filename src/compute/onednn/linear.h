@@ -10,7 +10,7 @@
 
 #include "compute/graph.h"
 
-struct dnn;        /* an engine and its stream; a stream is used by one thread at a time */
+struct dnn; /* an engine and its stream; a stream is used by one thread at a time */
 struct dnn_linear;
 
 WARD_CHECK ward_status dnn_open(struct dnn **out);
@@ -23,21 +23,16 @@ const char *dnn_describe(const struct dnn *dnn);
  */
 size_t dnn_block(const struct dnn *dnn);
 
-enum dnn_pass {
-    DNN_FORWARD,
-    DNN_BACKWARD_DATA,
-    DNN_BACKWARD_WEIGHTS,
-    DNN_PASS_COUNT
-};
+enum dnn_pass { DNN_FORWARD, DNN_BACKWARD_DATA, DNN_BACKWARD_WEIGHTS, DNN_PASS_COUNT };
 
 struct dnn_linear_config {
-    bool is_dense;        /* weights [oc, ic * h * w] instead of [oc, ic, kernel, kernel] */
+    bool is_dense; /* weights [oc, ic * h * w] instead of [oc, ic, kernel, kernel] */
     struct dims in, out;
     size_t in_block, out_block; /* channels a block of the values' layouts; 1 is plain NCHW */
     size_t kernel, stride, padding;
     bool has_bias;
-    bool has_relu;        /* y = max(.., 0) in the forward pass */
-    bool is_training;     /* the forward pass is one that a backward pass follows */
+    bool has_relu;    /* y = max(.., 0) in the forward pass */
+    bool is_training; /* the forward pass is one that a backward pass follows */
     bool has_pass[DNN_PASS_COUNT];
     const struct dnn_linear *like; /* pack weights as this one does, to share them; or NULL */
 };

@@ -68,8 +68,8 @@ void ref_scale_shift_forward(const struct ref_op *op)
     size_t len = op->in[0].c * op->in[0].h * op->in[0].w;
 
     for (size_t i = 0; i < dims_count(op->in[0]); i++)
-        op->y[i] = (float)((double)op->desc->scale * (double)op->x[0][i] +
-                           (double)op->param[0][i % len]);
+        op->y[i] =
+            (float)((double)op->desc->scale * (double)op->x[0][i] + (double)op->param[0][i % len]);
 }
 
 void ref_scale_shift_backward(const struct ref_op *op)

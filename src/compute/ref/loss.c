@@ -204,8 +204,7 @@ void ref_infomax_backward(const struct ref_op *op)
         for (size_t j = 0; j < k; j++) {
             double log_q = (double)z[j] - log_sum;
 
-            dz[j] += (float)(share(op) *
-                             (infomax_term(log_q, op->log_mean[j]) - exp(log_q) * sum));
+            dz[j] += (float)(share(op) * (infomax_term(log_q, op->log_mean[j]) - exp(log_q) * sum));
         }
     }
 }

@@ -75,8 +75,8 @@ void ref_batch_norm_forward(const struct ref_op *op)
             for (size_t i = 0; i < d.h * d.w; i++) {
                 size_t at = ref_at(d, n, c, 0, i);
 
-                op->y[at] = (float)(((double)op->x[0][at] - m.mean) * factor +
-                                    (double)op->param[SHIFT][c]);
+                op->y[at] =
+                    (float)(((double)op->x[0][at] - m.mean) * factor + (double)op->param[SHIFT][c]);
             }
         if (updates)
             update_running(op, c, m, share);

@@ -49,7 +49,7 @@ struct ref_value {
 struct ref_param {
     float *value, *gradient, *velocity; /* the last two NULL if it takes no gradient */
     size_t count;
-    size_t updates;                     /* of a running mean, and of the variance with it */
+    size_t updates; /* of a running mean, and of the variance with it */
 };
 
 struct ref_plan {
@@ -307,12 +307,9 @@ static const float *ref_input_gradient(struct plan *base, int node)
 static float *part_of(const struct ref_param *p, enum plan_part which)
 {
     switch (which) {
-    case PLAN_VALUE:
-        return p->value;
-    case PLAN_GRADIENT:
-        return p->gradient;
-    case PLAN_VELOCITY:
-        break;
+    case PLAN_VALUE: return p->value;
+    case PLAN_GRADIENT: return p->gradient;
+    case PLAN_VELOCITY: break;
     }
     return p->velocity;
 }
