@@ -29,6 +29,7 @@ demo: build
 check: build
 	@tools/setup chromium python3-opencv || \
 		echo 'check: without them nobody looks at the pages of reports, nor reads ONNX files with OpenCV'
+	@tools/setup_onnx || echo 'check: without it nobody runs ONNX files and clients in ONNX Runtime'
 	@tools/check $(BUILD)
 
 sanitize: setup

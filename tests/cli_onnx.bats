@@ -48,7 +48,7 @@ import_skeleton() {
     [ "$(grep -c '"is_equal": true' results)" = 76 ] || { wc -l results; false; }
 }
 
-# They are for developers (tools/setup_onnx): 600 MB for another opinion.
+# tools/setup_onnx gets the first, with --web the second; `make check` tries the first and OpenCV.
 other_runtime() {
     run check_onnx "$1"
     [ "$status" -ne 77 ] || skip "${lines[-1]}"
