@@ -220,7 +220,7 @@ static void *keep(void *context)
 
     pthread_mutex_lock(&s->lock);
     while (!s->keeper_ends) {
-        clock_gettime(CLOCK_REALTIME, &next);
+        clock_gettime(CLOCK_MONOTONIC, &next);
         next.tv_sec++;
         pthread_cond_timedwait(&s->keeper_is_wanted, &s->lock, &next);
         pthread_mutex_unlock(&s->lock);
@@ -307,6 +307,18 @@ static ward_status start(struct ward_server *s)
     return st ? st : start_keeper(s);
 }
 
+static void init_locks(struct ward_server *s)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->log_lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->keeper_is_wanted, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 ward_status ward_server_start(ward_server **out, const ward_server_config *config)
 {
     struct ward_server *s = NULL;
@@ -318,9 +330,7 @@ ward_status ward_server_start(ward_server **out, const ward_server_config *confi
         return st;
     s->config = *config;
     s->listener.fd = -1;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->log_lock, NULL);
-    pthread_cond_init(&s->keeper_is_wanted, NULL);
+    init_locks(s);
     st = start(s);
     if (st) {
         release(s);
