@@ -17,6 +17,7 @@ enum option_key {
     OPT_ACCEPT,
     OPT_METER,
     OPT_AUDIT,
+    OPT_AUDIT_SYNC,
     OPT_CERT,
     OPT_KEY,
     OPT_CLIENT_CA,
@@ -45,6 +46,9 @@ static const struct cli_option options[] = {
      "with --transform-only: do it even where a few images give\nthe transform away"},
     {OPT_METER, "meter", "DIR", "with --transform-only: keep count of different images here"},
     {OPT_AUDIT, "audit", "FILE", "log who asked when for how many images"},
+    {OPT_AUDIT_SYNC, "audit-sync", "WHEN",
+     "always: before an answer its line is on the disk; second: in\nthe file, "
+     "which is synced once a second [always]"},
     {OPT_CERT, "cert", "FILE", "serve by TLS with this certificate (PEM)"},
     {OPT_KEY, "key", "FILE", "the certificate's private key (PEM)"},
     {OPT_CLIENT_CA, "client-ca", "FILE", "only clients with a certificate by this authority (PEM)"},
@@ -126,6 +130,18 @@ static bool read_numbers(const struct cli *cli, ward_server_config *c, unsigned 
            count_unsigned(cli, CLI_THREADS, 1, 256, &c->threads);
 }
 
+static bool read_audit(const struct cli *cli, ward_server_config *c)
+{
+    static const char *const words[] = {"always", "second", NULL}; /* by ward_audit_sync */
+    size_t word = c->sync;
+
+    if (!cli_word(cli, OPT_AUDIT_SYNC, words, &word))
+        return false;
+    c->audit = cli_text(cli, OPT_AUDIT);
+    c->sync = (ward_audit_sync)word;
+    return true;
+}
+
 static void read_words(const struct cli *cli, ward_server_config *c)
 {
     c->run = cli->operands[0];
@@ -144,7 +160,6 @@ static void read_words(const struct cli *cli, ward_server_config *c)
     c->is_transform_only = cli_has(cli, OPT_TRANSFORM_ONLY);
     c->accepts_disclosure = cli_has(cli, OPT_ACCEPT);
     c->meter = cli_text(cli, OPT_METER);
-    c->audit = cli_text(cli, OPT_AUDIT);
     c->is_strict = cli_has(cli, OPT_STRICT);
     c->log = talk;
     c->context = (void *)(uintptr_t)cli;
@@ -158,6 +173,8 @@ static int check(const struct cli *cli)
         return cli_usage(cli, "--passphrase-file and --passphrase-fd contradict each other");
     if (cli_has(cli, OPT_TRANSFORM_ONLY) && !cli_has(cli, OPT_METER))
         return cli_usage(cli, "--transform-only needs --meter");
+    if (cli_has(cli, OPT_AUDIT_SYNC) && !cli_has(cli, OPT_AUDIT))
+        return cli_usage(cli, "--audit-sync needs --audit");
     return CLI_RUN;
 }
 
@@ -215,7 +232,7 @@ int cmd_serve(int argc, char **argv)
     if (code != CLI_RUN)
         return code;
     ward_server_defaults(&config);
-    if (!read_numbers(&cli, &config, &drain))
+    if (!read_numbers(&cli, &config, &drain) || !read_audit(&cli, &config))
         return CLI_USAGE;
     read_words(&cli, &config);
     if (!config.passphrase_file && config.passphrase_fd < 0) {

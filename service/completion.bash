@@ -16,6 +16,7 @@ _ward()
         case $before in
         --device) mapfile -t COMPREPLY < <(compgen -W "cpu ref" -- "$word") ;;
         --method) mapfile -t COMPREPLY < <(compgen -W "baseline fixed learned generator keyed" -- "$word") ;;
+        --audit-sync) mapfile -t COMPREPLY < <(compgen -W "always second" -- "$word") ;;
         --recipe) mapfile -t COMPREPLY < <(compgen -W "paper fast demo" -- "$word") ;;
         esac
         [ "${#COMPREPLY[@]}" -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -251,6 +251,22 @@ ask() {
     lacks nobody audit
 }
 
+@test "with --audit-sync second an answered request's line survives kill -9, and is synced soon" {
+    serve "$RUN" --audit audit --audit-sync second
+    request 3 >r
+    for _ in 1 2 3; do
+        [ "$(ask r)" = 200 ]
+    done
+    stop KILL
+    [ "$(grep -c '"status":200' audit)" -eq 3 ]
+    serve "$RUN" --audit audit --audit-sync second
+    [ "$(ask r)" = 200 ]
+    wait_for 'curl -sS "$URL/metrics" | grep -qx "ward_audit_syncs_total 1"'
+    stop
+    [ "$status" -eq 0 ]
+    [ "$(grep -c '"status":200' audit)" -eq 4 ]
+}
+
 @test "requests that are too large, odd or not for us are refused by name" {
     serve "$RUN" --request-max 4
     request 5 >five
@@ -450,6 +466,13 @@ END
     fails_with 2 "a/b"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0 --batch 0
     fails_with 2 "--batch"
+    run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0 --audit audit \
+        --audit-sync minute
+    fails_with 2 "--audit-sync" "minute" "always, second"
+    run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0 \
+        --audit-sync second
+    fails_with 2 "--audit-sync needs --audit"
+    [ ! -e audit ]
     chmod 644 tokens
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0
     fails_with 1 "0600"
@@ -524,6 +547,8 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     [ "${COMPREPLY[*]}" = "--transform-only" ]
     complete_words train --device ""
     [ "${COMPREPLY[*]}" = "cpu ref" ]
+    complete_words serve --audit-sync s
+    [ "${COMPREPLY[*]}" = "second" ]
 }
 
 @test "what a few images would give away is not handed out unless that is accepted" {

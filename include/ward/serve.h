@@ -52,6 +52,19 @@ WARD_API WARD_CHECK ward_status ward_token_revoke(const char *path, const char *
 /* ---- the server ---- */
 
 /*
+ * When an answer leaves, its line in the audit log is in the file: no process that dies, even by
+ * kill -9, takes one with it. This says what a machine that dies takes. While the log cannot be
+ * written or synced, requests are refused and the server is not ready.
+ */
+typedef enum ward_audit_sync {
+    WARD_AUDIT_SYNC_ALWAYS, /* nothing, if its disk keeps its word: answers wait until their lines
+                               are synced */
+    WARD_AUDIT_SYNC_SECOND  /* the lines since the last finished sync began, those of about a
+                               second, more if the disk is slow to sync: while there is something
+                               to sync, the file is synced once a second, and no answer waits */
+} ward_audit_sync;
+
+/*
  * A line for people: what the server did or met. Never holds a token, an image or an answer. May be
  * called from any thread, one at a time.
  */
@@ -82,6 +95,7 @@ typedef struct ward_server_config {
     const char *meter;       /* folder that keeps count of different images for each user; needed
                                  by is_transform_only */
     const char *audit;       /* file of one JSON object a line; NULL: none */
+    ward_audit_sync sync;    /* of `audit` */
     bool is_strict;          /* refuse to start where the kernel cannot lock the guard in */
     size_t batch;            /* images computed at once, 1 .. 1024 */
     size_t request_max;      /* images a request may have, 1 .. 65536 */

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,17 +14,22 @@
 #include "base/mem.h"
 #include "base/signals.h"
 #include "base/util.h"
-#include "key/grants.h"
-#include "serve/reader.h"
 
 struct audit {
-    pthread_mutex_t lock;
-    pthread_cond_t is_wanted;
-    pthread_t thread;
+    ward_audit_sync sync;
     char *path; /* owned */
+    pthread_t thread;
+    /* Who writes and who syncs share it, so that neither waits for the other; who puts another
+     * file in the place of this one has it alone. Taken before the other lock. */
+    pthread_rwlock_t file_lock;
     int fd;
+
+    pthread_mutex_t lock; /* of all that follows */
+    pthread_cond_t is_wanted;
     struct audit_note *first, **last; /* waiting */
-    bool is_closing, is_well;
+    bool is_closing;
+    bool is_unsynced; /* lines were written since a sync began, or it failed */
+    bool has_failed_write, has_failed_sync; /* the last one */
     uint64_t syncs;
     double seconds;
 };
@@ -86,9 +90,49 @@ static ward_status put(int fd, const struct wr *wr)
         }
         done += (size_t)n;
     }
-    if (fdatasync(fd) != 0 && errno != EINVAL && errno != EROFS)
-        return ward_fail(WARD_ERR_IO, "cannot sync the audit log: %s", strerror(errno));
     return WARD_OK;
+}
+
+/* ---- syncing ---- */
+
+/* Pipes and the like cannot be synced and say EINVAL or EROFS: there is no more to be done. */
+static ward_status sync_file(struct audit *audit, int fd)
+{
+    double begin = clock_seconds();
+    ward_status st = WARD_OK;
+
+    if (fdatasync(fd) != 0 && errno != EINVAL && errno != EROFS)
+        st = ward_fail(WARD_ERR_IO, "cannot sync the audit log: %s", strerror(errno));
+    pthread_mutex_lock(&audit->lock);
+    audit->has_failed_sync = st != WARD_OK;
+    audit->is_unsynced |= audit->has_failed_sync;
+    audit->syncs++;
+    audit->seconds += clock_seconds() - begin;
+    pthread_mutex_unlock(&audit->lock);
+    return st;
+}
+
+/* Before the sync, not after it: it need not see what is written meanwhile. */
+static bool take_unsynced(struct audit *audit)
+{
+    bool is_unsynced;
+
+    pthread_mutex_lock(&audit->lock);
+    is_unsynced = audit->is_unsynced;
+    audit->is_unsynced = false;
+    pthread_mutex_unlock(&audit->lock);
+    return is_unsynced;
+}
+
+ward_status audit_sync(struct audit *audit)
+{
+    ward_status st = WARD_OK;
+
+    pthread_rwlock_rdlock(&audit->file_lock);
+    if (take_unsynced(audit))
+        st = sync_file(audit, audit->fd);
+    pthread_rwlock_unlock(&audit->file_lock);
+    return st;
 }
 
 /* ---- the thread ---- */
@@ -106,13 +150,41 @@ static void finish(struct audit_note *note, ward_status st)
     }
 }
 
+/* Their requests wait for no sync of their own, so the last one stands for it. */
+static ward_status leave_unsynced(struct audit *audit)
+{
+    bool has_failed_sync;
+
+    pthread_mutex_lock(&audit->lock);
+    audit->is_unsynced = true;
+    has_failed_sync = audit->has_failed_sync;
+    pthread_mutex_unlock(&audit->lock);
+    return has_failed_sync ? ward_fail(WARD_ERR_IO, "the audit log cannot be synced") : WARD_OK;
+}
+
+/* As far as their requests wait for it: into the file, or onto the disk. */
+static ward_status write_lines(struct audit *audit, const struct wr *wr)
+{
+    ward_status st;
+
+    pthread_rwlock_rdlock(&audit->file_lock);
+    st = put(audit->fd, wr);
+    pthread_mutex_lock(&audit->lock);
+    audit->has_failed_write = st != WARD_OK;
+    pthread_mutex_unlock(&audit->lock);
+    if (!st && audit->sync == WARD_AUDIT_SYNC_ALWAYS)
+        st = sync_file(audit, audit->fd);
+    else if (!st)
+        st = leave_unsynced(audit);
+    pthread_rwlock_unlock(&audit->file_lock);
+    return st;
+}
+
 /* With the lock held; gives it up while it writes. */
 static void write_waiting(struct audit *audit)
 {
     struct audit_note *notes = audit->first;
     struct wr wr = WR_INIT;
-    int fd = audit->fd;
-    double begin = clock_seconds();
     ward_status st;
 
     audit->first = NULL;
@@ -120,13 +192,8 @@ static void write_waiting(struct audit *audit)
     pthread_mutex_unlock(&audit->lock);
     for (const struct audit_note *note = notes; note; note = note->next)
         wr_bytes(&wr, note->line, note->len);
-    st = put(fd, &wr);
+    st = write_lines(audit, &wr);
     wr_release(&wr);
-    pthread_mutex_lock(&audit->lock);
-    audit->is_well = st == WARD_OK;
-    audit->syncs++;
-    audit->seconds += clock_seconds() - begin;
-    pthread_mutex_unlock(&audit->lock);
     finish(notes, st);
     pthread_mutex_lock(&audit->lock);
 }
@@ -157,16 +224,28 @@ static ward_status start_thread(struct audit *audit)
     return code ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(code)) : WARD_OK;
 }
 
-ward_status audit_open(struct audit **out, const char *path)
+static void release(struct audit *audit)
+{
+    if (audit->fd >= 0)
+        close(audit->fd);
+    pthread_cond_destroy(&audit->is_wanted);
+    pthread_mutex_destroy(&audit->lock);
+    pthread_rwlock_destroy(&audit->file_lock);
+    mem_free(audit->path);
+    mem_free(audit);
+}
+
+ward_status audit_open(struct audit **out, const char *path, ward_audit_sync sync)
 {
     struct audit *audit = NULL;
     ward_status st = mem_new(&audit, 1, sizeof *audit);
 
     if (st)
         return st;
+    audit->sync = sync;
     audit->fd = -1;
     audit->last = &audit->first;
-    audit->is_well = true;
+    pthread_rwlock_init(&audit->file_lock, NULL);
     pthread_mutex_init(&audit->lock, NULL);
     pthread_cond_init(&audit->is_wanted, NULL);
     st = mem_strdup(&audit->path, path);
@@ -174,26 +253,23 @@ ward_status audit_open(struct audit **out, const char *path)
         st = open_file(path, &audit->fd);
     if (!st)
         st = start_thread(audit);
-    if (!st) {
+    if (st)
+        release(audit);
+    else
         *out = audit;
-        return WARD_OK;
-    }
-    if (audit->fd >= 0)
-        close(audit->fd);
-    mem_free(audit->path);
-    mem_free(audit);
     return st;
 }
 
-void audit_stop(struct audit *audit)
+ward_status audit_stop(struct audit *audit)
 {
     if (!audit || audit->is_closing)
-        return;
+        return WARD_OK;
     pthread_mutex_lock(&audit->lock);
     audit->is_closing = true;
     pthread_cond_signal(&audit->is_wanted);
     pthread_mutex_unlock(&audit->lock);
     pthread_join(audit->thread, NULL);
+    return audit_sync(audit);
 }
 
 void audit_close(struct audit *audit)
@@ -201,24 +277,29 @@ void audit_close(struct audit *audit)
     if (!audit)
         return;
     audit_stop(audit);
-    close(audit->fd);
-    pthread_cond_destroy(&audit->is_wanted);
-    pthread_mutex_destroy(&audit->lock);
-    mem_free(audit->path);
-    mem_free(audit);
+    release(audit);
 }
 
-/* dup2() lets a write that is under way end in the file where it began. */
+/* Opening it alone: if the path still names the same file, a line that is half written is not one
+ * that was cut off. */
 ward_status audit_reopen(struct audit *audit)
 {
-    int fd = -1;
-    ward_status st = open_file(audit->path, &fd);
+    int fd = -1, old = -1;
+    bool is_unsynced = false;
+    ward_status st;
 
-    if (st)
-        return st;
-    if (dup3(fd, audit->fd, O_CLOEXEC) < 0)
-        st = ward_fail(WARD_ERR_IO, "cannot open '%s': %s", audit->path, strerror(errno));
-    close(fd);
+    pthread_rwlock_wrlock(&audit->file_lock);
+    st = open_file(audit->path, &fd);
+    if (!st) {
+        old = audit->fd;
+        audit->fd = fd;
+        is_unsynced = take_unsynced(audit);
+    }
+    pthread_rwlock_unlock(&audit->file_lock);
+    if (is_unsynced)
+        st = sync_file(audit, old);
+    if (old >= 0)
+        close(old);
     return st;
 }
 
@@ -244,7 +325,7 @@ bool audit_is_well(struct audit *audit)
     bool is_well;
 
     pthread_mutex_lock(&audit->lock);
-    is_well = audit->is_well;
+    is_well = !audit->has_failed_write && !audit->has_failed_sync;
     pthread_mutex_unlock(&audit->lock);
     return is_well;
 }
@@ -268,88 +349,4 @@ void audit_time(char text[AUDIT_TIME_LEN + 1])
     strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(whole + AUDIT_TIME_LEN - 5, 16, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
     memcpy(text, whole, AUDIT_TIME_LEN + 1);
-}
-
-/* ---- reading it again ---- */
-
-struct entry {
-    struct span time, user;
-    uint64_t images, status;
-};
-
-static bool read_entry(const char *line, size_t len, struct entry *e)
-{
-    struct reader r;
-    struct span key;
-
-    *e = (struct entry){.images = 0};
-    reader_init(&r, line, len);
-    if (!reader_open(&r, '{'))
-        return false;
-    while (reader_key(&r, &key)) {
-        if (span_is(key, "time"))
-            reader_string(&r, &e->time);
-        else if (span_is(key, "user") && reader_peek(&r) == '"')
-            reader_string(&r, &e->user);
-        else if (span_is(key, "images"))
-            reader_count(&r, UINT32_MAX, &e->images);
-        else if (span_is(key, "status"))
-            reader_count(&r, 999, &e->status);
-        else
-            reader_skip(&r);
-    }
-    return reader_is_done(&r) && e->time.text;
-}
-
-ward_status audit_replay_text(const char *text, size_t len, const char *day,
-                              struct accounts *accounts)
-{
-    ward_status st = WARD_OK;
-
-    /* Backwards, as today is at the end of what may be years. */
-    while (len > 0 && !st) {
-        size_t begin = len - 1;
-        char user[WARD_TOKEN_USER_MAX + 1] = "";
-        struct entry e;
-
-        while (begin > 0 && text[begin - 1] != '\n')
-            begin--;
-        if (read_entry(text + begin, len - begin, &e)) {
-            if (e.time.len < DATE_LEN || memcmp(e.time.text, day, DATE_LEN) < 0)
-                break;
-            if (e.status == 200 && e.images && e.user.len && e.user.len < sizeof user &&
-                memcmp(e.time.text, day, DATE_LEN) == 0) {
-                memcpy(user, e.user.text, e.user.len);
-                st = accounts_add(accounts, user, e.images);
-            }
-        }
-        len = begin;
-    }
-    return st;
-}
-
-ward_status audit_replay(const char *path, struct accounts *accounts)
-{
-    char day[DATE_LEN + 1];
-    struct stat info;
-    void *text;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ward_status st = WARD_OK;
-
-    if (fd < 0)
-        return errno == ENOENT
-                   ? WARD_OK
-                   : ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    date_today(day);
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
-        text = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (text == MAP_FAILED) {
-            st = ward_fail(WARD_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-        } else {
-            st = audit_replay_text(text, (size_t)info.st_size, day, accounts);
-            munmap(text, (size_t)info.st_size);
-        }
-    }
-    close(fd);
-    return st;
 }

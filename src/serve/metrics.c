@@ -83,7 +83,7 @@ void metrics_write(struct metrics *m, const struct metrics_more *more, struct wr
         (double)more->batched);
     one(out, "ward_compute_seconds_total", "counter", "Time for which batches were waited for.",
         more->compute_seconds);
-    one(out, "ward_audit_syncs_total", "counter", "Writes of the audit log.", (double)more->syncs);
+    one(out, "ward_audit_syncs_total", "counter", "Syncs of the audit log.", (double)more->syncs);
     one(out, "ward_audit_sync_seconds_total", "counter", "Time that these took.",
         more->sync_seconds);
     one(out, "ward_connections", "gauge", "Open connections.",

@@ -118,6 +118,8 @@ static ward_status check_config(const ward_server_config *c)
         return ward_fail(WARD_ERR_ARG, "who hands out processed images has to meter them");
     if (c->meter && !c->is_transform_only)
         return ward_fail(WARD_ERR_ARG, "only processed images are metered");
+    if (c->sync != WARD_AUDIT_SYNC_ALWAYS && c->sync != WARD_AUDIT_SYNC_SECOND)
+        return ward_fail(WARD_ERR_ARG, "there is no such way of syncing the audit log");
     return WARD_OK;
 }
 
@@ -213,6 +215,15 @@ static void say_if_broken(struct ward_server *s)
     s->said_broken = !is_well;
 }
 
+static void sync_audit(struct ward_server *s)
+{
+    ward_status st = s->audit ? audit_sync(s->audit) : WARD_OK;
+
+    if (st && !s->said_unsynced)
+        server_log(s, "%s; requests are refused until it can be synced", ward_error_message());
+    s->said_unsynced = st != WARD_OK;
+}
+
 static void *keep(void *context)
 {
     struct ward_server *s = context;
@@ -220,13 +231,14 @@ static void *keep(void *context)
 
     pthread_mutex_lock(&s->lock);
     while (!s->keeper_ends) {
-        clock_gettime(CLOCK_REALTIME, &next);
+        clock_gettime(CLOCK_MONOTONIC, &next);
         next.tv_sec++;
         pthread_cond_timedwait(&s->keeper_is_wanted, &s->lock, &next);
         pthread_mutex_unlock(&s->lock);
         http_reap(s);
         http_log_refusals(s);
         accounts_sync(s->accounts);
+        sync_audit(s);
         say_if_broken(s);
         pthread_mutex_lock(&s->lock);
     }
@@ -257,7 +269,8 @@ static void release(struct ward_server *s)
     }
     /* Each of the first two lets the next finish what it waits for; requests call all three. */
     batcher_stop(s->batcher);
-    audit_stop(s->audit);
+    if (audit_stop(s->audit))
+        server_log(s, "the last lines of the audit log may be lost: %s", ward_error_message());
     http_stop(s);
     batcher_free(s->batcher);
     audit_close(s->audit);
@@ -295,7 +308,7 @@ static ward_status start(struct ward_server *s)
     if (!st)
         st = accounts_new(&s->accounts, s->config.meter);
     if (!st && s->config.audit)
-        st = audit_open(&s->audit, s->config.audit);
+        st = audit_open(&s->audit, s->config.audit, s->config.sync);
     if (!st && s->config.audit)
         st = audit_replay(s->config.audit, s->accounts);
     if (!st)
@@ -305,6 +318,18 @@ static ward_status start(struct ward_server *s)
     if (!st)
         st = http_start(s);
     return st ? st : start_keeper(s);
+}
+
+static void init_locks(struct ward_server *s)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->log_lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->keeper_is_wanted, &attributes);
+    pthread_condattr_destroy(&attributes);
 }
 
 ward_status ward_server_start(ward_server **out, const ward_server_config *config)
@@ -318,9 +343,7 @@ ward_status ward_server_start(ward_server **out, const ward_server_config *confi
         return st;
     s->config = *config;
     s->listener.fd = -1;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->log_lock, NULL);
-    pthread_cond_init(&s->keeper_is_wanted, NULL);
+    init_locks(s);
     st = start(s);
     if (st) {
         release(s);
@@ -379,7 +402,7 @@ ward_status ward_server_reload(ward_server *server)
         server_log(server, "tokens stay as they were: %s", ward_error_message());
     st = server->audit ? audit_reopen(server->audit) : WARD_OK;
     if (st)
-        server_log(server, "the audit log stays where it was: %s", ward_error_message());
+        server_log(server, "reopening the audit log: %s", ward_error_message());
     first = first ? first : st;
     st = reload_model(server);
     if (st)

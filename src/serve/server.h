@@ -63,7 +63,7 @@ struct ward_server {
     pthread_t keeper;
     pthread_cond_t keeper_is_wanted; /* with the lock */
     bool has_keeper, keeper_ends;
-    bool said_broken;
+    bool said_broken, said_unsynced;
     pthread_mutex_t log_lock;
 };
 
