@@ -8,6 +8,7 @@
  *   search.c   what most attacks do: train some parameters of a classifier, keep the best
  *   record.c   results to and from JSON
  *   verdict.c  what the cells come to
+ *   flags.c    signs that this does not mean what it seems to
  *
  * The room keeps these promises for every attack, so that none has to make them itself:
  *  - a thief sees what his knowledge says and nothing else of the run;
