@@ -261,6 +261,42 @@ static void an_honest_network_raises_neither(void **state)
     ward_run_close(run);
 }
 
+/* Parameters all zero let no gradient through, whatever is read from the last layer. */
+static ward_run *open_start(const char *arch, bool is_dead)
+{
+    const char *const names[] = {"bright", "dark"};
+    struct net_spec spec = {"", 1, SIDE, SIDE, 2};
+    struct model m = {.method = WARD_METHOD_LEARNED};
+    char name[64];
+
+    snprintf(spec.arch, sizeof spec.arch, "%s", arch);
+    snprintf(name, sizeof name, "%s-%d", arch, is_dead);
+    assert_ok(net_init(&m.net, &spec, 1));
+    if (is_dead)
+        clear(&m.net.params);
+    assert_ok(model_describe(&m, "lamps", 0.0f, 1.0f, names, 2));
+    model_identify(&m);
+    return open_run_of(&m, name);
+}
+
+static void a_dead_network_raises_its_flag_and_a_random_one_does_not(void **state)
+{
+    static const char *const archs[] = {"simple-cnn", "mlp-32x2"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        const bool is_dead = i % 2;
+        ward_run *run = open_start(archs[i / 2], is_dead);
+        ward_redteam_result r = red_team(run, "fine-tune", &nowhere);
+
+        if (has_flag(&r.verdict, "dead-network") != is_dead)
+            fail_msg("%s %s: fine-tuning gives %g, scratch %g", is_dead ? "dead" : "random",
+                     archs[i / 2], best_of(&r, "fine-tune"), best_of(&r, "scratch"));
+        ward_redteam_result_release(&r);
+        ward_run_close(run);
+    }
+}
+
 static bool stop_after_two(void *context, const ward_redteam_progress *p)
 {
     (void)context;
@@ -384,6 +420,12 @@ static void an_attack_ends_with_an_offer_or_says_what_failed(void **state)
 
 enum { MAX_CELLS = 64 };
 
+static const struct record_subject subject = {.model_id = "00ff",
+                                              .arch = "simple-cnn",
+                                              .data = "lamps",
+                                              .device = "cpu",
+                                              .method = WARD_METHOD_GENERATOR};
+
 struct sample {
     ward_redteam_cell cells[MAX_CELLS];
     ward_redteam_result result;
@@ -425,7 +467,7 @@ static ward_redteam_verdict verdict_of(const struct sample *s)
 {
     ward_redteam_verdict v;
 
-    verdict_make(&s->result, &s->facts, &v);
+    verdict_make(&s->result, &subject, &s->facts, &v);
     return v;
 }
 
@@ -520,6 +562,17 @@ static void add_try(ward_redteam_cell *c, double accuracy, double bound, bool is
         .accuracy = accuracy, .merit = accuracy, .bound = bound, .is_leaky = is_leaky};
 }
 
+/* A cell of scratch that has tried one architecture. */
+static ward_redteam_cell *add_scratch(struct sample *s, uint64_t amount, uint64_t trial,
+                                      const char *arch, double accuracy)
+{
+    ward_redteam_cell *c = put(s, "scratch", amount, trial, accuracy);
+
+    add_try(c, accuracy, (double)NAN, false);
+    snprintf(c->tries[0].what, sizeof c->tries[0].what, "%s, rate 0.001", arch);
+    return c;
+}
+
 static void nothing_unusual_raises_no_flag(void **state)
 {
     struct sample *s = sample_new();
@@ -563,7 +616,7 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
 
     s = sample_new();
     put(s, "fine-tune", 100, 0, 0.5);
-    put(s, "scratch", 100, 0, 0.6);
+    add_scratch(s, 100, 0, "simple-cnn", 0.6);
     v = verdict_of(s);
     assert_true(v.flag_count == 1 && has_flag(&v, "dead-network"));
 
@@ -587,6 +640,54 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
     v = verdict_of(s);
     assert_true(v.flag_count == 1 && has_flag(&v, "seed"));
     assert_true(strstr(v.sentence, "1 flag below") != NULL);
+}
+
+/* F is a simple-cnn here. */
+static void a_start_is_compared_with_its_own_architecture_from_nothing(void **state)
+{
+    static const struct {
+        const char *arch; /* that scratch tried, beside another at 0.9 */
+        double from_f, from_nothing;
+        bool is_dead;
+    } cases[] = {
+        {"simple-cnn", 0.70, 0.71, false},     {"simple-cnn", 0.70, 0.73, true},
+        {"simple-cnn-leaky", 0.5, 0.9, false}, {"simple", 0.5, 0.9, false},
+        {"not simple-cnn", 0.5, 0.9, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sample *s = sample_new();
+        ward_redteam_verdict v;
+
+        put(s, "fine-tune", 100, 0, 0.6)->choice = cases[i].from_f;
+        add_try(add_scratch(s, 100, 0, cases[i].arch, cases[i].from_nothing), 0.9, (double)NAN,
+                false);
+        snprintf(s->cells[1].tries[1].what, WARD_REDTEAM_WORDS, "resnet20, rate 0.001");
+        v = verdict_of(s);
+        if (has_flag(&v, "dead-network") != cases[i].is_dead || v.flag_count > 1)
+            fail_msg("%s: %g from F, %g from nothing: %zu flags", cases[i].arch, cases[i].from_f,
+                     cases[i].from_nothing, v.flag_count);
+    }
+}
+
+static void starts_are_compared_for_adversaries_who_did_both(void **state)
+{
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    for (uint64_t t = 0; t < 2; t++)
+        put(s, "fine-tune", 100, t, 0.6);
+    add_scratch(s, 100, 1, "simple-cnn", 0.65);
+    add_scratch(s, 10, 0, "simple-cnn", 0.9); /* with other images */
+    s->cells[0].choice = 0.64;                /* of one who did not try from nothing */
+    v = verdict_of(s);
+    assert_true(v.flag_count == 1 && has_flag(&v, "dead-network"));
+    assert_non_null(strstr(v.flags[0].detail, "gives 60.0 %, simple-cnn from nothing 65.0 %"));
+    add_scratch(s, 100, 0, "simple-cnn", 0.6); /* means of 62 and 62.5 */
+    v = verdict_of(s);
+    assert_int_equal(v.flag_count, 0);
 }
 
 /* What does without F's gradient must also be better than guessing, which is 0.1. */
@@ -661,12 +762,6 @@ static void without_cells_nothing_is_claimed(void **state)
 
 /* ---- files ---- */
 
-static const struct record_subject subject = {.model_id = "00ff",
-                                              .arch = "simple-cnn",
-                                              .data = "lamps",
-                                              .device = "cpu",
-                                              .method = WARD_METHOD_GENERATOR};
-
 /* Without cells. */
 static ward_redteam_result expected_result(void)
 {
@@ -693,7 +788,7 @@ static char *sample_text(void)
     s->result.choice_count = 2000;
     s->result.pool_count = 15000;
     s->result.is_disjoint = false;
-    verdict_make(&s->result, &s->facts, &s->result.verdict);
+    verdict_make(&s->result, &subject, &s->facts, &s->result.verdict);
     assert_ok(record_to_json(&s->result, &subject, &s->facts, 0, &text));
     return text;
 }
@@ -706,7 +801,7 @@ static void a_record_reads_back_as_it_was_written(void **state)
 
     (void)state;
     assert_ok(record_from_json(&back, &subject, &facts, text, strlen(text)));
-    verdict_make(&back, &facts, &back.verdict);
+    verdict_make(&back, &subject, &facts, &back.verdict);
     assert_ok(record_to_json(&back, &subject, &facts, 0, &again));
     assert_string_equal(text, again);
     mem_free(text);
@@ -797,6 +892,7 @@ int main(void)
         cmocka_unit_test(who_trains_through_the_network_undoes_a_pattern),
         cmocka_unit_test(a_masked_gradient_raises_its_flags),
         cmocka_unit_test(an_honest_network_raises_neither),
+        cmocka_unit_test(a_dead_network_raises_its_flag_and_a_random_one_does_not),
         cmocka_unit_test(a_stopped_suite_goes_on_and_repeats_nothing),
         cmocka_unit_test(settings_out_of_range_are_refused),
         cmocka_unit_test(an_attack_ends_with_an_offer_or_says_what_failed),
@@ -806,6 +902,8 @@ int main(void)
         cmocka_unit_test(adversaries_who_differ_widen_the_interval),
         cmocka_unit_test(nothing_unusual_raises_no_flag),
         cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),
+        cmocka_unit_test(a_start_is_compared_with_its_own_architecture_from_nothing),
+        cmocka_unit_test(starts_are_compared_for_adversaries_who_did_both),
         cmocka_unit_test(a_mask_is_what_other_attacks_get_around),
         cmocka_unit_test(a_black_box_is_compared_with_the_pattern_of_the_same_adversary),
         cmocka_unit_test(a_black_box_that_only_guesses_is_not_better),

@@ -473,6 +473,7 @@ static bool has_flag(const ward_redteam_verdict *v, const char *name)
 static ward_redteam_verdict verdict_on(enum making making, const struct raid *raid)
 {
     ward_run *run = open_victim(WARD_METHOD_LEARNED, making);
+    const struct record_subject subject = {.arch = run->model.net.spec.arch};
     struct record_facts facts = {.authorised = 1, .unauthorised = dark_share, .chance = 0.5};
     ward_redteam_cell cell = raided(run, raid, 40);
     ward_redteam_result r = {.test_count = BRIGHT + DARK, .cell_count = 1, .cells = &cell};
@@ -482,7 +483,7 @@ static ward_redteam_verdict verdict_on(enum making making, const struct raid *ra
     assert_ok(split_init(&raw, data, WARD_SPLIT_TEST, 0, 0));
     assert_ok(
         score_zero_gradients(device, &run->model.net, &raw, raw.count, &facts.zero_gradients));
-    verdict_make(&r, &facts, &r.verdict);
+    verdict_make(&r, &subject, &facts, &r.verdict);
     split_release(&raw);
     ward_run_close(run);
     return r.verdict;

@@ -104,19 +104,65 @@ static void flag_jump(const ward_redteam_result *r, ward_redteam_verdict *v)
     }
 }
 
-/* A dead network is not a locked one. */
-static void flag_dead(const ward_redteam_result *r, ward_redteam_verdict *v)
+/* What an architecture learned from nothing, in a cell of scratch; NaN: it was not tried. */
+static double best_of_arch(const ward_redteam_cell *c, const char *arch)
+{
+    double best = (double)NAN;
+
+    for (size_t i = 0; i < c->try_count; i++)
+        if (scratch_is_of(&c->tries[i], arch))
+            best = fmax(best, c->tries[i].accuracy);
+    return best;
+}
+
+/* Means where choices are made, over adversaries with so many labels who did both. */
+struct starts {
+    double from_f, from_nothing;
+    size_t count;
+};
+
+static void add_start(struct starts *s, const ward_redteam_cell *tuned,
+                      const ward_redteam_cell *scratch, const char *arch)
+{
+    double fresh = best_of_arch(scratch, arch);
+
+    if (tuned->trial != scratch->trial || isnan(fresh))
+        return;
+    s->from_f += tuned->choice;
+    s->from_nothing += fresh;
+    s->count++;
+}
+
+static struct starts starts_at(const ward_redteam_result *r, uint64_t amount, const char *arch)
+{
+    struct starts s = {.count = 0};
+
+    for (size_t i = 0; i < r->cell_count; i++)
+        for (size_t j = 0; j < r->cell_count; j++)
+            if (cell_is_of(&r->cells[i], raid_fine_tune.name, WARD_KNOWS_LABELLED, amount) &&
+                cell_is_of(&r->cells[j], raid_scratch.name, WARD_KNOWS_LABELLED, amount))
+                add_start(&s, &r->cells[i], &r->cells[j], arch);
+    s.from_f /= (double)s.count;
+    s.from_nothing /= (double)s.count;
+    return s;
+}
+
+/* A dead network is not a locked one: it is a worse start than none for the layers that it is made
+ * of. Other layers, which scratch may do better with, say nothing of its weights. */
+static void flag_dead(const ward_redteam_result *r, const char *arch, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
-        const ward_redteam_cell *c = &r->cells[i], *scratch;
+        const ward_redteam_cell *c = &r->cells[i];
+        struct starts s;
 
         if (!c->is_done || strcmp(c->attack, raid_fine_tune.name) != 0 || c->amount > FEW_LABELS)
             continue;
-        scratch = cells_scratch(r, c->amount);
-        if (scratch && cells_mean(r, c).accuracy < cells_mean(r, scratch).accuracy - clearly)
-            raise(v, "dead-network", "at %ju labels fine-tuning gives %.1f %%, scratch %.1f %%",
-                  (uintmax_t)c->amount, percent(cells_mean(r, c).accuracy),
-                  percent(cells_mean(r, scratch).accuracy));
+        s = starts_at(r, c->amount, arch);
+        if (s.count > 0 && s.from_f < s.from_nothing - clearly)
+            raise(v, "dead-network",
+                  "at %ju labels fine-tuning gives %.1f %%, %s from nothing "
+                  "%.1f %%, where choices are made",
+                  (uintmax_t)c->amount, percent(s.from_f), arch, percent(s.from_nothing));
     }
 }
 
@@ -215,14 +261,14 @@ static void flag_seed(const ward_redteam_result *r, ward_redteam_verdict *v)
     }
 }
 
-void flags_raise(const ward_redteam_result *r, const struct record_facts *facts,
-                 ward_redteam_verdict *v)
+void flags_raise(const ward_redteam_result *r, const struct record_subject *subject,
+                 const struct record_facts *facts, ward_redteam_verdict *v)
 {
     flag_below_chance(r, v);
     flag_no_gradient(facts, v);
     flag_black_box(r, v);
     flag_jump(r, v);
-    flag_dead(r, v);
+    flag_dead(r, subject->arch, v);
     flag_bound(r, v);
     flag_masked(r, v);
     flag_seed(r, v);

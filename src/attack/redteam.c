@@ -160,7 +160,7 @@ static ward_status save(void *context)
 
     if (!r->path)
         return WARD_OK;
-    verdict_make(&r->result, &r->facts, &r->result.verdict);
+    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
     st = record_to_json(&r->result, &r->subject, &r->facts, 1, &text);
     if (st)
         return st;
@@ -442,7 +442,7 @@ static ward_status redteam_run(struct redteam *r)
 
 static ward_status redteam_finish(struct redteam *r)
 {
-    verdict_make(&r->result, &r->facts, &r->result.verdict);
+    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
     return record_to_json(&r->result, &r->subject, &r->facts, 0, &r->result.json);
 }
 

@@ -316,8 +316,8 @@ static void find_cost(const ward_redteam_result *r, const struct record_facts *f
     v->cost = best ? cells_mean(r, best).images / facts->training : (double)NAN;
 }
 
-void verdict_make(const ward_redteam_result *r, const struct record_facts *facts,
-                  ward_redteam_verdict *out)
+void verdict_make(const ward_redteam_result *r, const struct record_subject *subject,
+                  const struct record_facts *facts, ward_redteam_verdict *out)
 {
     ward_redteam_verdict v = {.authorised = facts->authorised,
                               .unauthorised = facts->unauthorised,
@@ -331,7 +331,7 @@ void verdict_make(const ward_redteam_result *r, const struct record_facts *facts
     find_cost(r, facts, &v);
     v.readout = reading(r, raid_readout.name);
     v.readout_control = reading(r, raid_readout_control.name);
-    flags_raise(r, facts, &v);
+    flags_raise(r, subject, facts, &v);
     write_sentence(r, &v);
     *out = v;
 }

@@ -38,7 +38,7 @@ static inline double percent(double fraction)
 }
 
 /* Raise all flags of a verdict whose figures are known. */
-void flags_raise(const ward_redteam_result *result, const struct record_facts *facts,
-                 ward_redteam_verdict *verdict);
+void flags_raise(const ward_redteam_result *result, const struct record_subject *subject,
+                 const struct record_facts *facts, ward_redteam_verdict *verdict);
 
 #endif
