@@ -24,6 +24,7 @@
 #define LAMP_SIDE 8
 #define LAMP_TRAIN 100
 #include "attack_fixture.h"
+#include "verdict_fixture.h"
 
 static const double found = 0.95;
 
@@ -459,14 +460,6 @@ static ward_redteam_result suite_on(enum making making, const char *only)
     assert_ok(ward_redteam(run, device, data, &s, &nowhere, &r));
     ward_run_close(run);
     return r;
-}
-
-static bool has_flag(const ward_redteam_verdict *v, const char *name)
-{
-    for (size_t i = 0; i < v->flag_count; i++)
-        if (strcmp(v->flags[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 /* The verdict on one cell of an attack. */
