@@ -57,6 +57,10 @@ static ward_redteam_cell *put(struct sample *s, const char *attack, uint64_t amo
         c->knows = WARD_KNOWS_NOTHING;
     else if (strcmp(attack, "infomax") == 0)
         c->knows = WARD_KNOWS_UNLABELLED;
+    else if (strcmp(attack, "distil") == 0)
+        c->knows = WARD_KNOWS_PAIRS;
+    else if (strcmp(attack, "extract") == 0)
+        c->knows = WARD_KNOWS_QUERIES;
     c->id = suite_raid_of(c)->id;
     return c;
 }
@@ -238,6 +242,53 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
     v = verdict_of(s);
     assert_true(v.flag_count == 1 && has_flag(&v, "seed"));
     assert_true(strstr(v.sentence, "1 flag below") != NULL);
+}
+
+static void a_jump_is_what_scratch_does_not_rise_by(void **state)
+{
+    static const struct {
+        const char *attack;        /* by who holds labels, pairs, answers, images without labels */
+        double rise, scratch_rise; /* NaN: scratch has not that amount */
+        bool is_jump;
+    } cases[] = {
+        {"universal", 0.50, 0.25, false},       {"universal", 0.50, 0.15, true},
+        {"universal", 0.50, (double)NAN, true}, {"universal", 0.25, (double)NAN, false},
+        {"universal", 0.25, -0.10, false},      {"distil", 0.50, 0.25, false},
+        {"extract", 0.50, 0.25, false},         {"infomax", 0.50, 0.25, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sample *s = sample_new();
+        ward_redteam_verdict v;
+
+        put(s, cases[i].attack, 10, 0, 0.4);
+        put(s, cases[i].attack, 100, 0, 0.4 + cases[i].rise);
+        put(s, "scratch", 10, 0, 0.5);
+        if (!isnan(cases[i].scratch_rise))
+            put(s, "scratch", 100, 0, 0.5 + cases[i].scratch_rise);
+        v = verdict_of(s);
+        if (has_flag(&v, "jump") != cases[i].is_jump || v.flag_count > 1)
+            fail_msg("%s by %g, scratch by %g: %zu flags", cases[i].attack, cases[i].rise,
+                     cases[i].scratch_rise, v.flag_count);
+    }
+}
+
+static void a_jump_tells_what_scratch_rose_by(void **state)
+{
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    put(s, "universal", 10, 0, 0.2);
+    put(s, "universal", 100, 0, 0.8);
+    put(s, "scratch", 10, 0, 0.55);
+    v = verdict_of(s);
+    assert_string_equal(v.flags[0].detail, "universal: 20.0 % at 10, 80.0 % at 100");
+    put(s, "scratch", 100, 0, 0.6);
+    v = verdict_of(s);
+    assert_string_equal(v.flags[0].detail,
+                        "universal: 20.0 % at 10, 80.0 % at 100; scratch 55.0 and 60.0 %");
 }
 
 /* F is a simple-cnn here. */
@@ -487,6 +538,8 @@ int main(void)
         cmocka_unit_test(adversaries_who_differ_widen_the_interval),
         cmocka_unit_test(nothing_unusual_raises_no_flag),
         cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),
+        cmocka_unit_test(a_jump_is_what_scratch_does_not_rise_by),
+        cmocka_unit_test(a_jump_tells_what_scratch_rose_by),
         cmocka_unit_test(a_start_is_compared_with_its_own_architecture_from_nothing),
         cmocka_unit_test(starts_are_compared_for_adversaries_who_did_both),
         cmocka_unit_test(a_mask_is_what_other_attacks_get_around),

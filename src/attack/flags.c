@@ -12,7 +12,7 @@
 /* Thresholds of docs/redteam.md; accuracies are fractions. */
 static const double clearly = 0.02;    /* a difference that is no accident */
 static const double zero_share = 0.5;  /* of images without any gradient */
-static const double jump = 0.30;       /* between neighbouring amounts */
+static const double jump = 0.30;       /* between neighbouring amounts, beyond scratch */
 static const double seed_range = 0.10; /* between adversaries */
 static const double masked = 0.05;     /* without F's gradient, by who knows labels */
 
@@ -87,20 +87,68 @@ static const ward_redteam_cell *neighbour(const ward_redteam_result *r, const wa
     return next;
 }
 
+/* What training without F gives who holds so much of a kind: a pair or an answer of the service is
+ * a label, too. NULL: not known, or nothing, as images alone teach nothing. */
+static const ward_redteam_cell *without_f(const ward_redteam_result *r, ward_knowledge knows,
+                                          uint64_t amount)
+{
+    return knows == WARD_KNOWS_UNLABELLED ? NULL : cells_scratch(r, amount);
+}
+
+/* From one amount to the next: what an attack rises by, and how much of that needs no F. */
+struct rise {
+    double before, after;
+    double scratch_before, scratch_after; /* NaN: not both are known */
+};
+
+static struct rise rise_of(const ward_redteam_result *r, const ward_redteam_cell *c,
+                           const ward_redteam_cell *next)
+{
+    const ward_redteam_cell *from = without_f(r, c->knows, c->amount);
+    const ward_redteam_cell *to = without_f(r, c->knows, next->amount);
+    bool is_known = from && to;
+
+    return (struct rise){
+        .before = cells_mean(r, c).accuracy,
+        .after = cells_mean(r, next).accuracy,
+        .scratch_before = is_known ? cells_mean(r, from).accuracy : (double)NAN,
+        .scratch_after = is_known ? cells_mean(r, to).accuracy : (double)NAN,
+    };
+}
+
+/* fmax() takes the number if the other is none. */
+static double beyond_scratch(const struct rise *rise)
+{
+    return rise->after - rise->before - fmax(0, rise->scratch_after - rise->scratch_before);
+}
+
+static void raise_jump(const ward_redteam_cell *c, const ward_redteam_cell *next,
+                       const struct rise *rise, ward_redteam_verdict *v)
+{
+    char scratch[48] = "";
+
+    if (!isnan(rise->scratch_before))
+        snprintf(scratch, sizeof scratch, "; scratch %.1f and %.1f %%",
+                 percent(rise->scratch_before), percent(rise->scratch_after));
+    raise(v, "jump", "%s: %.1f %% at %ju, %.1f %% at %ju%s", c->attack, percent(rise->before),
+          (uintmax_t)c->amount, percent(rise->after), (uintmax_t)next->amount, scratch);
+}
+
+/* F opens somewhere between two amounts; what more images teach anybody is no sign of that. */
 static void flag_jump(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i], *next;
-        double before, after;
+        struct rise rise;
 
         if (!c->is_done || c->knows == WARD_KNOWS_NOTHING || cell_is_control(c))
             continue;
         next = neighbour(r, c);
-        before = cells_mean(r, c).accuracy;
-        after = next ? cells_mean(r, next).accuracy : before;
-        if (after - before > jump)
-            raise(v, "jump", "%s: %.1f %% at %ju, %.1f %% at %ju", c->attack, percent(before),
-                  (uintmax_t)c->amount, percent(after), (uintmax_t)next->amount);
+        if (!next)
+            continue;
+        rise = rise_of(r, c, next);
+        if (beyond_scratch(&rise) > jump)
+            raise_jump(c, next, &rise, v);
     }
 }
 
