@@ -244,6 +244,35 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
     assert_true(strstr(v.sentence, "1 flag below") != NULL);
 }
 
+/* Guesses scatter by the number of images, and whole classes of images together. */
+static void below_chance_is_more_than_either_scatter(void **state)
+{
+    static const struct {
+        double unauthorised, chance;
+        size_t images; /* standard errors: 0.3 points for 10,000, 3 for 100 */
+        bool is_below;
+    } cases[] = {
+        {0.0859, 0.1, 10000, false},  {0.081, 0.1, 10000, false},    {0.079, 0.1, 10000, true},
+        {0.05, 0.1, 100, false},      {0.005, 0.1, 100, true},       {0.15, 0.1, 10000, false},
+        {0.0079, 0.01, 100000, true}, {0.0081, 0.01, 100000, false}, /* 100 classes */
+        {0.479, 0.5, 10000, true},    {0.481, 0.5, 10000, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sample *s = sample_new();
+        ward_redteam_verdict v;
+
+        s->facts.unauthorised = cases[i].unauthorised;
+        s->facts.chance = cases[i].chance;
+        s->result.test_count = cases[i].images;
+        v = verdict_of(s);
+        if (has_flag(&v, "below-chance") != cases[i].is_below)
+            fail_msg("%g of %zu images, chance %g", cases[i].unauthorised, cases[i].images,
+                     cases[i].chance);
+    }
+}
+
 static void a_jump_is_what_scratch_does_not_rise_by(void **state)
 {
     static const struct {
@@ -538,6 +567,7 @@ int main(void)
         cmocka_unit_test(adversaries_who_differ_widen_the_interval),
         cmocka_unit_test(nothing_unusual_raises_no_flag),
         cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),
+        cmocka_unit_test(below_chance_is_more_than_either_scatter),
         cmocka_unit_test(a_jump_is_what_scratch_does_not_rise_by),
         cmocka_unit_test(a_jump_tells_what_scratch_rose_by),
         cmocka_unit_test(a_start_is_compared_with_its_own_architecture_from_nothing),

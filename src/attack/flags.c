@@ -11,6 +11,7 @@
 
 /* Thresholds of docs/redteam.md; accuracies are fractions. */
 static const double clearly = 0.02;    /* a difference that is no accident */
+static const double of_chance = 0.2;   /* clearly, where chance is small */
 static const double zero_share = 0.5;  /* of images without any gradient */
 static const double jump = 0.30;       /* between neighbouring amounts, beyond scratch */
 static const double seed_range = 0.10; /* between adversaries */
@@ -34,12 +35,15 @@ static void raise(ward_redteam_verdict *v, const char *name, const char *format,
     v->flag_count++;
 }
 
-/* F knows the class and avoids it: what it hides can be read off. */
+/* F knows the class and avoids it: what it hides can be read off. Standard errors are of independent
+ * guesses; but F may give whole classes one answer that a hair decides, and is then off by a point
+ * or so either way without knowing anything. */
 static void flag_below_chance(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     double error = sqrt(v->chance * (1 - v->chance) / (double)r->test_count);
+    double tolerated = fmin(clearly, of_chance * v->chance);
 
-    if (v->unauthorised < v->chance - 3 * error)
+    if (v->unauthorised < v->chance - fmax(3 * error, tolerated))
         raise(v, "below-chance", "%.2f %% on raw images, where guessing gives %.2f %%",
               percent(v->unauthorised), percent(v->chance));
 }
