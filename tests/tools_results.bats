@@ -61,3 +61,53 @@ seed_of() {
     run ! results lock-fashion-dense
     [[ "$output" == *"another secret seed"* ]]
 }
+
+# begin RUN BUDGET: a red team that has done one of its cells.
+begin() {
+    mkdir -p "$STATE/$1/redteam"
+    printf '{"model_id": "%s", "budget": "%s", "attacks": [{"seconds": 7.25}]}' "$1" "$2" \
+        >"$STATE/$1/redteam/$2.json"
+}
+
+@test "a red team that is not finished is kept, and goes on elsewhere" {
+    local row=standard-lock-fashion-cascade-1 run=lock-fashion-cascade-1
+
+    begin $run standard
+    [ "$(results --keep)" = "$row: 1 cells" ]
+    [ "$(cat "$RESULTS/unfinished/$row.json")" = \
+        '{"model_id":"lock-fashion-cascade-1","budget":"standard","attacks":[{"seconds":7.25}]}' ]
+    rm -r "$STATE/$run"
+    results $run $row
+    [ "$(json "$RESULTS/$row.json" "d['cell_seconds']")" = 7.2 ]
+    [ ! -e "$RESULTS/unfinished/$row.json" ]
+    [ -z "$(results --keep)" ]
+}
+
+@test "what was kept of another network is left alone" {
+    local row=standard-lock-fashion-cascade-1 run=lock-fashion-cascade-1
+
+    begin $run standard
+    sed -i 's/"lock-fashion-cascade-1"/"another"/' "$STATE/$run/redteam/standard.json"
+    results --keep
+    rm -r "$STATE/$run"
+    results $run $row
+    [ "$(json "$RESULTS/$row.json" "d['cell_seconds']")" = 0.1 ]
+}
+
+@test "cells that are there are not replaced by those that were kept" {
+    local row=redteam-lock-fashion-dense run=lock-fashion-dense
+
+    begin $run quick
+    results --keep
+    sed -i 's/7.25/9/' "$STATE/$run/redteam/quick.json"
+    results $run $row
+    [ "$(json "$RESULTS/$row.json" "d['cell_seconds']")" = 9 ]
+}
+
+@test "a row with a folder of its own is kept from there" {
+    local row=again-split-fashion-simple-cnn-generator-1
+
+    mkdir "$STATE/$row"
+    echo '{"model_id": "x", "attacks": []}' >"$STATE/$row/quick.json"
+    [ "$(results --keep)" = "$row: 0 cells" ]
+}
