@@ -163,6 +163,25 @@ static void labelled_images_are_drawn_evenly_from_the_classes(void **state)
     split_release(&pool);
 }
 
+/* Scratch with as many labels is what both are measured against. */
+static void pairs_are_of_the_images_that_others_have_labels_of(void **state)
+{
+    const ward_redteam_cell labelled = {.knows = WARD_KNOWS_LABELLED, .amount = 12};
+    const ward_redteam_cell pairs = {.knows = WARD_KNOWS_PAIRS, .amount = 12};
+    struct holdings a = {.images = {.data = NULL}}, b = a;
+    struct split pool;
+
+    (void)state;
+    assert_ok(split_share(&pool, data, SHARE_OWNER, 1));
+    assert_ok(holdings_open(&a, &pool, &labelled, suite_budget("quick"), 5));
+    assert_ok(holdings_open(&b, &pool, &pairs, suite_budget("quick"), 5));
+    assert_int_equal(a.images.count, b.images.count);
+    assert_memory_equal(a.images.index, b.images.index, 12 * sizeof *a.images.index);
+    holdings_release(&a);
+    holdings_release(&b);
+    split_release(&pool);
+}
+
 /* ---- what adversaries reach ---- */
 
 static ward_redteam_result red_team(const ward_run *run, const char *only,
@@ -417,6 +436,7 @@ int main(void)
         cmocka_unit_test(without_the_transform_there_are_no_pairs),
         cmocka_unit_test(who_holds_more_holds_what_others_do),
         cmocka_unit_test(labelled_images_are_drawn_evenly_from_the_classes),
+        cmocka_unit_test(pairs_are_of_the_images_that_others_have_labels_of),
         cmocka_unit_test(who_trains_through_the_network_undoes_a_pattern),
         cmocka_unit_test(a_masked_gradient_raises_its_flags),
         cmocka_unit_test(an_honest_network_raises_neither),

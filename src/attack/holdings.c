@@ -69,6 +69,12 @@ static ward_status pick(struct split *out, const struct split *pool, const uint3
     return st;
 }
 
+/* Pairs as well: what they are worth is measured against labels of the same images. */
+static bool is_even(ward_knowledge knows)
+{
+    return knows == WARD_KNOWS_LABELLED || knows == WARD_KNOWS_PAIRS;
+}
+
 ward_status holdings_open(struct holdings *out, const struct split *pool,
                           const ward_redteam_cell *cell, const struct budget *budget, uint64_t seed)
 {
@@ -81,7 +87,7 @@ ward_status holdings_open(struct holdings *out, const struct split *pool,
     rng_init(&rng, seed, RNG_ATTACK, USE_ORDER, 0);
     if (!st) {
         rng_permutation(&rng, pool->count, order);
-        if (cell->knows == WARD_KNOWS_LABELLED)
+        if (is_even(cell->knows))
             st = balance(pool, order);
     }
     if (!st)
