@@ -182,6 +182,49 @@ static void pairs_are_of_the_images_that_others_have_labels_of(void **state)
     split_release(&pool);
 }
 
+static void only_who_holds_labels_has_other_images_too(void **state)
+{
+    static const ward_knowledge kinds[] = {WARD_KNOWS_LABELLED, WARD_KNOWS_UNLABELLED,
+                                           WARD_KNOWS_PAIRS, WARD_KNOWS_QUERIES};
+    struct split pool;
+
+    (void)state;
+    assert_ok(split_share(&pool, data, SHARE_OWNER, 1));
+    for (size_t i = 0; i < 4; i++) {
+        const ward_redteam_cell cell = {.knows = kinds[i], .amount = 10};
+        struct holdings h = {.images = {.data = NULL}};
+
+        assert_ok(holdings_open(&h, &pool, &cell, suite_budget("quick"), 5));
+        assert_int_equal(h.images.count, 10);
+        assert_int_equal(h.unlabelled.count, i == 0 ? pool.count - 10 : 0);
+        holdings_release(&h);
+    }
+    split_release(&pool);
+}
+
+/* Of four bright images in five: labels are wanted of both alike, and the rest is as it comes. */
+static void images_without_labels_are_not_picked_by_their_class(void **state)
+{
+    const struct budget budget = {.unlabelled = 20};
+    const ward_redteam_cell cell = {.knows = WARD_KNOWS_LABELLED, .amount = 4};
+    struct holdings h = {.images = {.data = NULL}};
+    uint32_t index[50];
+    const struct split pool = {data, WARD_SPLIT_TRAIN, index, 50};
+    int32_t labels[20];
+    int dark = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 50; i++)
+        index[i] = i < 40 ? i : TRAIN + i - 40;
+    assert_ok(holdings_open(&h, &pool, &cell, &budget, 5));
+    assert_ok(batch_read(&h.unlabelled, 0, 20, NULL, labels));
+    for (size_t i = 0; i < 20; i++)
+        dark += labels[i] == 1;
+    if (dark < 1 || dark > 8)
+        fail_msg("%d of 20 are dark", dark);
+    holdings_release(&h);
+}
+
 /* ---- what adversaries reach ---- */
 
 static ward_redteam_result red_team(const ward_run *run, const char *only,
@@ -437,6 +480,8 @@ int main(void)
         cmocka_unit_test(who_holds_more_holds_what_others_do),
         cmocka_unit_test(labelled_images_are_drawn_evenly_from_the_classes),
         cmocka_unit_test(pairs_are_of_the_images_that_others_have_labels_of),
+        cmocka_unit_test(only_who_holds_labels_has_other_images_too),
+        cmocka_unit_test(images_without_labels_are_not_picked_by_their_class),
         cmocka_unit_test(who_trains_through_the_network_undoes_a_pattern),
         cmocka_unit_test(a_masked_gradient_raises_its_flags),
         cmocka_unit_test(an_honest_network_raises_neither),

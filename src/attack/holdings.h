@@ -9,7 +9,7 @@
 
 struct holdings {
     struct split images;     /* as many as the cell says */
-    struct split unlabelled; /* others, of those who hold some; may be empty */
+    struct split unlabelled; /* others, of those who hold labels; otherwise empty */
 };
 
 /* The seed of all draws of an adversary. */

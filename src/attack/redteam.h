@@ -32,7 +32,7 @@ struct budget {
     uint64_t steps;    /* of one training, at most; a plateau ends it earlier */
     uint64_t trials;   /* adversaries a cell */
     size_t choice;     /* images that choices are made on, at most */
-    size_t unlabelled; /* images without labels for those who hold labels, too */
+    size_t unlabelled; /* images without labels for those who hold labels, too; at most */
     uint64_t amounts[WARD_KNOWS_QUERIES + 1][SUITE_AMOUNTS]; /* ascending; 0 ends; SUITE_ALL: all */
 };
 
@@ -97,7 +97,7 @@ struct thief {
     const struct transform_spec *own; /* G's own, without its values; NULL: G is not there */
     const struct transform *shown;    /* G; NULL unless the line says so */
     const struct split *images;       /* what his knowledge is of; NULL: nothing */
-    const struct split *unlabelled;   /* others, whose labels are not to be looked at */
+    const struct split *unlabelled;   /* others, label-free; none unless he holds labels */
     const struct split *choice;       /* what he chooses on */
     size_t choice_count;              /* the first so many of it */
     bool random_flip;                 /* whether flipping an image keeps its class */
