@@ -384,6 +384,42 @@ static void a_stopped_suite_goes_on_and_repeats_nothing(void **state)
     ward_run_close(run);
 }
 
+/* By a build that judges otherwise, say. */
+static void write_another_sentence(const char *path)
+{
+    static const char before[] = "\"sentence\": \"";
+    uint8_t *text = NULL;
+    size_t len = 0;
+    char *at;
+
+    assert_ok(file_read(path, 1 << 20, &text, &len));
+    at = strstr((char *)text, before);
+    assert_non_null(at);
+    at[strlen(before)] = '#';
+    assert_ok(file_write(path, text, len, FILE_REPLACE));
+    mem_free(text);
+}
+
+static void a_finished_suite_is_judged_anew_and_so_is_its_file(void **state)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED);
+    const ward_redteam_options options = {.directory = in_folder("judged")};
+    ward_redteam_result first = red_team(run, "direct", &options), again;
+    uint8_t *text = NULL;
+    size_t len = 0;
+
+    (void)state;
+    write_another_sentence(in_folder("judged/quick.json"));
+    again = red_team(run, "direct", &options);
+    assert_string_equal(first.json, again.json);
+    assert_ok(file_read(in_folder("judged/quick.json"), 1 << 20, &text, &len));
+    assert_null(strchr((char *)text, '#'));
+    mem_free(text);
+    ward_redteam_result_release(&first);
+    ward_redteam_result_release(&again);
+    ward_run_close(run);
+}
+
 static void settings_out_of_range_are_refused(void **state)
 {
     ward_run *run = open_run(WARD_METHOD_LEARNED);
@@ -487,6 +523,7 @@ int main(void)
         cmocka_unit_test(an_honest_network_raises_neither),
         cmocka_unit_test(a_dead_network_raises_its_flag_and_a_random_one_does_not),
         cmocka_unit_test(a_stopped_suite_goes_on_and_repeats_nothing),
+        cmocka_unit_test(a_finished_suite_is_judged_anew_and_so_is_its_file),
         cmocka_unit_test(settings_out_of_range_are_refused),
         cmocka_unit_test(an_attack_ends_with_an_offer_or_says_what_failed),
     };

@@ -391,7 +391,7 @@ static ward_status work(struct redteam *r)
     ward_status st;
 
     if (left == 0)
-        return WARD_OK;
+        return save(r); /* another build may have come to another verdict */
     r->workers = task.workers = min_size(parallel_threads(), (size_t)left);
     st = mem_new(&r->is_taken, r->result.cell_count, sizeof *r->is_taken);
     if (!st)
