@@ -35,9 +35,9 @@ static void raise(ward_redteam_verdict *v, const char *name, const char *format,
     v->flag_count++;
 }
 
-/* F knows the class and avoids it: what it hides can be read off. Standard errors are of independent
- * guesses; but F may give whole classes one answer that a hair decides, and is then off by a point
- * or so either way without knowing anything. */
+/* F knows the class and avoids it: what it hides can be read off. Standard errors are of guesses
+ * that do not depend on each other; but F may give whole classes one answer that a hair decides,
+ * and is then off by a point or so either way without knowing anything. */
 static void flag_below_chance(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     double error = sqrt(v->chance * (1 - v->chance) / (double)r->test_count);

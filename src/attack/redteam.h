@@ -83,7 +83,7 @@ WARD_CHECK ward_status suite_cells(const struct suite_plan *plan, ward_redteam_c
 /* The line that a cell is of. */
 const struct raid *suite_raid_of(const ward_redteam_cell *cell);
 
-/* Whether a try of raid_scratch trained this architecture; its words say so, in files of any age. */
+/* Whether a try of raid_scratch trained this architecture: its words say so, also in old files. */
 bool scratch_is_of(const ward_redteam_try *tried, const char *arch);
 
 /* ---- one adversary ---- */
