@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct record_facts facts = {.chance = 0.5, .training = 1000};
 
     if (record_from_json(&result, &subject, &facts, (const char *)data, len) == WARD_OK)
-        verdict_make(&result, &facts, &result.verdict);
+        verdict_make(&result, &subject, &facts, &result.verdict);
     ward_redteam_result_release(&result);
     return 0;
 }

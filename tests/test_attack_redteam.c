@@ -1,4 +1,4 @@
-/* The red team: its cells, what adversaries hold, what they reach, and what the verdict says. */
+/* The red team: its cells, what adversaries hold, and what they reach. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 
 #include "alloc_test.h"
 #include "attack/holdings.h"
-#include "attack/record.h"
 #include "attack_fixture.h"
+#include "verdict_fixture.h"
 
 /* ---- cells ---- */
 
@@ -163,6 +163,68 @@ static void labelled_images_are_drawn_evenly_from_the_classes(void **state)
     split_release(&pool);
 }
 
+/* Scratch with as many labels is what both are measured against. */
+static void pairs_are_of_the_images_that_others_have_labels_of(void **state)
+{
+    const ward_redteam_cell labelled = {.knows = WARD_KNOWS_LABELLED, .amount = 12};
+    const ward_redteam_cell pairs = {.knows = WARD_KNOWS_PAIRS, .amount = 12};
+    struct holdings a = {.images = {.data = NULL}}, b = a;
+    struct split pool;
+
+    (void)state;
+    assert_ok(split_share(&pool, data, SHARE_OWNER, 1));
+    assert_ok(holdings_open(&a, &pool, &labelled, suite_budget("quick"), 5));
+    assert_ok(holdings_open(&b, &pool, &pairs, suite_budget("quick"), 5));
+    assert_int_equal(a.images.count, b.images.count);
+    assert_memory_equal(a.images.index, b.images.index, 12 * sizeof *a.images.index);
+    holdings_release(&a);
+    holdings_release(&b);
+    split_release(&pool);
+}
+
+static void only_who_holds_labels_has_other_images_too(void **state)
+{
+    static const ward_knowledge kinds[] = {WARD_KNOWS_LABELLED, WARD_KNOWS_UNLABELLED,
+                                           WARD_KNOWS_PAIRS, WARD_KNOWS_QUERIES};
+    struct split pool;
+
+    (void)state;
+    assert_ok(split_share(&pool, data, SHARE_OWNER, 1));
+    for (size_t i = 0; i < 4; i++) {
+        const ward_redteam_cell cell = {.knows = kinds[i], .amount = 10};
+        struct holdings h = {.images = {.data = NULL}};
+
+        assert_ok(holdings_open(&h, &pool, &cell, suite_budget("quick"), 5));
+        assert_int_equal(h.images.count, 10);
+        assert_int_equal(h.unlabelled.count, i == 0 ? pool.count - 10 : 0);
+        holdings_release(&h);
+    }
+    split_release(&pool);
+}
+
+/* Of four bright images in five: labels are wanted of both alike, and the rest is as it comes. */
+static void images_without_labels_are_not_picked_by_their_class(void **state)
+{
+    const struct budget budget = {.unlabelled = 20};
+    const ward_redteam_cell cell = {.knows = WARD_KNOWS_LABELLED, .amount = 4};
+    struct holdings h = {.images = {.data = NULL}};
+    uint32_t index[50];
+    const struct split pool = {data, WARD_SPLIT_TRAIN, index, 50};
+    int32_t labels[20];
+    int dark = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 50; i++)
+        index[i] = i < 40 ? i : TRAIN + i - 40;
+    assert_ok(holdings_open(&h, &pool, &cell, &budget, 5));
+    assert_ok(batch_read(&h.unlabelled, 0, 20, NULL, labels));
+    for (size_t i = 0; i < 20; i++)
+        dark += labels[i] == 1;
+    if (dark < 1 || dark > 8)
+        fail_msg("%d of 20 are dark", dark);
+    holdings_release(&h);
+}
+
 /* ---- what adversaries reach ---- */
 
 static ward_redteam_result red_team(const ward_run *run, const char *only,
@@ -187,14 +249,6 @@ static double best_of(const ward_redteam_result *r, const char *attack)
         if (r->cells[i].is_done && strcmp(r->cells[i].attack, attack) == 0)
             best = fmax(best, r->cells[i].accuracy);
     return best;
-}
-
-static bool has_flag(const ward_redteam_verdict *v, const char *name)
-{
-    for (size_t i = 0; i < v->flag_count; i++)
-        if (strcmp(v->flags[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 static void who_trains_through_the_network_undoes_a_pattern(void **state)
@@ -261,6 +315,42 @@ static void an_honest_network_raises_neither(void **state)
     ward_run_close(run);
 }
 
+/* Parameters all zero let no gradient through, whatever is read from the last layer. */
+static ward_run *open_start(const char *arch, bool is_dead)
+{
+    const char *const names[] = {"bright", "dark"};
+    struct net_spec spec = {"", 1, SIDE, SIDE, 2};
+    struct model m = {.method = WARD_METHOD_LEARNED};
+    char name[64];
+
+    snprintf(spec.arch, sizeof spec.arch, "%s", arch);
+    snprintf(name, sizeof name, "%s-%d", arch, is_dead);
+    assert_ok(net_init(&m.net, &spec, 1));
+    if (is_dead)
+        clear(&m.net.params);
+    assert_ok(model_describe(&m, "lamps", 0.0f, 1.0f, names, 2));
+    model_identify(&m);
+    return open_run_of(&m, name);
+}
+
+static void a_dead_network_raises_its_flag_and_a_random_one_does_not(void **state)
+{
+    static const char *const archs[] = {"simple-cnn", "mlp-32x2"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        const bool is_dead = i % 2;
+        ward_run *run = open_start(archs[i / 2], is_dead);
+        ward_redteam_result r = red_team(run, "fine-tune", &nowhere);
+
+        if (has_flag(&r.verdict, "dead-network") != is_dead)
+            fail_msg("%s %s: fine-tuning gives %g, scratch %g", is_dead ? "dead" : "random",
+                     archs[i / 2], best_of(&r, "fine-tune"), best_of(&r, "scratch"));
+        ward_redteam_result_release(&r);
+        ward_run_close(run);
+    }
+}
+
 static bool stop_after_two(void *context, const ward_redteam_progress *p)
 {
     (void)context;
@@ -290,6 +380,42 @@ static void a_stopped_suite_goes_on_and_repeats_nothing(void **state)
                     whole.cells[i].choice == resumed.cells[i].choice);
     ward_redteam_result_release(&whole);
     ward_redteam_result_release(&resumed);
+    ward_redteam_result_release(&again);
+    ward_run_close(run);
+}
+
+/* By a build that judges otherwise, say. */
+static void write_another_sentence(const char *path)
+{
+    static const char before[] = "\"sentence\": \"";
+    uint8_t *text = NULL;
+    size_t len = 0;
+    char *at;
+
+    assert_ok(file_read(path, 1 << 20, &text, &len));
+    at = strstr((char *)text, before);
+    assert_non_null(at);
+    at[strlen(before)] = '#';
+    assert_ok(file_write(path, text, len, FILE_REPLACE));
+    mem_free(text);
+}
+
+static void a_finished_suite_is_judged_anew_and_so_is_its_file(void **state)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED);
+    const ward_redteam_options options = {.directory = in_folder("judged")};
+    ward_redteam_result first = red_team(run, "direct", &options), again;
+    uint8_t *text = NULL;
+    size_t len = 0;
+
+    (void)state;
+    write_another_sentence(in_folder("judged/quick.json"));
+    again = red_team(run, "direct", &options);
+    assert_string_equal(first.json, again.json);
+    assert_ok(file_read(in_folder("judged/quick.json"), 1 << 20, &text, &len));
+    assert_null(strchr((char *)text, '#'));
+    mem_free(text);
+    ward_redteam_result_release(&first);
     ward_redteam_result_release(&again);
     ward_run_close(run);
 }
@@ -380,411 +506,6 @@ static void an_attack_ends_with_an_offer_or_says_what_failed(void **state)
     ward_run_close(run);
 }
 
-/* ---- verdicts, of cells made by hand ---- */
-
-enum { MAX_CELLS = 64 };
-
-struct sample {
-    ward_redteam_cell cells[MAX_CELLS];
-    ward_redteam_result result;
-    struct record_facts facts;
-};
-
-static struct sample *sample_new(void)
-{
-    static struct sample s;
-
-    s = (struct sample){
-        .facts = {.authorised = 0.9, .unauthorised = 0.1, .chance = 0.1, .training = 1000}};
-    s.result = (ward_redteam_result){.cells = s.cells, .test_count = 10000, .is_disjoint = true};
-    return &s;
-}
-
-static ward_redteam_cell *put(struct sample *s, const char *attack, uint64_t amount, uint64_t trial,
-                              double accuracy)
-{
-    ward_redteam_cell *c = &s->cells[s->result.cell_count++];
-
-    *c = (ward_redteam_cell){.attack = attack,
-                             .knows = WARD_KNOWS_LABELLED,
-                             .amount = amount,
-                             .trial = trial,
-                             .is_done = true,
-                             .accuracy = accuracy,
-                             .choice = accuracy,
-                             .images = 500};
-    if (strcmp(attack, "direct") == 0)
-        c->knows = WARD_KNOWS_NOTHING;
-    else if (strcmp(attack, "infomax") == 0)
-        c->knows = WARD_KNOWS_UNLABELLED;
-    c->id = suite_raid_of(c)->id;
-    return c;
-}
-
-static ward_redteam_verdict verdict_of(const struct sample *s)
-{
-    ward_redteam_verdict v;
-
-    verdict_make(&s->result, &s->facts, &v);
-    return v;
-}
-
-static bool is_near(double a, double b)
-{
-    return fabs(a - b) < 1e-9;
-}
-
-static void the_best_attack_is_the_one_chosen_not_the_one_scored(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_verdict v;
-
-    (void)state;
-    put(s, "universal", 100, 0, 0.8)->choice = 0.7;
-    put(s, "fine-tune", 100, 0, 0.75)->choice = 0.71;
-    put(s, "scratch", 100, 0, 0.6);
-    v = verdict_of(s);
-    assert_int_equal(v.gain_count, 1);
-    assert_string_equal(v.gains[0].attack, "fine-tune");
-    assert_true(is_near(v.gains[0].advantage, 0.15) && is_near(v.gains[0].scratch, 0.6));
-    assert_true(v.gains[0].low < 0.15 && v.gains[0].high > 0.15);
-    assert_true(is_near(v.cost, 0.5));
-    assert_true(strstr(v.sentence, "100 labelled images reaches 75.0 % (fine-tune); without your "
-                                   "model, 60.0 %") != NULL);
-}
-
-static void images_without_labels_count_for_who_has_as_many(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_verdict v;
-
-    (void)state;
-    put(s, "universal", 10, 0, 0.3);
-    put(s, "universal", 100, 0, 0.4);
-    put(s, "infomax", 100, 0, 0.8);
-    put(s, "direct", 0, 0, 0.35);
-    v = verdict_of(s);
-    assert_string_equal(v.gains[0].attack, "direct");
-    assert_string_equal(v.gains[1].attack, "infomax");
-    assert_true(isnan(v.gains[1].advantage));
-    assert_string_equal(v.without_labels.attack, "infomax");
-}
-
-static void needed_labels_are_interpolated_or_censored(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_verdict v;
-
-    (void)state;
-    put(s, "universal", 10, 0, 0.80);
-    put(s, "universal", 100, 0, 0.98);
-    put(s, "universal", 1000, 0, 0.99);
-    put(s, "scratch", 10, 0, 0.4);
-    put(s, "scratch", 100, 0, 0.6);
-    put(s, "scratch", 1000, 0, 0.8);
-    v = verdict_of(s); /* wanted is 0.89, half way from 0.80 to 0.98 */
-    assert_true(is_near(v.needs_attack, 10 * sqrt(10)) && isinf(v.needs_scratch));
-    assert_true(v.ratio_is_bound && is_near(v.needs_ratio, sqrt(10) / 100));
-    s->cells[5].accuracy = 1.18;
-    v = verdict_of(s);
-    assert_true(is_near(v.needs_scratch, 100 * sqrt(10)) && !v.ratio_is_bound);
-    assert_true(is_near(v.needs_ratio, 0.1));
-    s->facts.authorised = 1.5;
-    v = verdict_of(s);
-    assert_true(isinf(v.needs_attack) && isnan(v.needs_ratio));
-}
-
-static void adversaries_who_differ_widen_the_interval(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_verdict narrow, wide;
-
-    (void)state;
-    for (uint64_t t = 0; t < 3; t++) {
-        put(s, "universal", 100, t, 0.8);
-        put(s, "scratch", 100, t, 0.6);
-    }
-    narrow = verdict_of(s);
-    s->cells[0].accuracy = 0.77;
-    s->cells[2].accuracy = 0.83;
-    wide = verdict_of(s);
-    assert_true(is_near(narrow.gains[0].advantage, 0.2) && is_near(wide.gains[0].advantage, 0.2));
-    assert_true(wide.gains[0].high - wide.gains[0].low >
-                narrow.gains[0].high - narrow.gains[0].low + 0.1);
-    assert_false(has_flag(&wide, "seed"));
-}
-
-static void add_try(ward_redteam_cell *c, double accuracy, double bound, bool is_leaky)
-{
-    c->tries[c->try_count++] = (ward_redteam_try){
-        .accuracy = accuracy, .merit = accuracy, .bound = bound, .is_leaky = is_leaky};
-}
-
-static void nothing_unusual_raises_no_flag(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_cell *c = put(s, "universal", 100, 0, 0.8);
-    ward_redteam_verdict v;
-
-    (void)state;
-    add_try(c, 0.8, INFINITY, false);
-    add_try(c, 0.8, INFINITY, true);
-    add_try(c, 0.7, 0.1, false);
-    put(s, "universal", 10, 0, 0.6);
-    put(s, "fine-tune", 100, 0, 0.7);
-    put(s, "scratch", 10, 0, 0.5);
-    put(s, "scratch", 100, 0, 0.6);
-    v = verdict_of(s);
-    assert_int_equal(v.flag_count, 0);
-}
-
-static void each_flag_is_raised_by_what_it_is_for(void **state)
-{
-    struct sample *s;
-    ward_redteam_cell *c;
-    ward_redteam_verdict v;
-
-    (void)state;
-    s = sample_new();
-    s->facts.unauthorised = 0.02;
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "below-chance"));
-
-    s = sample_new();
-    s->facts.zero_gradients = 0.8;
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "no-gradient"));
-
-    s = sample_new();
-    put(s, "universal", 10, 0, 0.2);
-    put(s, "universal", 100, 0, 0.6);
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "jump"));
-
-    s = sample_new();
-    put(s, "fine-tune", 100, 0, 0.5);
-    put(s, "scratch", 100, 0, 0.6);
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "dead-network"));
-
-    s = sample_new();
-    c = put(s, "universal", 100, 0, 0.8);
-    add_try(c, 0.6, INFINITY, false);
-    add_try(c, 0.8, 0.1, false);
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "bound"));
-
-    s = sample_new();
-    c = put(s, "universal", 100, 0, 0.8);
-    add_try(c, 0.3, INFINITY, false);
-    add_try(c, 0.8, INFINITY, true);
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "masked-gradient"));
-
-    s = sample_new();
-    put(s, "universal", 100, 0, 0.8);
-    put(s, "universal", 100, 1, 0.6);
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "seed"));
-    assert_true(strstr(v.sentence, "1 flag below") != NULL);
-}
-
-/* What does without F's gradient must also be better than guessing, which is 0.1. */
-static void a_mask_is_what_other_attacks_get_around(void **state)
-{
-    static const struct {
-        const char *attack;  /* beside a pattern trained by F's own gradient */
-        double plain, other; /* where choices are made */
-        bool is_leaky, is_masked;
-    } cases[] = {
-        {"black-box", 0.3, 0.4, false, true},          {"black-box", 0.3, 0.34, false, false},
-        {"black-box", 0.02, 0.12, false, false},       {"black-box", 0.02, 0.2, false, true},
-        {"another-backward", 0.3, 0.4, true, true},    {"another-backward", 0.3, 0.34, true, false},
-        {"another-backward", 0.02, 0.12, true, false}, {"another-backward", 0.02, 0.2, true, true},
-        {"perturbed", 0.3, 0.9, false, false},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sample *s = sample_new();
-        ward_redteam_verdict v;
-
-        add_try(put(s, "universal", 100, 0, 0.5), cases[i].plain, INFINITY, false);
-        add_try(put(s, cases[i].attack, 100, 0, 0.5), cases[i].other, (double)NAN,
-                cases[i].is_leaky);
-        v = verdict_of(s);
-        if (has_flag(&v, "masked-gradient") != cases[i].is_masked || v.flag_count > 1)
-            fail_msg("%s: %g by the gradient, %g without: %zu flags", cases[i].attack,
-                     cases[i].plain, cases[i].other, v.flag_count);
-    }
-}
-
-static void a_black_box_is_compared_with_the_pattern_of_the_same_adversary(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_verdict v;
-
-    (void)state;
-    add_try(put(s, "universal", 100, 0, 0.5), 0.3, INFINITY, false);
-    add_try(put(s, "universal", 100, 1, 0.5), 0.5, INFINITY, false);
-    add_try(put(s, "black-box", 100, 1, 0.5), 0.5, (double)NAN, false);
-    v = verdict_of(s);
-    assert_int_equal(v.flag_count, 0);
-    add_try(put(s, "black-box", 100, 0, 0.5), 0.5, (double)NAN, false);
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "masked-gradient"));
-}
-
-static void a_black_box_that_only_guesses_is_not_better(void **state)
-{
-    struct sample *s = sample_new();
-    ward_redteam_verdict v;
-
-    (void)state;
-    put(s, "universal", 100, 0, 0.02);
-    put(s, "black-box", 100, 0, 0.11);
-    v = verdict_of(s);
-    assert_int_equal(v.flag_count, 0);
-    s->cells[1].accuracy = 0.2;
-    v = verdict_of(s);
-    assert_true(v.flag_count == 1 && has_flag(&v, "black-box-better"));
-}
-
-static void without_cells_nothing_is_claimed(void **state)
-{
-    ward_redteam_verdict v = verdict_of(sample_new());
-
-    (void)state;
-    assert_true(v.gain_count == 0 && isinf(v.needs_attack) && isnan(v.needs_ratio));
-    assert_true(isnan(v.readout) && isnan(v.cost) && strstr(v.sentence, "Not enough") != NULL);
-}
-
-/* ---- files ---- */
-
-static const struct record_subject subject = {.model_id = "00ff",
-                                              .arch = "simple-cnn",
-                                              .data = "lamps",
-                                              .device = "cpu",
-                                              .method = WARD_METHOD_GENERATOR};
-
-/* Without cells. */
-static ward_redteam_result expected_result(void)
-{
-    return (ward_redteam_result){.settings = {.budget = "quick", .seed = 3},
-                                 .test_count = 10000,
-                                 .choice_count = 2000,
-                                 .pool_count = 15000};
-}
-
-static char *sample_text(void)
-{
-    struct sample *s = sample_new();
-    ward_redteam_cell *c;
-    char *text = NULL;
-
-    c = put(s, "universal", 100, 1, 0.75);
-    snprintf(c->chosen, sizeof c->chosen, "bound none");
-    c->seconds = 2.5;
-    add_try(c, 0.5, INFINITY, false);
-    add_try(c, 0.25, 0.125, true);
-    add_try(c, 0.75, (double)NAN, false);
-    put(s, "scratch", 100, 1, 0.5);
-    s->result.settings = expected_result().settings;
-    s->result.choice_count = 2000;
-    s->result.pool_count = 15000;
-    s->result.is_disjoint = false;
-    verdict_make(&s->result, &s->facts, &s->result.verdict);
-    assert_ok(record_to_json(&s->result, &subject, &s->facts, 0, &text));
-    return text;
-}
-
-static void a_record_reads_back_as_it_was_written(void **state)
-{
-    ward_redteam_result back = expected_result();
-    struct record_facts facts = {.chance = 0.1, .training = 1000};
-    char *text = sample_text(), *again = NULL;
-
-    (void)state;
-    assert_ok(record_from_json(&back, &subject, &facts, text, strlen(text)));
-    verdict_make(&back, &facts, &back.verdict);
-    assert_ok(record_to_json(&back, &subject, &facts, 0, &again));
-    assert_string_equal(text, again);
-    mem_free(text);
-    mem_free(again);
-    ward_redteam_result_release(&back);
-}
-
-static void a_text_that_is_no_record_is_refused_by_what_is_wrong(void **state)
-{
-    static const struct {
-        const char *from, *to;
-        ward_status status;
-        const char *message;
-    } cases[] = {
-        {"{\"suite\"", "[\"suite\"", WARD_ERR_FORMAT, "invalid JSON"},
-        {"\"format_version\": 1", "\"format_version\": 2", WARD_ERR_FORMAT, "version"},
-        {"\"suite\": \"v1\"", "\"suite\": \"v2\"", WARD_ERR_EXISTS, "'suite'"},
-        {"\"budget\": \"quick\"", "\"budget\": \"full\"", WARD_ERR_EXISTS, "'budget'"},
-        {"\"seed\": 3", "\"seed\": 4", WARD_ERR_EXISTS, "'seed'"},
-        {"00ff", "00fe", WARD_ERR_EXISTS, "'model_id'"},
-        {"\"lamps\"", "\"lights\"", WARD_ERR_EXISTS, "'data'"},
-        {"\"cpu\"", "\"ref\"", WARD_ERR_EXISTS, "'device'"},
-        {"\"generator\"", "\"fixed\"", WARD_ERR_EXISTS, "'method'"},
-        {"\"test_count\": 10000", "\"test_count\": 1", WARD_ERR_EXISTS, "'test_count'"},
-        {"\"choice_count\": 2000", "\"choice_count\": 1", WARD_ERR_EXISTS, "'choice_count'"},
-        {"\"pool_count\": 15000", "\"pool_count\": 1", WARD_ERR_EXISTS, "'pool_count'"},
-        {"\"is_disjoint\": false", "\"is_disjoint\": true", WARD_ERR_EXISTS, "'is_disjoint'"},
-        {"\"authorised\": 0.9", "\"authorised\": 1.9", WARD_ERR_FORMAT, "'authorised'"},
-        {"\"zero_gradients\": 0.0", "\"zero_gradients\": -1", WARD_ERR_FORMAT, "'zero_gradients'"},
-        {"\"attacks\": [", "\"others\": [", WARD_ERR_FORMAT, "'attacks'"},
-        {"\"attacks\": [{", "\"attacks\": [7, {", WARD_ERR_FORMAT, "other keys"},
-        {"\"id\": \"A3\"", "\"id\": \"A4\"", WARD_ERR_EXISTS, "'id'"},
-        {"\"attack\": \"universal\", \"id\"", "\"attack\": \"none\", \"id\"", WARD_ERR_FORMAT,
-         "does not know: 'none'"},
-        {"\"knows\": \"labelled\"", "\"knows\": \"pairs\"", WARD_ERR_FORMAT, "does not know"},
-        {"\"knows\": \"labelled\"", "\"knows\": \"all\"", WARD_ERR_FORMAT, "no knowledge: 'all'"},
-        {"\"amount\": 100", "\"amount\": -100", WARD_ERR_FORMAT, "'amount'"},
-        {"\"trial\": 1", "\"trial\": 1000", WARD_ERR_FORMAT, "'trial'"},
-        {"\"accuracy\": 0.75, \"choice\"", "\"accuracy\": 7, \"choice\"", WARD_ERR_FORMAT,
-         "'accuracy'"},
-        {"\"choice\": 0.75", "\"choice\": 7", WARD_ERR_FORMAT, "'choice'"},
-        {"\"seconds\": 2.5", "\"hours\": 2.5", WARD_ERR_FORMAT, "'seconds'"},
-        {"\"images\": 500", "\"images\": 5.5", WARD_ERR_FORMAT, "'images'"},
-        {"\"chosen\": \"bound none\"", "\"chosen\": 1", WARD_ERR_FORMAT, "'chosen'"},
-        {"\"chosen\": \"bound none\"",
-         "\"chosen\": \"0123456789012345678901234567890123456789012345678901234567890123\"",
-         WARD_ERR_FORMAT, "too long"},
-        {"\"tries\": [{", "\"tries\": [7, {", WARD_ERR_FORMAT, "a try"},
-        {"\"tries\": [{", "\"tries\": 7, \"x\": [{", WARD_ERR_FORMAT, "other keys"},
-        {"\"bound\": \"none\"", "\"bound\": \"some\"", WARD_ERR_FORMAT, "'bound'"},
-        {"\"bound\": 0.125", "\"bound\": -0.5", WARD_ERR_FORMAT, "'bound'"},
-        {"\"is_leaky\": true", "\"is_leaky\": 1", WARD_ERR_FORMAT, "'is_leaky'"},
-        {"\"attack\": \"scratch\", \"id\": \"C0\"", "\"attack\": \"universal\", \"id\": \"A3\"",
-         WARD_ERR_FORMAT, "twice"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ward_redteam_result r = expected_result();
-        struct record_facts facts = {.chance = 0.1};
-        char *text = sample_text(), *made = NULL, *at = strstr(text, cases[i].from);
-        ward_status st;
-
-        if (!at)
-            fail_msg("'%s' is not in %s", cases[i].from, text);
-        assert_ok(mem_printf(&made, "%.*s%s%s", (int)(at - text), text, cases[i].to,
-                             at + strlen(cases[i].from)));
-        st = record_from_json(&r, &subject, &facts, made, strlen(made));
-        if (st != cases[i].status || !strstr(ward_error_message(), cases[i].message))
-            fail_msg("%s for %s: expected %s with '%s', got %s (%s)", cases[i].to, cases[i].from,
-                     ward_status_name(cases[i].status), cases[i].message, ward_status_name(st),
-                     ward_error_message());
-        mem_free(text);
-        mem_free(made);
-        ward_redteam_result_release(&r);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -794,24 +515,17 @@ int main(void)
         cmocka_unit_test(without_the_transform_there_are_no_pairs),
         cmocka_unit_test(who_holds_more_holds_what_others_do),
         cmocka_unit_test(labelled_images_are_drawn_evenly_from_the_classes),
+        cmocka_unit_test(pairs_are_of_the_images_that_others_have_labels_of),
+        cmocka_unit_test(only_who_holds_labels_has_other_images_too),
+        cmocka_unit_test(images_without_labels_are_not_picked_by_their_class),
         cmocka_unit_test(who_trains_through_the_network_undoes_a_pattern),
         cmocka_unit_test(a_masked_gradient_raises_its_flags),
         cmocka_unit_test(an_honest_network_raises_neither),
+        cmocka_unit_test(a_dead_network_raises_its_flag_and_a_random_one_does_not),
         cmocka_unit_test(a_stopped_suite_goes_on_and_repeats_nothing),
+        cmocka_unit_test(a_finished_suite_is_judged_anew_and_so_is_its_file),
         cmocka_unit_test(settings_out_of_range_are_refused),
         cmocka_unit_test(an_attack_ends_with_an_offer_or_says_what_failed),
-        cmocka_unit_test(the_best_attack_is_the_one_chosen_not_the_one_scored),
-        cmocka_unit_test(images_without_labels_count_for_who_has_as_many),
-        cmocka_unit_test(needed_labels_are_interpolated_or_censored),
-        cmocka_unit_test(adversaries_who_differ_widen_the_interval),
-        cmocka_unit_test(nothing_unusual_raises_no_flag),
-        cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),
-        cmocka_unit_test(a_mask_is_what_other_attacks_get_around),
-        cmocka_unit_test(a_black_box_is_compared_with_the_pattern_of_the_same_adversary),
-        cmocka_unit_test(a_black_box_that_only_guesses_is_not_better),
-        cmocka_unit_test(without_cells_nothing_is_claimed),
-        cmocka_unit_test(a_record_reads_back_as_it_was_written),
-        cmocka_unit_test(a_text_that_is_no_record_is_refused_by_what_is_wrong),
     };
 
     return cmocka_run_group_tests(tests, open_all, close_all);

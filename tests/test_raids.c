@@ -24,6 +24,7 @@
 #define LAMP_SIDE 8
 #define LAMP_TRAIN 100
 #include "attack_fixture.h"
+#include "verdict_fixture.h"
 
 static const double found = 0.95;
 
@@ -461,18 +462,11 @@ static ward_redteam_result suite_on(enum making making, const char *only)
     return r;
 }
 
-static bool has_flag(const ward_redteam_verdict *v, const char *name)
-{
-    for (size_t i = 0; i < v->flag_count; i++)
-        if (strcmp(v->flags[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The verdict on one cell of an attack. */
 static ward_redteam_verdict verdict_on(enum making making, const struct raid *raid)
 {
     ward_run *run = open_victim(WARD_METHOD_LEARNED, making);
+    const struct record_subject subject = {.arch = run->model.net.spec.arch};
     struct record_facts facts = {.authorised = 1, .unauthorised = dark_share, .chance = 0.5};
     ward_redteam_cell cell = raided(run, raid, 40);
     ward_redteam_result r = {.test_count = BRIGHT + DARK, .cell_count = 1, .cells = &cell};
@@ -482,7 +476,7 @@ static ward_redteam_verdict verdict_on(enum making making, const struct raid *ra
     assert_ok(split_init(&raw, data, WARD_SPLIT_TEST, 0, 0));
     assert_ok(
         score_zero_gradients(device, &run->model.net, &raw, raw.count, &facts.zero_gradients));
-    verdict_make(&r, &facts, &r.verdict);
+    verdict_make(&r, &subject, &facts, &r.verdict);
     split_release(&raw);
     ward_run_close(run);
     return r.verdict;

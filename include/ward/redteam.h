@@ -32,7 +32,7 @@ enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 
 
 /* One way that an adversary tried. */
 typedef struct ward_redteam_try {
-    char what[WARD_REDTEAM_WORDS]; /* "bound 0.3, rate 0.1" */
+    char what[WARD_REDTEAM_WORDS]; /* "bound 0.3, rate 0.1"; of scratch "ARCH, rate ..." */
     double accuracy;               /* on the images that choices are made on */
     double merit;  /* what he chooses by, the more the better: that accuracy; without labels, how
                         confident and how diverse the answers are */

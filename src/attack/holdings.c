@@ -1,6 +1,8 @@
 /* The images that an adversary holds: see holdings.h. */
 #include "attack/holdings.h"
 
+#include <string.h>
+
 #include "attack/campaign.h"
 #include "base/mem.h"
 #include "base/util.h"
@@ -69,25 +71,68 @@ static ward_status pick(struct split *out, const struct split *pool, const uint3
     return st;
 }
 
+/* The last images as they were drawn that are not among the first `held` of an order: whichever
+ * classes labels were wanted of, these say nothing of theirs. */
+static ward_status pick_others(struct split *out, const struct split *pool, const uint32_t *drawn,
+                               const uint32_t *order, size_t held, size_t count)
+{
+    bool *is_held = NULL;
+    uint32_t *others = NULL;
+    size_t found = 0;
+    ward_status st = mem_new(&is_held, pool->count, sizeof *is_held);
+
+    if (!st)
+        st = mem_new(&others, count, sizeof *others);
+    for (size_t i = 0; i < held && !st; i++)
+        is_held[order[i]] = true;
+    for (size_t i = pool->count; found < count && !st; i--)
+        if (!is_held[drawn[i - 1]])
+            others[found++] = drawn[i - 1];
+    if (!st)
+        st = pick(out, pool, others, 0, count);
+    mem_free(is_held);
+    mem_free(others);
+    return st;
+}
+
+/* Pairs as well: what they are worth is measured against labels of the same images. */
+static bool is_even(ward_knowledge knows)
+{
+    return knows == WARD_KNOWS_LABELLED || knows == WARD_KNOWS_PAIRS;
+}
+
+/* What he holds is said by his cell, but that images without labels come with labels. */
+static size_t count_others(const struct split *pool, const ward_redteam_cell *cell,
+                           const struct budget *budget)
+{
+    if (cell->knows != WARD_KNOWS_LABELLED)
+        return 0;
+    return min_size(budget->unlabelled, pool->count - (size_t)cell->amount);
+}
+
 ward_status holdings_open(struct holdings *out, const struct split *pool,
                           const ward_redteam_cell *cell, const struct budget *budget, uint64_t seed)
 {
     size_t count = cell->knows == WARD_KNOWS_NOTHING ? 0 : (size_t)cell->amount;
-    size_t others = count > 0 ? min_size(budget->unlabelled, pool->count - count) : 0;
-    uint32_t *order = NULL;
+    uint32_t *drawn = NULL, *order = NULL;
     struct rng rng;
-    ward_status st = mem_new(&order, pool->count, sizeof *order);
+    ward_status st = mem_new(&drawn, pool->count, sizeof *drawn);
 
-    rng_init(&rng, seed, RNG_ATTACK, USE_ORDER, 0);
+    if (!st)
+        st = mem_new(&order, pool->count, sizeof *order);
     if (!st) {
-        rng_permutation(&rng, pool->count, order);
-        if (cell->knows == WARD_KNOWS_LABELLED)
+        rng_init(&rng, seed, RNG_ATTACK, USE_ORDER, 0);
+        rng_permutation(&rng, pool->count, drawn);
+        memcpy(order, drawn, pool->count * sizeof *order);
+        if (is_even(cell->knows))
             st = balance(pool, order);
     }
     if (!st)
         st = pick(&out->images, pool, order, 0, count);
     if (!st)
-        st = pick(&out->unlabelled, pool, order, pool->count - others, others);
+        st = pick_others(&out->unlabelled, pool, drawn, order, count,
+                         count_others(pool, cell, budget));
+    mem_free(drawn);
     mem_free(order);
     return st;
 }

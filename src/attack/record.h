@@ -34,7 +34,7 @@ WARD_CHECK ward_status record_from_json(ward_redteam_result *result,
                                         struct record_facts *facts, const char *text, size_t len);
 
 /* Work out what the cells that are done come to. */
-void verdict_make(const ward_redteam_result *result, const struct record_facts *facts,
-                  ward_redteam_verdict *out);
+void verdict_make(const ward_redteam_result *result, const struct record_subject *subject,
+                  const struct record_facts *facts, ward_redteam_verdict *out);
 
 #endif

@@ -160,7 +160,7 @@ static ward_status save(void *context)
 
     if (!r->path)
         return WARD_OK;
-    verdict_make(&r->result, &r->facts, &r->result.verdict);
+    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
     st = record_to_json(&r->result, &r->subject, &r->facts, 1, &text);
     if (st)
         return st;
@@ -391,7 +391,7 @@ static ward_status work(struct redteam *r)
     ward_status st;
 
     if (left == 0)
-        return WARD_OK;
+        return save(r); /* another build may have come to another verdict */
     r->workers = task.workers = min_size(parallel_threads(), (size_t)left);
     st = mem_new(&r->is_taken, r->result.cell_count, sizeof *r->is_taken);
     if (!st)
@@ -442,7 +442,7 @@ static ward_status redteam_run(struct redteam *r)
 
 static ward_status redteam_finish(struct redteam *r)
 {
-    verdict_make(&r->result, &r->facts, &r->result.verdict);
+    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
     return record_to_json(&r->result, &r->subject, &r->facts, 0, &r->result.json);
 }
 

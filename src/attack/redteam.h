@@ -8,6 +8,7 @@
  *   search.c   what most attacks do: train some parameters of a classifier, keep the best
  *   record.c   results to and from JSON
  *   verdict.c  what the cells come to
+ *   flags.c    signs that this does not mean what it seems to
  *
  * The room keeps these promises for every attack, so that none has to make them itself:
  *  - a thief sees what his knowledge says and nothing else of the run;
@@ -31,7 +32,7 @@ struct budget {
     uint64_t steps;    /* of one training, at most; a plateau ends it earlier */
     uint64_t trials;   /* adversaries a cell */
     size_t choice;     /* images that choices are made on, at most */
-    size_t unlabelled; /* images without labels for those who hold labels, too */
+    size_t unlabelled; /* images without labels for those who hold labels, too; at most */
     uint64_t amounts[WARD_KNOWS_QUERIES + 1][SUITE_AMOUNTS]; /* ascending; 0 ends; SUITE_ALL: all */
 };
 
@@ -82,6 +83,9 @@ WARD_CHECK ward_status suite_cells(const struct suite_plan *plan, ward_redteam_c
 /* The line that a cell is of. */
 const struct raid *suite_raid_of(const ward_redteam_cell *cell);
 
+/* Whether a try of raid_scratch trained this architecture: its words say so, also in old files. */
+bool scratch_is_of(const ward_redteam_try *tried, const char *arch);
+
 /* ---- one adversary ---- */
 
 struct thief {
@@ -93,7 +97,7 @@ struct thief {
     const struct transform_spec *own; /* G's own, without its values; NULL: G is not there */
     const struct transform *shown;    /* G; NULL unless the line says so */
     const struct split *images;       /* what his knowledge is of; NULL: nothing */
-    const struct split *unlabelled;   /* others, whose labels are not to be looked at */
+    const struct split *unlabelled;   /* others, label-free; none unless he holds labels */
     const struct split *choice;       /* what he chooses on */
     size_t choice_count;              /* the first so many of it */
     bool random_flip;                 /* whether flipping an image keeps its class */

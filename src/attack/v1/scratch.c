@@ -9,6 +9,7 @@
 #include "attack/search.h"
 
 static const char usual[] = "simple-cnn";
+static const char behind_arch[] = ", rate "; /* in the words of a try, which begin with it */
 
 static const struct variant {
     unsigned effort; /* from which on */
@@ -42,7 +43,7 @@ static ward_status try_variant(struct thief *t, const struct variant *v)
     if (!v->is_own)
         memcpy(spec.arch, usual, sizeof usual);
     s.classifier = classifier_of(&spec, NULL);
-    snprintf(s.what, sizeof s.what, "%s, rate %g%s", spec.arch, v->rate,
+    snprintf(s.what, sizeof s.what, "%s%s%g%s", spec.arch, behind_arch, v->rate,
              v->augments ? ", augmented" : "");
     st = net_init(&net, &spec, t->seed);
     if (!st)
@@ -60,6 +61,14 @@ static ward_status attempt(struct thief *t)
         if (variants[i].effort <= t->budget->effort && (has_other || !variants[i].is_own))
             st = try_variant(t, &variants[i]);
     return st;
+}
+
+bool scratch_is_of(const ward_redteam_try *tried, const char *arch)
+{
+    size_t len = strlen(arch);
+
+    return strncmp(tried->what, arch, len) == 0 &&
+           strncmp(tried->what + len, behind_arch, strlen(behind_arch)) == 0;
 }
 
 const struct raid raid_scratch = {
