@@ -93,9 +93,8 @@ bool study_is_shortened(const struct study *study);
  * drawn from (not of a baseline) goes to *secret. */
 WARD_CHECK ward_status study_settings(const struct study *study, const struct study_run *run,
                                       uint8_t secret[TRANSFORM_SEED_LEN], ward_train_config *out);
-/* The settings of an attack on a run that is complete. */
 WARD_CHECK ward_status study_attack_settings(const struct study *study,
-                                             const struct study_trials *trials, const ward_run *run,
+                                             const struct study_trials *trials,
                                              ward_attack_settings *out);
 
 /* The run that an item is about; of a figure the first. */

@@ -137,18 +137,14 @@ static ward_status match_attack(const struct study *study, const struct study_tr
 {
     const struct attack_scores *scores = &trials->scores;
     ward_attack_settings settings;
-    ward_run *run = NULL;
     bool agree = strcmp(scores->model_id, trials->run->model_id) == 0;
-    ward_status st = ward_run_open(&run, trials->run->dir.path);
+    ward_status st = study_attack_settings(study, trials, &settings);
 
-    if (!st)
-        st = study_attack_settings(study, trials, run, &settings);
     if (!st)
         st = check_options(scores->settings, &settings, &agree);
     if (!st && !agree)
         st = ward_fail(WARD_ERR_ARG, "'%s' is not of this plan: other settings or another network",
                        path);
-    ward_run_close(run);
     return st;
 }
 

@@ -190,7 +190,7 @@ static ward_status attack(struct work *w, struct study_trials *trials)
     if (!st)
         st = ward_run_open(&opened, run->dir.path);
     if (!st)
-        st = study_attack_settings(w->study, trials, opened, &settings);
+        st = study_attack_settings(w->study, trials, &settings);
     options.directory = directory;
     if (!st)
         st = ward_attack(opened, w->study->device, w->data, &settings, &options, &result);
