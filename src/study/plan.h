@@ -132,6 +132,9 @@ WARD_CHECK ward_status study_work(struct study *study, const ward_reproduce_opti
 
 /* ---- provenance.c ---- */
 
+/* The command that makes a run again, its secret seed included; owned: mem_free(). */
+WARD_CHECK ward_status study_command(const struct study *study, const struct study_run *run,
+                                     char **out);
 /* Write results/RUN.json of every run that is evaluated. */
 WARD_CHECK ward_status study_write_results(const struct study *study);
 
