@@ -289,7 +289,7 @@ static int finish(const struct cli *cli, const ward_reproduction *r)
     if (left.count > 0)
         cli_talk(cli, "the budget is spent: %s; the same command goes on", text);
     else
-        cli_talk(cli, "done: see %s/report.html", ward_reproduction_state(r));
+        cli_talk(cli, "done: tables and reports are in %s", ward_reproduction_state(r));
     return print_tables(cli, r);
 }
 

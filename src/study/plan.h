@@ -4,6 +4,7 @@
  *
  *   plan.c        names and order
  *   state.c       what the state directory has of them
+ *   recorded.c    what it has of runs whose networks are gone
  *   estimate.c    how long the rest takes
  *   work.c        doing one
  *   tables.c      what they come to
@@ -29,8 +30,10 @@ struct study_run {
     char *name; /* RECIPE-DATA-ARCH-METHOD-SEED; owned */
     struct run_dir dir;
     /* Of the state: */
-    bool is_complete, is_evaluated;
-    char model_id[MODEL_ID_LEN + 1]; /* if complete */
+    bool is_complete, is_begun; /* the network is there; some of its files are */
+    bool is_recorded;           /* it is not, but results/RUN.json says what it came to */
+    bool is_evaluated;
+    char model_id[MODEL_ID_LEN + 1]; /* if complete or recorded */
     struct evaluation evaluation;    /* if evaluated */
     struct history history;
 };
@@ -41,8 +44,9 @@ struct study_trials {
     const struct study_attack *attack;
     uint64_t wanted;
     /* Of the state: */
-    struct attack_scores scores; /* trial_count 0: none */
-    bool is_made;                /* by this process: there is no gap in them */
+    struct attack_scores scores;  /* trial_count 0: none */
+    bool is_made;                 /* by this process: there is no gap in them */
+    char other[MODEL_ID_LEN + 1]; /* the network that the file is about, if it is another; or "" */
 };
 
 /* A case of Figure 2. */
@@ -108,17 +112,30 @@ WARD_CHECK ward_status study_look(struct study *study);
 WARD_CHECK ward_status study_look_at(struct study *study, const struct study_item *item);
 /* Bring done, share and missing of all items up to date. */
 WARD_CHECK ward_status study_mark(struct study *study);
+/* Whether it is known which network a run made, be it there or not. */
+bool study_run_is_known(const struct study_run *run);
 /* The name of a run's file: RUN/attacks/NAME.json, owned. */
 WARD_CHECK ward_status study_attack_file(const struct study_trials *trials, char **out);
 /*
  * Take the size of a figure's perturbations from untrusted text. WARD_ERR_FORMAT if it is not about
- * the networks that are there now; *figure is then as it was.
+ * the networks that its runs made; *figure is then as it was.
  */
 WARD_CHECK ward_status study_parse_facts(struct study_figure *figure, const char *text, size_t len);
 /* Write them. */
 WARD_CHECK ward_status study_write_facts(const struct study_figure *figure);
 /* A text into a file that everyone may read, in place of what is there; the same is left alone. */
 WARD_CHECK ward_status study_write_text(const char *path, const char *text);
+
+/* ---- recorded.c ---- */
+
+/*
+ * Take what a run came to from untrusted text. WARD_ERR_EXISTS if it is not about the training that
+ * is planned, WARD_ERR_FORMAT; *run is then as it was.
+ */
+WARD_CHECK ward_status study_parse_record(const struct study *study, struct study_run *run,
+                                          const char *text, size_t len);
+/* The same from results/RUN.json, if that is there. WARD_ERR_ARG if it is not about that training. */
+WARD_CHECK ward_status study_look_at_record(const struct study *study, struct study_run *run);
 
 /* ---- estimate.c ---- */
 
@@ -135,7 +152,8 @@ WARD_CHECK ward_status study_work(struct study *study, const ward_reproduce_opti
 /* The command that makes a run again, its secret seed included; owned: mem_free(). */
 WARD_CHECK ward_status study_command(const struct study *study, const struct study_run *run,
                                      char **out);
-/* Write results/RUN.json of every run that is evaluated. */
+/* Write results/RUN.json of every run that is evaluated. Of a run whose network is gone the file is
+ * all that there is: it is left as it is. */
 WARD_CHECK ward_status study_write_results(const struct study *study);
 
 #endif

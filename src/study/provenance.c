@@ -133,7 +133,7 @@ ward_status study_write_results(const struct study *study)
     if (!st)
         st = file_make_directory(folder);
     for (size_t i = 0; i < study->run_count && !st; i++)
-        if (study->runs[i].is_evaluated)
+        if (study->runs[i].is_complete && study->runs[i].is_evaluated)
             st = write_result(study, &study->runs[i], folder);
     mem_free(folder);
     return st;
