@@ -30,8 +30,9 @@ struct study_run {
     char *name; /* RECIPE-DATA-ARCH-METHOD-SEED; owned */
     struct run_dir dir;
     /* Of the state: */
-    bool is_complete, is_begun; /* the network is there; some of its files are */
-    bool is_recorded;           /* it is not, but results/RUN.json says what it came to */
+    bool is_complete; /* the network is there, finished */
+    bool is_begun;    /* model.safetensors or config.json is there */
+    bool is_recorded; /* not complete, but results/RUN.json says what an earlier network came to */
     bool is_evaluated;
     char model_id[MODEL_ID_LEN + 1]; /* if complete or recorded */
     struct evaluation evaluation;    /* if evaluated */
@@ -112,8 +113,6 @@ WARD_CHECK ward_status study_look(struct study *study);
 WARD_CHECK ward_status study_look_at(struct study *study, const struct study_item *item);
 /* Bring done, share and missing of all items up to date. */
 WARD_CHECK ward_status study_mark(struct study *study);
-/* Whether it is known which network a run made, be it there or not. */
-bool study_run_is_known(const struct study_run *run);
 /* The name of a run's file: RUN/attacks/NAME.json, owned. */
 WARD_CHECK ward_status study_attack_file(const struct study_trials *trials, char **out);
 /*
@@ -134,7 +133,7 @@ WARD_CHECK ward_status study_write_text(const char *path, const char *text);
  */
 WARD_CHECK ward_status study_parse_record(const struct study *study, struct study_run *run,
                                           const char *text, size_t len);
-/* The same from results/RUN.json, if that is there. WARD_ERR_ARG if it is not about that training. */
+/* The same of results/RUN.json, if that is there; WARD_ERR_ARG in place of WARD_ERR_EXISTS. */
 WARD_CHECK ward_status study_look_at_record(const struct study *study, struct study_run *run);
 
 /* ---- estimate.c ---- */

@@ -59,7 +59,8 @@ static ward_status look_at_model(struct study_run *run)
     return look_at_evaluation(run);
 }
 
-bool study_run_is_known(const struct study_run *run)
+/* Whether it is known which network a run made, be that there or not. */
+static bool is_known(const struct study_run *run)
 {
     return run->is_complete || run->is_recorded;
 }
@@ -174,7 +175,7 @@ static ward_status look_at_attack(const struct study *study, struct study_trials
 
     attack_scores_release(&trials->scores);
     trials->other[0] = '\0';
-    if (!study_run_is_known(trials->run))
+    if (!is_known(trials->run))
         return WARD_OK;
     st = study_attack_file(trials, &path);
     if (!st && file_exists(path)) {
@@ -247,13 +248,14 @@ ward_status study_parse_facts(struct study_figure *figure, const char *text, siz
 /* The picture is asked for only where it could be drawn: without the networks the facts are all. */
 static bool has_files(const struct study_figure *figure)
 {
-    bool is_known = true, is_complete = true;
+    bool are_known = true, are_complete = true;
 
     for (size_t i = 0; i < STUDY_PROTECTED; i++) {
-        is_known = is_known && study_run_is_known(figure->runs[i]);
-        is_complete = is_complete && figure->runs[i]->is_complete;
+        are_known = are_known && is_known(figure->runs[i]);
+        are_complete = are_complete && figure->runs[i]->is_complete;
     }
-    return is_known && file_exists(figure->facts) && (!is_complete || file_exists(figure->picture));
+    return are_known && file_exists(figure->facts) &&
+           (!are_complete || file_exists(figure->picture));
 }
 
 /* What cannot be used, or belongs to other networks, is drawn again. */
