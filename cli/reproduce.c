@@ -52,9 +52,8 @@ static const struct cli_command command = {
     .text =
         "Train, evaluate and attack what the paper's tables and figure need, and print the tables\n"
         "beside the paper's. What is done already is not done again; what was stopped or killed\n"
-        "goes on. Ctrl-C stops it. The directory also gets tables, figures and a report. Networks "
-        "may\n"
-        "be deleted afterwards: what was found of them stays done.",
+        "goes on. Ctrl-C stops it. The directory also gets tables, figures and a report. Networks\n"
+        "may be deleted afterwards: what was found of them stays done.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

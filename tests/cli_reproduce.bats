@@ -246,10 +246,10 @@ forget_networks() {
     result=$state/results/fast-mnist-simple-cnn-fixed-1.json
     sed -i 's/"iterations": 3/"iterations": 4/' "$result"
     run --separate-stderr "${SHORT[@]}" all --state "$state"
-    fails_with 2 "$result" "not of this plan" "'iterations' is 4 there, not 3" "remove it"
+    fails_with 2 "$result" "not of this plan" "'iterations' is 4 there, not 3" "without it the run is trained"
     head -c 300 "$WHOLE/results/fast-mnist-simple-cnn-fixed-1.json" >"$result"
     run --separate-stderr "${SHORT[@]}" all --state "$state"
-    fails_with 1 "$result" "cannot be used" "remove it"
+    fails_with 1 "$result" "cannot be used" "without it the run is trained"
     rm "$result"
     run -0 "${SHORT[@]}" all --state "$state" --plan
     [[ $output == *"to do    train fast-mnist-simple-cnn-fixed-1"* ]]

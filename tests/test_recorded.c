@@ -373,12 +373,12 @@ static void a_record_that_cannot_be_used_is_named_and_not_passed_over(void **sta
     forget_networks();
     put_file(in_folder(RECORD), record, strlen(record) / 2);
     assert_fails(work(&config, 0, 0, &left), WARD_ERR_FORMAT,
-                 FIXED ".json' cannot be used (remove");
+                 FIXED ".json' cannot be used (without");
     put_file(in_folder(RECORD), record, strlen(record));
     config.iterations = 4;
-    assert_fails(work(&config, 0, 0, &left), WARD_ERR_ARG, "is not of this plan (remove");
+    assert_fails(work(&config, 0, 0, &left), WARD_ERR_ARG, "is not of this plan (without");
     config.iterations = 3;
-    in_shell("rm " RECORD); /* as the message says */
+    in_shell("rm " RECORD); /* then, as the message says */
     assert_int_equal(trainings_left(&config), 1);
     mem_free(record);
 }

@@ -26,8 +26,8 @@ static ward_status match_length(const struct study *study, const struct study_ru
     if (!st)
         st = json_get_bool(object, "is_shortened", &is_shortened);
     if (!st && is_shortened != study_is_shortened(study))
-        st = ward_fail(WARD_ERR_EXISTS, "'is_shortened' is %s there",
-                       is_shortened ? "true" : "false");
+        st = ward_fail(WARD_ERR_EXISTS, "'is_shortened' is %s there, not %s",
+                       is_shortened ? "true" : "false", is_shortened ? "false" : "true");
     return st;
 }
 
@@ -106,10 +106,10 @@ ward_status study_look_at_record(const struct study *study, struct study_run *ru
     if (!st)
         st = study_parse_record(study, run, (const char *)text, len);
     if (st == WARD_ERR_EXISTS) /* as for a run with other settings */
-        st = ward_fail_within(WARD_ERR_ARG, "'%s' is not of this plan (remove it to train the run)",
-                              path);
+        st = ward_fail_within(WARD_ERR_ARG,
+                              "'%s' is not of this plan (without it the run is trained)", path);
     else if (st == WARD_ERR_FORMAT)
-        st = ward_fail_within(st, "'%s' cannot be used (remove it to train the run)", path);
+        st = ward_fail_within(st, "'%s' cannot be used (without it the run is trained)", path);
 done:
     mem_free(text);
     mem_free(path);
