@@ -52,7 +52,8 @@ static const struct cli_command command = {
     .text =
         "Train, evaluate and attack what the paper's tables and figure need, and print the tables\n"
         "beside the paper's. What is done already is not done again; what was stopped or killed\n"
-        "goes on. Ctrl-C stops it. The directory also gets tables, figures and a report.",
+        "goes on. Ctrl-C stops it. The directory also gets tables, figures and a report. Networks\n"
+        "may be deleted afterwards: what was found of them stays done.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,
@@ -289,7 +290,7 @@ static int finish(const struct cli *cli, const ward_reproduction *r)
     if (left.count > 0)
         cli_talk(cli, "the budget is spent: %s; the same command goes on", text);
     else
-        cli_talk(cli, "done: see %s/report.html", ward_reproduction_state(r));
+        cli_talk(cli, "done: tables and reports are in %s", ward_reproduction_state(r));
     return print_tables(cli, r);
 }
 

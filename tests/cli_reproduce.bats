@@ -196,6 +196,89 @@ set_short() {
     fails_with 1 "$DATA/fashion-mnist"
 }
 
+# What is left of $WHOLE, in $state, where the networks of some runs (a pattern) are gone.
+forget_networks() {
+    state=$BATS_TEST_TMPDIR/state
+    cp -a "$WHOLE" "$state"
+    find "$state" -maxdepth 2 -path "$state/$1/*" -type f -delete
+    rm -f "$state"/{tables.*,report.*} "$state"/*.png
+}
+
+@test "a network that is gone makes no difference to the tables" {
+    forget_networks "fast-fashion-mnist-resnet20-learned-1"
+    "${SHORT[@]}" all --state "$state" -q >/dev/null
+    cmp "$state/tables.json" "$WHOLE/tables.json"
+    cmp "$state/tables.md" "$WHOLE/tables.md"
+    [ ! -e "$state/fast-fashion-mnist-resnet20-learned-1/model.safetensors" ]
+    grep -q resnet20-generator-1 "$state/report.md"
+    run -1 grep resnet20-learned-1 "$state/report.md"
+}
+
+@test "without any network the tables are the same, and there is no report" {
+    forget_networks "fast-*"
+    run -0 --separate-stderr "${SHORT[@]}" all --state "$state"
+    [[ $stderr == *"nothing of"*"left"* ]]
+    [ "$output" = "$(cat "$BATS_FILE_TMPDIR/whole.md")" ]
+    cmp "$state/tables.json" "$WHOLE/tables.json"
+    diff -r "$state/results" "$WHOLE/results"
+    [ ! -e "$state/report.html" ]
+}
+
+@test "a network that is gone is trained again for an attack that is not finished" {
+    forget_networks "fast-*"
+    more=("$WARD" reproduce --iterations 3 --trials 3 --threads 1 --state "$state")
+    run -0 --separate-stderr "${more[@]}" table3 --plan
+    [[ $output == *"to do    train fast-fashion-mnist-resnet20-learned-1"* ]]
+    [[ $output == *"done     evaluate fast-fashion-mnist-resnet20-learned-1"* ]]
+    [[ $output == *"67 %     attack fast-fashion-mnist-resnet20-learned-1: input-only"* ]]
+    # Nobody asked for attacks here, nor for other runs there.
+    run -0 "${more[@]}" table2 --seeds 1 --skip-missing --plan
+    [[ $output != *"to do"* ]]
+    "${more[@]}" table3 --only resnet20-learned -q >/dev/null
+    cmp {"$state","$WHOLE"}/fast-fashion-mnist-resnet20-learned-1/model.safetensors
+    [ ! -e "$state/fast-fashion-mnist-resnet20-fixed-1/model.safetensors" ]
+    [ "$(json "$state/tables.json" "[r['trials'] for r in d['table3'] if r['method'] == 'learned']")" = \
+        "[1, 3, 1]" ]
+}
+
+@test "a result that cannot stand for a network is refused by name" {
+    forget_networks "fast-mnist-*"
+    result=$state/results/fast-mnist-simple-cnn-fixed-1.json
+    sed -i 's/"iterations": 3/"iterations": 4/' "$result"
+    run --separate-stderr "${SHORT[@]}" all --state "$state"
+    fails_with 2 "$result" "not of this plan" "'iterations' is 4 there, not 3" "without it the run is trained"
+    head -c 300 "$WHOLE/results/fast-mnist-simple-cnn-fixed-1.json" >"$result"
+    run --separate-stderr "${SHORT[@]}" all --state "$state"
+    fails_with 1 "$result" "cannot be used" "without it the run is trained"
+    rm "$result"
+    run -0 "${SHORT[@]}" all --state "$state" --plan
+    [[ $output == *"to do    train fast-mnist-simple-cnn-fixed-1"* ]]
+}
+
+@test "results that are kept elsewhere are laid into a state directory, and go on there" {
+    kept=$BATS_TEST_TMPDIR/kept state=$BATS_TEST_TMPDIR/state
+    mkdir -p "$kept"/{tools,docs/results}
+    cp "$SOURCE/tools/results" "$kept/tools"
+    cp -a "$WHOLE" "$state"
+    run --separate-stderr "$kept/tools/results" --from "$state"
+    [ $status -ne 0 ] && [[ $stderr == *shortened* ]]
+    sed -i 's/"is_shortened": true/"is_shortened": false/' "$state"/{tables.json,results/*}
+    # Trials on another network do not go with this one's result.
+    sed -i 's/"model_id": "....../"model_id": "000000/' "$state"/*-learned-1/attacks/direct.json
+    "$kept/tools/results" --from "$state"
+    [ "$(find "$kept/docs/results" -type f | wc -l)" -eq $((2 + 12 + 11 - 1 + 1)) ]
+
+    mkdir -p "$BATS_TEST_TMPDIR/new/results"
+    echo mine >"$BATS_TEST_TMPDIR/new/results/fast-mnist-simple-cnn-fixed-1.json"
+    "$kept/tools/results" --to "$BATS_TEST_TMPDIR/new"
+    [ "$(cat "$BATS_TEST_TMPDIR/new/results/fast-mnist-simple-cnn-fixed-1.json")" = mine ]
+    cp {"$WHOLE","$BATS_TEST_TMPDIR/new"}/results/fast-mnist-simple-cnn-fixed-1.json
+    cp {"$WHOLE","$BATS_TEST_TMPDIR/new"}/fast-fashion-mnist-resnet20-learned-1/attacks/direct.json
+    sed -i 's/"is_shortened": false/"is_shortened": true/' "$BATS_TEST_TMPDIR"/new/results/*
+    "${SHORT[@]}" all --state "$BATS_TEST_TMPDIR/new" -q >/dev/null
+    cmp "$BATS_TEST_TMPDIR/new/tables.json" "$WHOLE/tables.json"
+}
+
 @test "wrong usage is refused" {
     run --separate-stderr "$WARD" reproduce
     fails_with 2 "missing operand"

@@ -219,6 +219,10 @@ static void damaged_evaluations_are_refused(void **state)
         "\"authorised\": 1.5, \"unauthorised\": null}",
         "{\"format_version\": 1, \"model_id\": \"" ID "\", \"split\": \"test\", \"count\": 1, "
         "\"authorised\": 0.5, \"unauthorised\": null, \"ci95\": {\"authorised\": [1, 0]}}",
+        "{\"format_version\": 1, \"model_id\": \"" ID "\", \"split\": \"test\", \"count\": -1, "
+        "\"authorised\": null, \"unauthorised\": null}",
+        "{\"format_version\": 1, \"model_id\": \"" ID "\", \"split\": \"test\", \"count\": 1e300, "
+        "\"authorised\": null, \"unauthorised\": null}",
     };
 
     (void)state;

@@ -15,75 +15,8 @@
 
 #include "alloc_test.h"
 #include "base/util.h"
-#include "model_fixture.h"
 #include "report/paper.h"
-#include "study/tables.h"
-
-static ward_device *device;
-
-/* ---- fixtures ---- */
-
-static void put_u32be(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
-/* Pictures of 8 x 8 of ten classes, as the four files of MNIST. */
-static void put_split(const char *data, const char *split, uint32_t count)
-{
-    enum { HEADER = 16, PIXELS = 64, MOST = 64 };
-    static uint8_t images[HEADER + MOST * PIXELS], labels[8 + MOST];
-    char name[96];
-
-    put_u32be(images, 0x803);
-    put_u32be(images + 4, count);
-    put_u32be(images + 8, 8);
-    put_u32be(images + 12, 8);
-    put_u32be(labels, 0x801);
-    put_u32be(labels + 4, count);
-    for (uint32_t i = 0; i < count; i++)
-        labels[8 + i] = (uint8_t)(i % 10);
-    for (uint32_t i = 0; i < count * PIXELS; i++)
-        images[HEADER + i] = (uint8_t)(i * 2654435761u >> 24);
-    snprintf(name, sizeof name, "%s/%s-images-idx3-ubyte", data, split);
-    put_file(in_folder(name), images, HEADER + count * PIXELS);
-    snprintf(name, sizeof name, "%s/%s-labels-idx1-ubyte", data, split);
-    put_file(in_folder(name), labels, 8 + count);
-}
-
-static int open_all(void **state)
-{
-    ward_set_threads(1);
-    if (folder_make(state) || ward_device_open(&device, "cpu"))
-        return -1;
-    assert_ok(file_make_directory(in_folder("data/fashion-mnist")));
-    put_split("data/fashion-mnist", "train", 60);
-    put_split("data/fashion-mnist", "t10k", 20);
-    setenv("WARD_DATA", in_folder("data"), 1);
-    setenv("XDG_DATA_HOME", "/nonexistent", 1);
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    ward_device_close(device);
-    return folder_remove(state);
-}
-
-static ward_reproduce_config config_of(unsigned targets, const char *state)
-{
-    return (ward_reproduce_config){.targets = targets, .recipe = "fast", .state = state};
-}
-
-static struct study plan_of(unsigned targets)
-{
-    const ward_reproduce_config config = config_of(targets, "/nonexistent/state");
-    struct study study = {.device = NULL};
-
-    assert_ok(study_plan(&study, device, &config));
-    return study;
-}
+#include "study_fixture.h"
 
 /* ---- plans ---- */
 
@@ -240,15 +173,6 @@ static void running_out_of_memory_is_reported(void **state)
 
 /* ---- tables ---- */
 
-static struct study_run *run_of(struct study *study, const char *name)
-{
-    for (size_t i = 0; i < study->run_count; i++)
-        if (strcmp(study->runs[i].name, name) == 0)
-            return &study->runs[i];
-    fail_msg("no run '%s' in the plan", name);
-    return NULL;
-}
-
 static void set(struct study_run *run, double authorised, double unauthorised)
 {
     run->is_complete = run->is_evaluated = true;
@@ -379,67 +303,6 @@ static void an_attack_far_from_the_papers_is_marked(void **state)
 
 /* ---- a state directory ---- */
 
-struct stopper {
-    size_t calls, limit; /* stop at this call; 0: never */
-};
-
-static bool count_call(void *context, const ward_reproduce_progress *p)
-{
-    struct stopper *s = context;
-
-    assert_true(p->share >= 0 && p->share <= 1 && p->seconds_left >= 0);
-    return ++s->calls != s->limit;
-}
-
-static const char *state_path(void)
-{
-    static char path[256];
-
-    snprintf(path, sizeof path, "%s/state", folder);
-    return path;
-}
-
-static ward_reproduce_config small(unsigned targets)
-{
-    ward_reproduce_config config = config_of(targets, state_path());
-
-    config.iterations = 3;
-    config.trials = 2;
-    config.seeds = 1;
-    config.skips_missing = true;
-    return config;
-}
-
-static ward_status work(const ward_reproduce_config *config, size_t limit, double budget,
-                        size_t *left)
-{
-    struct stopper stopper = {.limit = limit};
-    const ward_reproduce_options options = {
-        .progress = count_call, .context = &stopper, .budget = budget};
-    ward_reproduction *r = NULL;
-    ward_reproduce_item item;
-    ward_status st = ward_reproduction_open(&r, device, config);
-
-    if (!st)
-        st = ward_reproduction_run(r, &options);
-    *left = 0;
-    for (size_t i = 0; !st && i < ward_reproduction_count(r); i++) {
-        ward_reproduction_item(r, i, &item);
-        *left += !item.is_done && !item.is_missing;
-    }
-    ward_reproduction_close(r);
-    return st;
-}
-
-static char *text_of(const char *name)
-{
-    uint8_t *text = NULL;
-    size_t len;
-
-    assert_ok(file_read(in_folder(name), 1 << 20, &text, &len));
-    return (char *)text;
-}
-
 static void a_stopped_reproduction_goes_on_to_the_same_tables(void **state)
 {
     const ward_reproduce_config config = small(WARD_REPRODUCE_TABLE3);
@@ -561,15 +424,6 @@ static void what_can_be_made_again_is_when_it_is_damaged(void **state)
         mem_free(before);
         mem_free(after);
     }
-}
-
-static void assert_says(const char *file, const char *text)
-{
-    char *contents = text_of(file);
-
-    if (!strstr(contents, text))
-        fail_msg("'%s' is not in %s: %s", text, file, contents);
-    mem_free(contents);
 }
 
 static void bad_facts_of_a_figure_are_refused_and_change_nothing(void **state)

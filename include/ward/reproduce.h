@@ -9,6 +9,13 @@
  * done again and what was stopped or killed, at whatever moment, goes on; the tables come out the
  * same.
  *
+ * Results outlive networks. A run of which neither model.safetensors nor config.json is there
+ * counts as trained and evaluated if results/RUN.json is about the training that is planned, and
+ * attacks and figures count as far as they are about the network that it names. So networks may be
+ * deleted, and results carried to another machine. A network is trained again only for attacks and
+ * figures that are asked for and not finished. If it comes out another one, as on another
+ * processor, it is what counts from then on: all that was found of the earlier one is made again.
+ *
  * The runs can be repeated by everyone: the seed that G of a run NAME is drawn from is the SHA-256
  * of the text "ward/reproduce/v1/NAME". So they are marked as reproducible, and are no secret.
  */
@@ -59,8 +66,9 @@ typedef struct ward_reproduction ward_reproduction;
  *   device  kept; its speed is measured for about a second if the state directory does not tell it
  *
  * WARD_ERR_ARG for an unknown recipe, no or unknown targets, numbers out of range, nothing left by
- * `only`, or if the state directory has a run with other settings than planned; WARD_ERR_FORMAT, WARD_ERR_IO if it has a
- * damaged or unreadable one; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ * `only`, or if the state directory has a run, an attack, or the result of a run whose network is
+ * not there, with other settings than planned; WARD_ERR_FORMAT, WARD_ERR_IO if it has a damaged or
+ * unreadable one; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_reproduction_open(ward_reproduction **out, ward_device *device,
                                                        const ward_reproduce_config *config);
@@ -122,9 +130,11 @@ typedef struct ward_reproduce_options {
 } ward_reproduce_options;
 
 /*
- * Do what is left, and write the tables, results and (unless stopped) reports. The state directory
- * is made if need be, and locked meanwhile. Data sets are checked against their published sums,
- * unless results are shortened. Figures show G; they get mode 0600.
+ * Do what is left, and write the tables, results and (unless stopped) reports. Results and reports
+ * are of the runs whose networks are there; results of others are left as they are. The state
+ * directory is made if need be, and locked meanwhile. Trials on an earlier network of a run are kept
+ * as NAME.json.ID, with the first 12 digits of its model_id. Data sets are checked against their
+ * published sums, unless results are shortened. Figures show G; they get mode 0600.
  *
  * WARD_OK if all is done, or the budget is spent: then items are left that are neither done nor
  * missing. WARD_ERR_IO if a data set is missing and was not to be left out; WARD_ERR_EXISTS if

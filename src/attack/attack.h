@@ -49,6 +49,10 @@ extern const struct attack attack_pair_subtract;
 WARD_CHECK ward_status attack_find(const struct attack **out, const char *name,
                                    const ward_run *run);
 
+/* As ward_attack_defaults(), for whoever knows the run's method but need not have its files. */
+WARD_CHECK ward_status attack_defaults(ward_attack_settings *settings, const char *name,
+                                       ward_method method);
+
 /* Images that do not fit would be read past the network's inputs. WARD_ERR_ARG. */
 WARD_CHECK ward_status run_fits(const ward_run *run, const ward_dataset *data);
 

@@ -48,9 +48,8 @@ static const struct attack *find(const char *name, ward_method method)
     return NULL;
 }
 
-ward_status attack_find(const struct attack **out, const char *name, const ward_run *run)
+static ward_status find_against(const struct attack **out, const char *name, ward_method method)
 {
-    ward_method method = run->model.method;
     const struct attack *attack = find(name, method);
 
     if (!name_is_known(name))
@@ -58,6 +57,17 @@ ward_status attack_find(const struct attack **out, const char *name, const ward_
     if (!attack)
         return ward_fail(WARD_ERR_ARG, "attack '%s' makes no sense on a run of method '%s'", name,
                          ward_method_name(method));
+    *out = attack;
+    return WARD_OK;
+}
+
+ward_status attack_find(const struct attack **out, const char *name, const ward_run *run)
+{
+    const struct attack *attack;
+    ward_status st = find_against(&attack, name, run->model.method);
+
+    if (st)
+        return st;
     if (attack->holds && !run->has_transform)
         return ward_fail(WARD_ERR_ARG,
                          "attack '%s' needs the run's transform, to make what its adversary holds",
@@ -68,11 +78,10 @@ ward_status attack_find(const struct attack **out, const char *name, const ward_
 
 /* ---- defaults ---- */
 
-ward_status ward_attack_defaults(ward_attack_settings *settings, const char *name,
-                                 const ward_run *run)
+ward_status attack_defaults(ward_attack_settings *settings, const char *name, ward_method method)
 {
     const struct attack *attack;
-    ward_status st = attack_find(&attack, name, run);
+    ward_status st = find_against(&attack, name, method);
 
     if (st)
         return st;
@@ -88,6 +97,15 @@ ward_status ward_attack_defaults(ward_attack_settings *settings, const char *nam
         .rate = 0.01,
     };
     return WARD_OK;
+}
+
+ward_status ward_attack_defaults(ward_attack_settings *settings, const char *name,
+                                 const ward_run *run)
+{
+    const struct attack *attack;
+    ward_status st = attack_find(&attack, name, run);
+
+    return st ? st : attack_defaults(settings, name, run->model.method);
 }
 
 /* ---- suites ---- */

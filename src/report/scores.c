@@ -8,7 +8,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { EVALUATION_VERSION = 1, ATTACK_VERSION = 1, MAX_TRIALS = 1 << 20, MAX_POINTS = 1 << 16 };
+enum {
+    EVALUATION_VERSION = 1,
+    ATTACK_VERSION = 1,
+    MAX_IMAGES = 1 << 30,
+    MAX_TRIALS = 1 << 20,
+    MAX_POINTS = 1 << 16
+};
 
 /* ---- both ---- */
 
@@ -57,16 +63,16 @@ static ward_status take_evaluation(struct evaluation *e, const json_t *object)
 {
     const json_t *intervals = json_object_get(object, "ci95");
     const char *split;
-    ward_status st = scores_check_version(object, EVALUATION_VERSION);
+    ward_status st = scores_get_id(object, e->model_id);
 
-    if (!st)
-        st = scores_get_id(object, e->model_id);
     if (!st)
         st = json_get_string(object, "split", &split);
     if (!st && strcmp(split, "test") != 0)
         st = ward_fail(WARD_ERR_FORMAT, "'split' is not 'test'");
     if (!st)
         st = json_get_real(object, "count", &e->count);
+    if (!st && !(e->count >= 0 && e->count <= MAX_IMAGES))
+        st = ward_fail(WARD_ERR_FORMAT, "'count' is no number of images");
     if (!st)
         st = json_get_fraction_or_null(object, "authorised", &e->authorised);
     if (!st)
@@ -78,17 +84,26 @@ static ward_status take_evaluation(struct evaluation *e, const json_t *object)
     return st;
 }
 
-ward_status evaluation_parse(struct evaluation *out, const char *text, size_t len)
+ward_status evaluation_from_json(struct evaluation *out, const json_t *object)
 {
     struct evaluation made = {.count = 0};
+    ward_status st = take_evaluation(&made, object);
+
+    if (!st)
+        *out = made;
+    return st;
+}
+
+ward_status evaluation_parse(struct evaluation *out, const char *text, size_t len)
+{
     json_t *object = NULL;
     ward_status st = json_parse_object(&object, text, len);
 
     if (!st)
-        st = take_evaluation(&made, object);
-    json_decref(object);
+        st = scores_check_version(object, EVALUATION_VERSION);
     if (!st)
-        *out = made;
+        st = evaluation_from_json(out, object);
+    json_decref(object);
     return st;
 }
 

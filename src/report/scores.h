@@ -25,6 +25,8 @@ struct evaluation {
 
 /* Untrusted text. WARD_ERR_FORMAT. */
 WARD_CHECK ward_status evaluation_parse(struct evaluation *out, const char *text, size_t len);
+/* The same of an object that is part of another file, whose version speaks for it. */
+WARD_CHECK ward_status evaluation_from_json(struct evaluation *out, const json_t *object);
 /* *is_there is false if the file is not there; then *out is untouched. */
 WARD_CHECK ward_status evaluation_read(struct evaluation *out, const char *path, bool *is_there);
 /* Replaces what is there. Public. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "attack/attack.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -47,9 +48,9 @@ ward_status study_settings(const struct study *study, const struct study_run *ru
 }
 
 ward_status study_attack_settings(const struct study *study, const struct study_trials *trials,
-                                  const ward_run *run, ward_attack_settings *out)
+                                  ward_attack_settings *out)
 {
-    ward_status st = ward_attack_defaults(out, trials->attack->attack, run);
+    ward_status st = attack_defaults(out, trials->attack->attack, trials->run->method);
 
     if (st)
         return st;

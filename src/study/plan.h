@@ -4,6 +4,7 @@
  *
  *   plan.c        names and order
  *   state.c       what the state directory has of them
+ *   recorded.c    what it has of runs whose networks are gone
  *   estimate.c    how long the rest takes
  *   work.c        doing one
  *   tables.c      what they come to
@@ -29,8 +30,11 @@ struct study_run {
     char *name; /* RECIPE-DATA-ARCH-METHOD-SEED; owned */
     struct run_dir dir;
     /* Of the state: */
-    bool is_complete, is_evaluated;
-    char model_id[MODEL_ID_LEN + 1]; /* if complete */
+    bool is_complete; /* the network is there, finished */
+    bool is_begun;    /* model.safetensors or config.json is there */
+    bool is_recorded; /* not complete, but results/RUN.json says what an earlier network came to */
+    bool is_evaluated;
+    char model_id[MODEL_ID_LEN + 1]; /* if complete or recorded */
     struct evaluation evaluation;    /* if evaluated */
     struct history history;
 };
@@ -41,8 +45,9 @@ struct study_trials {
     const struct study_attack *attack;
     uint64_t wanted;
     /* Of the state: */
-    struct attack_scores scores; /* trial_count 0: none */
-    bool is_made;                /* by this process: there is no gap in them */
+    struct attack_scores scores;  /* trial_count 0: none */
+    bool is_made;                 /* by this process: there is no gap in them */
+    char other[MODEL_ID_LEN + 1]; /* the network that the file is about, if it is another; or "" */
 };
 
 /* A case of Figure 2. */
@@ -93,9 +98,8 @@ bool study_is_shortened(const struct study *study);
  * drawn from (not of a baseline) goes to *secret. */
 WARD_CHECK ward_status study_settings(const struct study *study, const struct study_run *run,
                                       uint8_t secret[TRANSFORM_SEED_LEN], ward_train_config *out);
-/* The settings of an attack on a run that is complete. */
 WARD_CHECK ward_status study_attack_settings(const struct study *study,
-                                             const struct study_trials *trials, const ward_run *run,
+                                             const struct study_trials *trials,
                                              ward_attack_settings *out);
 
 /* The run that an item is about; of a figure the first. */
@@ -113,13 +117,24 @@ WARD_CHECK ward_status study_mark(struct study *study);
 WARD_CHECK ward_status study_attack_file(const struct study_trials *trials, char **out);
 /*
  * Take the size of a figure's perturbations from untrusted text. WARD_ERR_FORMAT if it is not about
- * the networks that are there now; *figure is then as it was.
+ * the networks that its runs made; *figure is then as it was.
  */
 WARD_CHECK ward_status study_parse_facts(struct study_figure *figure, const char *text, size_t len);
 /* Write them. */
 WARD_CHECK ward_status study_write_facts(const struct study_figure *figure);
 /* A text into a file that everyone may read, in place of what is there; the same is left alone. */
 WARD_CHECK ward_status study_write_text(const char *path, const char *text);
+
+/* ---- recorded.c ---- */
+
+/*
+ * Take what a run came to from untrusted text. WARD_ERR_EXISTS if it is not about the training that
+ * is planned, WARD_ERR_FORMAT; *run is then as it was.
+ */
+WARD_CHECK ward_status study_parse_record(const struct study *study, struct study_run *run,
+                                          const char *text, size_t len);
+/* The same of results/RUN.json, if that is there; WARD_ERR_ARG in place of WARD_ERR_EXISTS. */
+WARD_CHECK ward_status study_look_at_record(const struct study *study, struct study_run *run);
 
 /* ---- estimate.c ---- */
 
@@ -133,7 +148,11 @@ WARD_CHECK ward_status study_work(struct study *study, const ward_reproduce_opti
 
 /* ---- provenance.c ---- */
 
-/* Write results/RUN.json of every run that is evaluated. */
+/* The command that makes a run again, its secret seed included; owned: mem_free(). */
+WARD_CHECK ward_status study_command(const struct study *study, const struct study_run *run,
+                                     char **out);
+/* Write results/RUN.json of every run that is evaluated. Of a run whose network is gone the file is
+ * all that there is: it is left as it is. */
 WARD_CHECK ward_status study_write_results(const struct study *study);
 
 #endif

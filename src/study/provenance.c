@@ -62,8 +62,7 @@ static json_t *attacks_array(const struct study *study, const struct study_run *
     return array;
 }
 
-/* What makes the run again, the secret seed included. */
-static ward_status write_command(const struct study *study, const struct study_run *run, char **out)
+ward_status study_command(const struct study *study, const struct study_run *run, char **out)
 {
     const bool is_baseline = run->method == WARD_METHOD_BASELINE;
     char *seed = NULL, *iterations = NULL;
@@ -86,16 +85,16 @@ static ward_status write_command(const struct study *study, const struct study_r
 }
 
 static json_t *result_object(const struct study *study, const struct study_run *run,
-                             const char *command)
+                             const char *command, uint64_t iterations)
 {
     const struct history *h = &run->history;
     const struct history_part *first = h->part_count > 0 ? &h->parts[0] : NULL;
 
-    return json_pack("{s:s, s:s, s:I, s:b, s:s?, s:o, s:o, s:f, s:o, s:o, s:o}", "name", run->name,
-                     "command", command, "seed", (json_int_t)run->seed, "is_shortened",
-                     study_is_shortened(study), "commit", first ? first->commit : NULL, "device",
-                     first ? device(first) : json_null(), "threads",
-                     first ? json_integer((json_int_t)first->threads) : json_null(),
+    return json_pack("{s:s, s:s, s:I, s:I, s:b, s:s?, s:o, s:o, s:f, s:o, s:o, s:o}", "name",
+                     run->name, "command", command, "seed", (json_int_t)run->seed, "iterations",
+                     (json_int_t)iterations, "is_shortened", study_is_shortened(study), "commit",
+                     first ? first->commit : NULL, "device", first ? device(first) : json_null(),
+                     "threads", first ? json_integer((json_int_t)first->threads) : json_null(),
                      "train_seconds", h->seconds, "parts", parts_array(h), "evaluation",
                      evaluation_object(&run->evaluation), "attacks", attacks_array(study, run));
 }
@@ -104,13 +103,17 @@ static ward_status write_result(const struct study *study, const struct study_ru
                                 const char *folder)
 {
     char *path = NULL, *command = NULL, *text = NULL;
+    uint8_t secret[TRANSFORM_SEED_LEN];
+    ward_train_config settings;
     json_t *object = NULL;
     ward_status st = mem_printf(&path, "%s/%s.json", folder, run->name);
 
     if (!st)
-        st = write_command(study, run, &command);
+        st = study_command(study, run, &command);
     if (!st)
-        object = result_object(study, run, command);
+        st = study_settings(study, run, secret, &settings);
+    if (!st)
+        object = result_object(study, run, command, settings.iterations);
     if (!st)
         st = object ? json_to_text(object, 1, &text) : ward_fail(WARD_ERR_NOMEM, "out of memory");
     if (!st)
@@ -130,7 +133,7 @@ ward_status study_write_results(const struct study *study)
     if (!st)
         st = file_make_directory(folder);
     for (size_t i = 0; i < study->run_count && !st; i++)
-        if (study->runs[i].is_evaluated)
+        if (study->runs[i].is_complete && study->runs[i].is_evaluated)
             st = write_result(study, &study->runs[i], folder);
     mem_free(folder);
     return st;

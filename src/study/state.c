@@ -59,20 +59,29 @@ static ward_status look_at_model(struct study_run *run)
     return look_at_evaluation(run);
 }
 
+/* Whether it is known which network a run made, be that there or not. */
+static bool is_known(const struct study_run *run)
+{
+    return run->is_complete || run->is_recorded;
+}
+
+/* What was recorded of an earlier network counts until the one that is there is complete. */
 static ward_status look_at_run(const struct study *study, struct study_run *run)
 {
+    bool has_settings = file_exists(run->dir.config);
     ward_status st = WARD_OK;
 
     history_release(&run->history);
     run->is_complete = run_dir_is_complete(&run->dir);
-    run->is_evaluated = false;
-    if (run->is_complete || file_exists(run->dir.config))
+    run->is_begun = has_settings || file_exists(run->dir.model);
+    run->is_recorded = run->is_evaluated = false;
+    if (run->is_complete || has_settings)
         st = match_settings(study, run);
     if (!st)
         st = history_read(&run->history, run->dir.metrics);
-    if (!st && run->is_complete)
-        st = look_at_model(run);
-    return st;
+    if (st)
+        return st;
+    return run->is_complete ? look_at_model(run) : study_look_at_record(study, run);
 }
 
 /* ---- attacks ---- */
@@ -135,21 +144,28 @@ static ward_status check_options(const char *options, const ward_attack_settings
 static ward_status match_attack(const struct study *study, const struct study_trials *trials,
                                 const char *path)
 {
-    const struct attack_scores *scores = &trials->scores;
     ward_attack_settings settings;
-    ward_run *run = NULL;
-    bool agree = strcmp(scores->model_id, trials->run->model_id) == 0;
-    ward_status st = ward_run_open(&run, trials->run->dir.path);
+    bool agree = strcmp(trials->scores.attack, trials->attack->attack) == 0;
+    ward_status st = study_attack_settings(study, trials, &settings);
 
     if (!st)
-        st = study_attack_settings(study, trials, run, &settings);
-    if (!st)
-        st = check_options(scores->settings, &settings, &agree);
+        st = check_options(trials->scores.settings, &settings, &agree);
     if (!st && !agree)
-        st = ward_fail(WARD_ERR_ARG, "'%s' is not of this plan: other settings or another network",
+        st = ward_fail(WARD_ERR_ARG, "'%s' is not of this plan: another attack, or other settings",
                        path);
-    ward_run_close(run);
     return st;
+}
+
+/* Trials of another network are none of this one: a network that was trained again, on another
+ * processor, may have come out another one. */
+static ward_status sort_out(const struct study *study, struct study_trials *trials,
+                            const char *path)
+{
+    if (strcmp(trials->scores.model_id, trials->run->model_id) == 0)
+        return match_attack(study, trials, path);
+    memcpy(trials->other, trials->scores.model_id, sizeof trials->other);
+    attack_scores_release(&trials->scores);
+    return WARD_OK;
 }
 
 static ward_status look_at_attack(const struct study *study, struct study_trials *trials)
@@ -158,13 +174,14 @@ static ward_status look_at_attack(const struct study *study, struct study_trials
     ward_status st = WARD_OK;
 
     attack_scores_release(&trials->scores);
-    if (!trials->run->is_complete)
+    trials->other[0] = '\0';
+    if (!is_known(trials->run))
         return WARD_OK;
     st = study_attack_file(trials, &path);
     if (!st && file_exists(path)) {
         st = attack_scores_read(&trials->scores, path);
         if (!st)
-            st = match_attack(study, trials, path);
+            st = sort_out(study, trials, path);
     }
     mem_free(path);
     return st;
@@ -228,6 +245,19 @@ ward_status study_parse_facts(struct study_figure *figure, const char *text, siz
     return st;
 }
 
+/* The picture is asked for only where it could be drawn: without the networks the facts are all. */
+static bool has_files(const struct study_figure *figure)
+{
+    bool are_known = true, are_complete = true;
+
+    for (size_t i = 0; i < STUDY_PROTECTED; i++) {
+        are_known = are_known && is_known(figure->runs[i]);
+        are_complete = are_complete && figure->runs[i]->is_complete;
+    }
+    return are_known && file_exists(figure->facts) &&
+           (!are_complete || file_exists(figure->picture));
+}
+
 /* What cannot be used, or belongs to other networks, is drawn again. */
 static ward_status look_at_figure(struct study_figure *figure)
 {
@@ -236,10 +266,7 @@ static ward_status look_at_figure(struct study_figure *figure)
     ward_status st;
 
     figure->is_done = false;
-    for (size_t i = 0; i < STUDY_PROTECTED; i++)
-        if (!figure->runs[i]->is_complete)
-            return WARD_OK;
-    if (!file_exists(figure->picture) || !file_exists(figure->facts))
+    if (!has_files(figure))
         return WARD_OK;
     st = file_read(figure->facts, MAX_FACTS_FILE, &text, &len);
     if (!st)
@@ -304,19 +331,54 @@ ward_status study_write_text(const char *path, const char *text)
 
 /* ---- all of it ---- */
 
+/* Whether this is still to be done, with the network of this run. */
+static bool needs_network(const struct study *study, const struct study_item *item,
+                          const struct study_run *run)
+{
+    const struct study_figure *figure;
+    bool is_shown = false;
+
+    if (item->kind == WARD_REPRODUCE_ATTACK)
+        return study->attacks[item->at].run == run && !is_whole(&study->attacks[item->at]);
+    if (item->kind != WARD_REPRODUCE_FIGURE)
+        return false;
+    figure = &study->figures[item->at];
+    for (size_t i = 0; i < STUDY_PROTECTED; i++)
+        is_shown = is_shown || figure->runs[i] == run;
+    return is_shown && !figure->is_done;
+}
+
+/* A run whose network is gone is trained again only for what is still to be done with it. */
+static bool is_trained(const struct study *study, const struct study_run *run)
+{
+    if (run->is_complete || run->is_begun || !run->is_recorded)
+        return run->is_complete;
+    for (size_t i = 0; i < study->item_count; i++)
+        if (needs_network(study, &study->items[i], run))
+            return false;
+    return true;
+}
+
+/* Metrics without a network are of one that is gone. */
+static double trained_share(const struct study *study, const struct study_run *run)
+{
+    uint8_t secret[TRANSFORM_SEED_LEN];
+    ward_train_config settings;
+
+    if (!run->is_begun || study_settings(study, run, secret, &settings))
+        return 0;
+    return fmin(1, run->history.iterations / (double)settings.iterations);
+}
+
 static void mark(const struct study *study, struct study_item *item)
 {
     const struct study_run *run = study_item_run(study, item);
     const struct study_trials *trials;
-    ward_train_config settings;
-    uint8_t secret[TRANSFORM_SEED_LEN];
 
     switch (item->kind) {
     case WARD_REPRODUCE_TRAIN:
-        item->is_done = run->is_complete;
-        item->share = 0;
-        if (study_settings(study, run, secret, &settings) == WARD_OK)
-            item->share = fmin(1, run->history.iterations / (double)settings.iterations);
+        item->is_done = is_trained(study, run);
+        item->share = trained_share(study, run);
         break;
     case WARD_REPRODUCE_EVALUATE:
         item->is_done = run->is_evaluated;
@@ -397,6 +459,7 @@ ward_status study_look_at(struct study *study, const struct study_item *item)
 
     switch (item->kind) {
     case WARD_REPRODUCE_TRAIN:
+        return study_look(study); /* all that was done to an earlier network */
     case WARD_REPRODUCE_EVALUATE: st = look_at_run(study, &study->runs[item->at]); break;
     case WARD_REPRODUCE_ATTACK: st = look_at_attack(study, &study->attacks[item->at]); break;
     case WARD_REPRODUCE_FIGURE: st = look_at_figure(&study->figures[item->at]); break;

@@ -1,5 +1,8 @@
 /* Doing what is left of a plan, item by item: see plan.h. */
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -129,8 +132,12 @@ static ward_status verify_data(struct work *w)
 
 static ward_status train(struct work *w, const struct study_run *run)
 {
-    const ward_train_options options = {
-        .out = run->dir.path, .is_resumed = true, .progress = on_training, .context = w};
+    /* What is left of a network that is gone, such as its transform, is replaced. */
+    const ward_train_options options = {.out = run->dir.path,
+                                        .is_resumed = true,
+                                        .replaces = !run->is_begun,
+                                        .progress = on_training,
+                                        .context = w};
     uint8_t secret[TRANSFORM_SEED_LEN];
     ward_train_config config;
     ward_status st = study_settings(w->study, run, secret, &config);
@@ -172,6 +179,27 @@ static ward_status evaluate(struct work *w, const struct study_run *run)
 
 /* ---- attacks ---- */
 
+/* Hours of work may be in trials of another network, so they are kept, under a name that nobody
+ * takes for that of a result. */
+static ward_status set_aside(struct work *w, const struct study_trials *trials)
+{
+    char *path = NULL, *kept = NULL, *event = NULL;
+    ward_status st = study_attack_file(trials, &path);
+
+    if (!st)
+        st = mem_printf(&kept, "%s.%.12s", path, trials->other);
+    if (!st)
+        st = mem_printf(&event, "trials of another network are kept as '%s'", kept);
+    if (!st && rename(path, kept) != 0)
+        st = ward_fail(WARD_ERR_IO, "cannot rename '%s': %s", path, strerror(errno));
+    if (!st && !tell(w, 0, (double)NAN, event))
+        st = ward_fail(WARD_ERR_STOPPED, "the attack was stopped");
+    mem_free(path);
+    mem_free(kept);
+    mem_free(event);
+    return st;
+}
+
 static ward_status attack(struct work *w, struct study_trials *trials)
 {
     const struct study_run *run = trials->run;
@@ -185,12 +213,14 @@ static ward_status attack(struct work *w, struct study_trials *trials)
     char *directory = NULL;
     ward_status st = open_data(w, run->network->data);
 
+    if (!st && trials->other[0])
+        st = set_aside(w, trials);
     if (!st)
         st = file_join(&directory, run->dir.path, "attacks");
     if (!st)
         st = ward_run_open(&opened, run->dir.path);
     if (!st)
-        st = study_attack_settings(w->study, trials, opened, &settings);
+        st = study_attack_settings(w->study, trials, &settings);
     options.directory = directory;
     if (!st)
         st = ward_attack(opened, w->study->device, w->data, &settings, &options, &result);
@@ -352,14 +382,14 @@ static ward_status write_report(struct work *w, ward_report_format format, const
     return st;
 }
 
-/* Of complete runs, if there is one. */
+/* Of the runs whose networks are there, if there is one. */
 static ward_status write_reports(struct work *w)
 {
     bool is_one = false;
     ward_status st;
 
     for (size_t i = 0; i < w->study->run_count; i++)
-        is_one = is_one || w->study->runs[i].is_evaluated;
+        is_one = is_one || (w->study->runs[i].is_complete && w->study->runs[i].is_evaluated);
     if (!is_one)
         return WARD_OK;
     st = write_report(w, WARD_REPORT_HTML, "report.html");
@@ -407,6 +437,25 @@ static ward_status do_next(struct work *w)
     return st ? st : write_tables(study);
 }
 
+/* From the beginning after each training: a network that came out other than the one that was there
+ * before it may need others again that are gone, for a figure of all of them. */
+static ward_status do_all(struct work *w)
+{
+    ward_status st = WARD_OK;
+
+    while (w->item < w->study->item_count && !st) {
+        const struct study_item *item = &w->study->items[w->item];
+        bool is_left = !item->is_done && !item->is_missing;
+        bool is_training = item->kind == WARD_REPRODUCE_TRAIN;
+
+        if (is_left)
+            st = do_next(w);
+        if (!st)
+            w->item = is_left && is_training ? 0 : w->item + 1;
+    }
+    return st;
+}
+
 /* After a budget is spent: an item may be done in part. */
 static ward_status take_stock(struct study *study)
 {
@@ -424,9 +473,8 @@ ward_status study_work(struct study *study, const ward_reproduce_options *option
 
     if (!st)
         st = write_tables(study);
-    for (w.item = 0; w.item < study->item_count && !st; w.item++)
-        if (!study->items[w.item].is_done && !study->items[w.item].is_missing)
-            st = do_next(&w);
+    if (!st)
+        st = do_all(&w);
     if (w.item == study->item_count && w.item > 0)
         w.item--; /* what follows is no item of its own */
     if (st == WARD_ERR_STOPPED && !w.is_stopped)
