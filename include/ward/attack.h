@@ -85,18 +85,20 @@ typedef struct ward_attack_trial {
     double seconds;  /* of one thread; of an attack with one trial only: of all threads */
     uint64_t steps;  /* of fitting; 0: there was none, nor is there what follows */
     double error;    /* mean squared error on pairs held out from fitting, the lowest one: that of
-                         the G' that was kept */
+                        the G' that was kept */
     size_t point_count;
     ward_attack_point *curve; /* [point_count] errors on those pairs while he fitted; owned */
 } ward_attack_trial;
 
 typedef struct ward_attack_result {
     ward_attack_settings settings; /* settings.attack is a constant */
-    double mean, sd, best; /* of the trials' accuracies; sd is the sample's, NaN of one trial. best
-                              is chosen by the test images, as in the paper: no adversary could */
-    double chosen;         /* the accuracy of the trial whose error is lowest, which the adversary
-                              can choose; NaN without fitting */
-    double authorised;     /* of the run, on the same images: see ward_evaluation */
+    /* Of the trials' accuracies; sd is the sample's, NaN of one trial. best is chosen by the test
+     * images, as in the paper: no adversary could. */
+    double mean, sd, best;
+    /* The accuracy of the trial whose error is lowest, which the adversary can choose; NaN without
+     * fitting. */
+    double chosen;
+    double authorised; /* of the run, on the same images: see ward_evaluation */
     double unauthorised;
     double chance;
     size_t count;      /* test images */
@@ -123,12 +125,14 @@ typedef struct ward_attack_progress {
 typedef bool ward_attack_callback(void *context, const ward_attack_progress *progress);
 
 typedef struct ward_attack_options {
-    const char *directory; /* where finished trials are kept, one file an attack, so that an attack
-                              that was stopped or killed goes on; created. NULL: nowhere */
-    bool replaces;         /* start afresh where a file is there already */
-    const ward_attack_result *reference; /* an earlier result of the same run and data, whose
-                              authorised and unauthorised are taken over; NULL: they are measured */
-    ward_attack_callback *progress;      /* may be NULL */
+    /* Where finished trials are kept, one file an attack, so that an attack that was stopped or
+     * killed goes on; created. NULL: nowhere. */
+    const char *directory;
+    bool replaces; /* start afresh where a file is there already */
+    /* An earlier result of the same run and data, whose authorised and unauthorised are taken over;
+     * NULL: they are measured. */
+    const ward_attack_result *reference;
+    ward_attack_callback *progress; /* may be NULL */
     void *context;
 } ward_attack_options;
 

@@ -9,8 +9,8 @@
  * A public key is a line of text, "ward-user:..." or "ward-owner:...".
  *
  * A lock key is another thing: not half of a pair, but the 32 bytes that the transform of a run of
- * method keyed follows from, made beforehand (ward_train_options.lock). It opens nothing, and whoever
- * uses the run needs none: the run holds what follows from it.
+ * method keyed follows from, made beforehand (ward_train_options.lock). It opens nothing, and
+ * whoever uses the run needs none: the run holds what follows from it.
  */
 #ifndef WARD_KEY_H
 #define WARD_KEY_H
@@ -40,14 +40,15 @@ typedef enum ward_key_protection {
 /* How a new key file is protected. Everything is borrowed for the call. */
 typedef struct ward_key_options {
     ward_key_protection protection;
-    const char *passphrase; /* secret_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
+    const char *passphrase; /* passphrase_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
     size_t passphrase_len;
-    unsigned memory_mib, passes; /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024,
-                                     passes >= 1, their product at most 4096 */
-    const char *tpm;             /* which TPM, as tpm2-tss spells it; NULL: the machine's */
-    const char *pcrs;            /* "sha256:0,7": what the TPM's answer depends on; NULL:
-                                     "sha256:7", the state of Secure Boot */
-    bool replaces;               /* overwrite a key file that is there */
+    /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024, passes >= 1; their product at most
+     * 4096. */
+    unsigned memory_mib, passes;
+    const char *tpm; /* which TPM, as tpm2-tss spells it; NULL: the machine's */
+    /* What the TPM's answer depends on: "sha256:0,7"; NULL: "sha256:7", Secure Boot's state. */
+    const char *pcrs;
+    bool replaces; /* overwrite a key file that is there */
 } ward_key_options;
 
 /* "$XDG_DATA_HOME/ward/keys/owner.key", user.key or lock.key; owned: ward_string_free(). */
@@ -57,8 +58,8 @@ WARD_API WARD_CHECK ward_status ward_key_default_path(ward_key_type type, char *
  * Make a pair of keys and write it to path (mode 0600, its folder is made) and its public half to
  * PATH.pub; or make a lock key, which has none.
  *
- *   public_key  receives the public key, of a lock key its fingerprint (ward_key_describe()); owned:
- *               ward_string_free(); may be NULL
+ *   public_key  receives the public key, of a lock key its fingerprint (ward_key_describe());
+ *               owned: ward_string_free(); may be NULL
  *
  * WARD_ERR_EXISTS if a file is there; WARD_ERR_ARG for a cost out of range, or no passphrase;
  * WARD_ERR_DEVICE if this build or machine has no such TPM; WARD_ERR_IO, WARD_ERR_NOMEM.
@@ -73,12 +74,12 @@ WARD_API WARD_CHECK ward_status ward_key_public(const char *path, char **out);
 /* What a key file says without being opened; nothing vouches for it until it is. */
 typedef struct ward_key_info {
     ward_key_type type;
-    unsigned
-        protections; /* bits 1 << ward_key_protection: each of them opens it. 0: the file holds a
-                             public key and nothing else */
-    char fingerprint
-        [104]; /* tells it from others: the public key, or of a lock key "ward-lock:...", a
-                              digest that gives nothing away */
+    /* Bits 1 << ward_key_protection: each of them opens it. 0: the file holds a public key and
+     * nothing else. */
+    unsigned protections;
+    /* Tells it from others: the public key, or of a lock key "ward-lock:...", a digest that gives
+     * nothing away. */
+    char fingerprint[104];
 } ward_key_info;
 
 /* Of a key file, or a file with a public key. WARD_ERR_IO, WARD_ERR_FORMAT. */
@@ -115,8 +116,9 @@ WARD_API WARD_CHECK ward_status ward_keys_new(ward_keys **out, const ward_keys_o
 WARD_API void ward_keys_free(ward_keys *keys);
 
 /*
- * Write the pair of keys, or the lock key, of the first key file to another path under another protection: for a
- * backup, or to change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it cannot be opened.
+ * Write the pair of keys, or the lock key, of the first key file to another path under another
+ * protection: for a backup, or to change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it
+ * cannot be opened.
  */
 WARD_API WARD_CHECK ward_status ward_key_copy(ward_keys *keys, const char *path,
                                               const ward_key_options *options);

@@ -38,15 +38,17 @@ typedef struct ward_reproduce_config {
     unsigned targets;
     const char *recipe; /* "paper", "fast" or "demo" */
     const char *state; /* the state directory; NULL: reproduce in the user's data folder for ward */
-    uint64_t seeds;    /* of each network: 1 .. seeds, at most 100; 0: 3 for simple-cnn and 2 for
-                            resnet20 on Fashion-MNIST, otherwise 1 */
-    uint64_t iterations; /* of a training, and of fitting in an attack, at most; 0: the recipe's.
-                            Results are marked as shortened, like those of: */
-    uint64_t trials;     /* of a repeated attack; 0: 100 */
-    bool skips_missing;  /* leave out what needs a data set that is not on this machine */
-    const char
-        *only; /* leave out runs, attacks on them and figures of them that lack this text in the
-                            runs' names; NULL: nothing. The tables show all that the state has */
+    /* Of each network: 1 .. seeds, at most 100; 0: 3 for simple-cnn and 2 for resnet20 on
+     * Fashion-MNIST, otherwise 1. */
+    uint64_t seeds;
+    /* Of a training, and of fitting in an attack, at most; 0: the recipe's. Results are marked as
+     * shortened, like those of `trials`. */
+    uint64_t iterations;
+    uint64_t trials;    /* of a repeated attack; 0: 100 */
+    bool skips_missing; /* leave out what needs a data set that is not on this machine */
+    /* Leave out runs, attacks on them and figures of them that lack this text in the runs' names;
+     * NULL: nothing. The tables show all that the state has. */
+    const char *only;
 } ward_reproduce_config;
 
 /* A plan, and how far it is done. One thread at a time. */
@@ -59,8 +61,8 @@ typedef struct ward_reproduction ward_reproduction;
  *   device  kept; its speed is measured for about a second if the state directory does not tell it
  *
  * WARD_ERR_ARG for an unknown recipe, no or unknown targets, numbers out of range, nothing left by
- * `only`, or if the state directory has a run with other settings than planned; WARD_ERR_FORMAT, WARD_ERR_IO if it has a
- * damaged or unreadable one; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ * `only`, or if the state directory has a run with other settings than planned; WARD_ERR_FORMAT,
+ * WARD_ERR_IO if it has a damaged or unreadable one; WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_reproduction_open(ward_reproduction **out, ward_device *device,
                                                        const ward_reproduce_config *config);

@@ -32,8 +32,8 @@ typedef struct ward_run ward_run;
  */
 WARD_API WARD_CHECK ward_status ward_run_open(ward_run **out, const char *path);
 /*
- * The same with keys, which open a sealed G. Borrowed for the call. WARD_ERR_AUTH if they do not, if
- * it was altered, is for another model, or its terms do not allow it.
+ * The same with keys, which open a sealed G. Borrowed for the call. WARD_ERR_AUTH if they do not,
+ * if it was altered, is for another model, or its terms do not allow it.
  */
 WARD_API WARD_CHECK ward_status ward_run_open_with(ward_run **out, const char *path,
                                                    ward_keys *keys);
@@ -77,8 +77,8 @@ typedef struct ward_evaluation {
  * bare model file of a protected run), authorised is NaN. Where a value is NaN, so is its interval.
  *
  *   with_rounding  measure authorised_rounded, too: x_p is clamped to the input's range and each
- *                  value rounded to the nearest of 256 equally spaced ones, low and high among them,
- *                  as an 8-bit picture holds it
+ *                  value rounded to the nearest of 256 equally spaced ones, low and high among
+ *                  them, as an 8-bit picture holds it
  *   out            written only on success; free with ward_evaluation_release()
  *   progress       may be NULL; called from this thread with images done and in all; return false
  *                  to stop (WARD_ERR_STOPPED)
@@ -141,8 +141,8 @@ WARD_API WARD_CHECK ward_status ward_session_predict(ward_session *session, size
                                                      float *probabilities);
 
 /*
- * The sheet of the paper's Figure 2 as one RGB picture: a row an image, the raw image, then for each
- * run the processed image and the perturbation times five. Secret, as it shows G.
+ * The sheet of the paper's Figure 2 as one RGB picture: a row an image, the raw image, then for
+ * each run the processed image and the perturbation times five. Secret, as it shows G.
  *
  *   runs    count of them, 1 .. 8, with G, of one input shape and range
  *   images  [n, c, h, w] in that range, n >= 1

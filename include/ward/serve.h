@@ -58,18 +58,22 @@ WARD_API WARD_CHECK ward_status ward_token_revoke(const char *path, const char *
 typedef void ward_server_log(void *context, const char *line);
 
 typedef struct ward_server_config {
-    const char *run;             /* a run's directory, or a baseline's model.safetensors */
-    const char *identity;        /* key file that opens a sealed transform; NULL: those of
-                                 ward_key_default_path() */
-    const char *passphrase_file; /* its first line is the key file's passphrase or PIN; NULL: none.
-                                 Read by the guard, not by the server, and again for each reload */
-    int passphrase_fd;       /* the same from a descriptor, once; -1: none. If it is a socket, the
-                                 guard sends a line before it reads: "passphrase of FILE", or "PIN" */
-    const char *tpm;         /* see ward_keys_options */
-    const char *name;        /* of the model in paths: 1 to 63 of letters, digits, ".", "_", "-";
-                                 NULL: the last part of `run` */
-    const char *listen;      /* "ADDRESS:PORT" ("[::1]:8080"; port 0: a free one) or "unix:PATH";
-                                 NULL: the socket that systemd hands over, or 127.0.0.1:8080 */
+    const char *run; /* a run's directory, or a baseline's model.safetensors */
+    /* Key file that opens a sealed transform; NULL: those of ward_key_default_path(). */
+    const char *identity;
+    /* Its first line is the key file's passphrase or PIN; NULL: none. Read by the guard, not by the
+     * server, and again for each reload. */
+    const char *passphrase_file;
+    /* The same from a descriptor, once; -1: none. If it is a socket, the guard sends a line before
+     * it reads: "passphrase of FILE", or "PIN". */
+    int passphrase_fd;
+    const char *tpm; /* see ward_keys_options */
+    /* Of the model in paths: 1 to 63 of letters, digits, ".", "_", "-"; NULL: the last part of
+     * `run`. */
+    const char *name;
+    /* "ADDRESS:PORT" ("[::1]:8080"; port 0: a free one) or "unix:PATH"; NULL: the socket that
+     * systemd hands over, or 127.0.0.1:8080. */
+    const char *listen;
     bool allows_plaintext;   /* listen beyond this machine without TLS */
     const char *certificate; /* PEM files; NULL: no TLS */
     const char *private_key;
@@ -79,19 +83,19 @@ typedef struct ward_server_config {
     bool has_scores;         /* answers have all probabilities, not only the first class */
     bool is_transform_only;  /* answer with x_p, not with F(x_p) */
     bool accepts_disclosure; /* do it even where a few x_p beside their x_r give G away */
-    const char *meter;       /* folder that keeps count of different images for each user; needed
-                                 by is_transform_only */
-    const char *audit;       /* file of one JSON object a line; NULL: none */
-    bool is_strict;          /* refuse to start where the kernel cannot lock the guard in */
-    size_t batch;            /* images computed at once, 1 .. 1024 */
-    size_t request_max;      /* images a request may have, 1 .. 65536 */
-    size_t queue;            /* images that may wait; at least request_max */
-    size_t connections;      /* at once, 1 .. 65536 */
-    unsigned seconds;        /* for a request to come in, and for its answer to be taken;
-                                 1 .. 3600 */
-    unsigned http_threads;   /* 1 .. 64 */
-    unsigned threads;        /* to compute with; 0: one a core */
-    ward_server_log *log;    /* NULL: silence */
+    /* Folder that keeps count of different images for each user; needed by is_transform_only. */
+    const char *meter;
+    const char *audit;  /* file of one JSON object a line; NULL: none */
+    bool is_strict;     /* refuse to start where the kernel cannot lock the guard in */
+    size_t batch;       /* images computed at once, 1 .. 1024 */
+    size_t request_max; /* images a request may have, 1 .. 65536 */
+    size_t queue;       /* images that may wait; at least request_max */
+    size_t connections; /* at once, 1 .. 65536 */
+    /* For a request to come in, and for its answer to be taken; 1 .. 3600. */
+    unsigned seconds;
+    unsigned http_threads; /* 1 .. 64 */
+    unsigned threads;      /* to compute with; 0: one a core */
+    ward_server_log *log;  /* NULL: silence */
     void *context;
 } ward_server_config;
 

@@ -76,7 +76,7 @@ struct suite_plan {
     uint64_t pool;    /* images that knowledge is taken from */
 };
 
-/* The cells, none of them done, owned: mem_free(). WARD_ERR_ARG if `only` names an unknown attack. */
+/* The cells, none of them done; owned: mem_free(). WARD_ERR_ARG if `only` names no attack. */
 WARD_CHECK ward_status suite_cells(const struct suite_plan *plan, ward_redteam_cell **out,
                                    size_t *count);
 /* The line that a cell is of. */
