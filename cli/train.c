@@ -133,7 +133,7 @@ static const struct cli_option options[] = {
     {OPT_SHUFFLE, "shuffle", "N", "keyed: shuffle blocks of N x N; 0: none"},
     {OPT_NEGATIVE, "negative", "X", "keyed: share of values that are mirrored, 0 .. 1"},
     {OPT_RESIDUAL, "residual", "YES|NO", "keyed: a generator after the rest"},
-    {OPT_SIGMA, "sigma", "X", "fixed, keyed: size of the pattern's entries; keyed [0]"},
+    {OPT_SIGMA, "sigma", "X", "fixed, keyed (there 0): size of the pattern's entries"},
     {OPT_P, "p", "X", "fixed, keyed: share of +sigma, and of -sigma"},
     {OPT_GENERATOR_WIDTH, "generator-width", "N",
      "generator, residual: hidden channels; 0: 16, or 64\n"
@@ -261,7 +261,7 @@ static void format_setting(const struct setting *s, const ward_train_config *con
     }
 }
 
-/* " [0.9]", or " [paper 40000, fast 8000, demo 1200]" where the recipes differ. */
+/* " [0.9]", or " [paper 40000, fast 8000, demo 1400]" where the recipes differ. */
 static void print_default(FILE *out, int key)
 {
     ward_train_config config;
