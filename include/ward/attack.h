@@ -40,7 +40,8 @@ typedef struct ward_attack_settings {
     unsigned uses;      /* of ward_attack_uses; what is not used is ignored */
     uint64_t trials;    /* 1 .. 100,000 */
     uint64_t seed;      /* public: all that the adversary draws; at most 2^53 */
-    double sigma, p;    /* of the patterns that he adds: entries +-sigma with probability p each */
+    double sigma, p;    /* of the patterns that he adds: entries are sigma (above 0) and -sigma with
+                           probability p (0 .. 0.5) each, otherwise 0 */
     double pairs;       /* the share of the training images of which he holds pairs, above 0 .. 1 */
     uint64_t steps;     /* of fitting, at most; 1 .. 10,000,000. It ends earlier on a plateau */
     double rate;        /* learning rate of fitting, above 0 */
@@ -143,9 +144,9 @@ typedef struct ward_attack_options {
  *
  * Nothing that gives G away is written or returned; a fitted G' is wiped when its trial ends.
  *
- *   device, data, settings, options  borrowed
- *   out                              written only on success; free with
- *                                    ward_attack_result_release()
+ *   run, device, data, settings, options  borrowed
+ *   out                                   written only on success; free with
+ *                                         ward_attack_result_release()
  *
  * WARD_ERR_ARG as ward_attack_defaults(), for settings out of range, or data that does not fit the
  * run; WARD_ERR_EXISTS the file of this attack holds trials of other settings or another model, or

@@ -44,6 +44,7 @@ WARD_API const char *ward_device_list(size_t i);
  * the default. Results are reproducible for the same number of threads.
  */
 WARD_API void ward_set_threads(unsigned threads);
+/* How many that are: never 0. */
 WARD_API unsigned ward_threads(void);
 
 #ifdef __cplusplus

@@ -141,6 +141,8 @@ WARD_API WARD_CHECK ward_status ward_reproduction_run(ward_reproduction *reprodu
  * The tables as they are now: as one line of JSON, or as Markdown.
  *
  *   out  owned: ward_string_free()
+ *
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_reproduction_json(const ward_reproduction *reproduction,
                                                        char **out);

@@ -57,7 +57,7 @@ typedef struct ward_run_info {
 WARD_API void ward_run_describe(const ward_run *run, ward_run_info *info);
 
 typedef struct ward_interval {
-    double low, high; /* 95 %, Wilson */
+    double low, high; /* 95 %, Wilson (1927), unless said otherwise */
 } ward_interval;
 
 typedef struct ward_evaluation {
@@ -106,6 +106,8 @@ WARD_API void ward_evaluation_release(ward_evaluation *evaluation);
  *
  *   data, split  what was evaluated on
  *   out          owned: ward_string_free()
+ *
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_evaluation_json(const ward_run *run, const ward_dataset *data,
                                                      ward_split split,
@@ -117,7 +119,9 @@ WARD_API WARD_CHECK ward_status ward_evaluation_json(const ward_run *run, const 
  *
  *   batch  images computed at once, >= 1; calls may have any number of them
  *
- * What a device cannot do shows at the first call that needs it (WARD_ERR_DEVICE).
+ * WARD_ERR_ARG for a batch of 0, WARD_ERR_NOMEM. The calls below compile what they need when they
+ * first need it: WARD_ERR_DEVICE for what the device cannot do, WARD_ERR_NOMEM. Results of a call
+ * that fails may be partly written.
  */
 typedef struct ward_session ward_session;
 
@@ -127,14 +131,15 @@ WARD_API WARD_CHECK ward_status ward_session_new(ward_session **out, const ward_
 WARD_API void ward_session_free(ward_session *session);
 
 /*
- * y = G(x): x and y are [n, channels, height, width] float32 in the run's range, n of any size; y
- * may be x. WARD_ERR_ARG if the run has no G.
+ * y = G(x): x and y are [n, channels, height, width] float32, x in the run's range, n of any size;
+ * y is x or does not overlap it. WARD_ERR_ARG if the run has no G; WARD_ERR_NUMERIC if y is not
+ * finite.
  */
 WARD_API WARD_CHECK ward_status ward_session_transform(ward_session *session, size_t n,
                                                        const float *x, float *y);
 /*
  * probabilities [n, classes] = softmax F(G(x)), or F(x) if is_raw. WARD_ERR_ARG if G is wanted and
- * missing; a baseline has only F(x) and takes either.
+ * missing; a baseline has only F(x) and takes either. WARD_ERR_NUMERIC if a logit is not finite.
  */
 WARD_API WARD_CHECK ward_status ward_session_predict(ward_session *session, size_t n,
                                                      const float *x, bool is_raw,

@@ -220,6 +220,7 @@ typedef struct ward_train_options {
  *
  *   device   borrowed; "cpu", or "ref" for very small cases
  *   config   borrowed; NULL only when resuming
+ *   options  borrowed
  *
  * Returns WARD_OK; WARD_ERR_ARG contradictory settings or a resume with other settings than the
  * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked
@@ -253,8 +254,13 @@ typedef struct ward_relock_result {
 
 /*
  * Draw a new G and train F on with it, with the settings of the run, from its F, while the old G is
- * shown as `leaked`. Called again after it was stopped, it goes on. Errors as ward_train() and
- * ward_run_open_with().
+ * shown as `leaked`. Called again after it was stopped, it goes on.
+ *
+ *   device, options  borrowed
+ *   out              written only on success
+ *
+ * WARD_ERR_ARG for a run without G, or if `without` is on no list; otherwise as ward_train(),
+ * ward_run_open_with() and ward_run_seal().
  */
 WARD_API WARD_CHECK ward_status ward_relock(ward_device *device, const ward_relock_options *options,
                                             ward_relock_result *out);

@@ -103,7 +103,7 @@ const char *ward_redteam_budget_name(size_t i)
     return i < BUDGETS ? budgets[i].name : NULL;
 }
 
-/* Whether a raid before the j-th has the same name: with other knowledge, somewhere in the table. */
+/* Whether a raid before the j-th has the same name, and is for those who know something else. */
 static bool is_repeated(size_t j)
 {
     for (size_t i = 0; i < j; i++)
