@@ -307,36 +307,22 @@ static bool take_setting(const struct cli *cli, const struct setting *s, ward_tr
     uint64_t count = 0;
     size_t word = 0;
 
+    if (s->words && !cli_word(cli, s->key, s->words, &word))
+        return false;
     switch (s->kind) {
     case AS_U64: return cli_count(cli, s->key, 0, UINT64_MAX, at);
     case AS_SIZE:
         if (!cli_count(cli, s->key, 0, SIZE_MAX, &count))
             return false;
         *(size_t *)at = (size_t)count;
-        return true;
+        break;
     case AS_REAL: return cli_real(cli, s->key, at);
-    case AS_BOOL:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(bool *)at = word;
-        return true;
-    case AS_SCHEDULE:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(ward_schedule *)at = (ward_schedule)word;
-        return true;
-    case AS_OBJECTIVE:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(ward_objective *)at = (ward_objective)word;
-        return true;
-    case AS_COORDINATES:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(ward_coordinates *)at = (ward_coordinates)word;
-        return true;
+    case AS_BOOL: *(bool *)at = word; break;
+    case AS_SCHEDULE: *(ward_schedule *)at = (ward_schedule)word; break;
+    case AS_OBJECTIVE: *(ward_objective *)at = (ward_objective)word; break;
+    case AS_COORDINATES: *(ward_coordinates *)at = (ward_coordinates)word; break;
     }
-    return false;
+    return true;
 }
 
 static int take_settings(const struct cli *cli, ward_train_config *config)
