@@ -19,6 +19,8 @@
 #include "tensor/tensor.h"
 #include "ward/method.h"
 
+struct rng;
+
 enum { TRANSFORM_SEED_LEN = 32, TRANSFORM_MAX_PIXELS = 1 << 24 };
 
 /* Of the method keyed; any part may be left out. */
@@ -68,6 +70,10 @@ bool transform_is_affine(const struct transform_spec *spec);
  */
 WARD_CHECK ward_status transform_init(struct transform *t, const struct transform_spec *spec,
                                       const uint8_t seed[TRANSFORM_SEED_LEN]);
+
+/* The same with a seed from a public stream: for what an adversary draws. */
+WARD_CHECK ward_status transform_init_public(struct transform *t, const struct transform_spec *spec,
+                                             struct rng *rng);
 
 /* Whether a parameter of that name follows from the seed alone, so that no file holds it. */
 bool transform_is_derived(const char *name);
