@@ -23,7 +23,7 @@ typedef enum ward_coordinates {
     WARD_COORDINATES_CASCADE /* rounds of an order, signs, and Hadamard's matrix of 16 values */
 } ward_coordinates;
 
-/* "baseline", "fixed", "learned", "generator" or "keyed"; NULL for a value that is none. */
+/* "baseline", "fixed", "learned", "generator" or "keyed"; NULL for any other value. */
 WARD_API const char *ward_method_name(ward_method method);
 /* The method of that name. WARD_ERR_ARG if there is none. */
 WARD_API WARD_CHECK ward_status ward_method_parse(const char *name, ward_method *out);

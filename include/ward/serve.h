@@ -69,7 +69,7 @@ typedef struct ward_server_config {
      * server, and again for each reload. */
     const char *passphrase_file;
     /* The same from a descriptor, once; -1: none. If it is a socket, the guard sends a line before
-     * it reads: "passphrase of FILE", or "PIN". */
+     * it reads: "passphrase of FILE" or "PIN of FILE". */
     int passphrase_fd;
     const char *tpm; /* see ward_keys_options */
     /* Of the model in paths: 1 to 63 of letters, digits, ".", "_", "-"; NULL: the last part of

@@ -134,8 +134,8 @@ typedef struct ward_train_config {
     size_t validation;       /* training images held out for validation; 0: none */
     uint64_t validate_every; /* iterations; 0: at the end only */
     uint64_t seed;           /* public: initial weights, order, augmentation, dropout */
-    /* 32 bytes that G is drawn from; NULL: the system's. Given, the run is marked as not secret
-     * (for reproducing a result). */
+    /* 32 bytes that G is drawn from; NULL: the system's random numbers. Given, the run is marked as
+     * not secret (for reproducing a result). */
     const uint8_t *secret_seed;
     /* Keyed: fingerprint of the lock key (ward_train_options) that G follows from, if it must be
      * that one; NULL: of any, or of none. Stored. */
