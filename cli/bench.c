@@ -24,8 +24,8 @@ enum option_key {
 };
 
 static const struct cli_option options[] = {
-    {OPT_ARCH, "arch", "NAME", "simple-cnn, or resnetN with N = 6n + 2, such as resnet20"},
-    {OPT_METHOD, "method", "NAME", "baseline, fixed, learned or generator"},
+    {OPT_ARCH, "arch", "NAME", "a network, as ward train names them, such as resnet20"},
+    {OPT_METHOD, "method", "NAME", "baseline, fixed, learned, generator or keyed"},
     {OPT_SHAPE, "data-shape", "CxHxW", "channels, height and width of an image [1x28x28]"},
     {OPT_BATCH, "batch", "N", "images at a time [train: 128, otherwise 256]"},
     {OPT_RAW_SHARE, "raw-share", "X", "train: share of the batch also shown raw, 0 .. 1 [1]"},
@@ -165,7 +165,7 @@ static int refuse_choices(const struct cli *cli)
 
 static void print_head(void)
 {
-    printf("%-10s%-12s%-11s%6s%8s%12s%26s%10s%9s%8s%7s%9s\n", "work", "arch", "method", "batch",
+    printf("%-10s%-11s %-11s%6s%8s%12s%26s%10s%9s%8s%7s%9s\n", "work", "arch", "method", "batch",
            "threads", "median ms", "quartiles", "images/s", "GFLOP/s", "sgemm", "share",
            "peak MiB");
 }
@@ -175,7 +175,7 @@ static void print_row(const ward_bench_config *c, const ward_bench_result *r)
     char quartiles[64];
 
     snprintf(quartiles, sizeof(quartiles), "%.3f .. %.3f", r->low_ms, r->high_ms);
-    printf("%-10s%-12s%-11s%6zu%8u%12.3f%26s%10.0f%9.1f%8.1f%6.1f%%%9.1f\n", works[c->work],
+    printf("%-10s%-11s %-11s%6zu%8u%12.3f%26s%10.0f%9.1f%8.1f%6.1f%%%9.1f\n", works[c->work],
            c->work == WARD_BENCH_TRANSFORM ? "-" : c->arch, ward_method_name(c->method), c->batch,
            r->threads, r->median_ms, quartiles, r->images_per_s, r->gflops, r->sgemm_gflops,
            100 * r->share, r->peak_rss_mib);

@@ -160,8 +160,8 @@ static int check_operands(const struct cli *cli)
     size_t count = cli->operand_count;
 
     if (count < cli->command->operands_min)
-        return cli_usage(cli, "missing operand: ward %s %s", cli->command->name,
-                         cli->command->operands);
+        return cli_usage(cli, "missing operand: ward %s %.*s", cli->command->name,
+                         (int)strcspn(cli->command->operands, "\n"), cli->command->operands);
     if (count > cli->command->operands_max)
         return cli_usage(cli, "unexpected operand '%s'", cli->operands[cli->command->operands_max]);
     return CLI_RUN;

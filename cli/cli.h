@@ -72,7 +72,7 @@ enum {
 
 struct cli_command {
     const char *name;
-    const char *operands; /* the rest of the usage line */
+    const char *operands; /* the rest of the usage line; more lines: other ways to call it */
     const char *text;     /* what the command does: for the help */
     const struct cli_option *options;
     size_t operands_min, operands_max;

@@ -36,8 +36,8 @@ static bool read_line(int fd, char *out, size_t max, size_t *len)
     }
 }
 
-/* Neither echo nor signals while it is typed: the terminal must not stay silent afterwards. Ctrl-C ends
- * the line instead. */
+/* Neither echo nor signals while it is typed: the terminal must not stay silent afterwards. Ctrl-C
+ * ends the line instead. */
 static bool ask_terminal(const char *question, const char *about, char *out, size_t max,
                          size_t *len)
 {

@@ -8,7 +8,7 @@ enum { CLI_REMOTE = CLI_LONG + 2000, CLI_TOKEN_FILE, CLI_CA, CLI_CERT, CLI_CERT_
 
 #define CLI_OPTIONS_REMOTE                                                                        \
     {CLI_REMOTE, "remote", "URL",                                                                 \
-     "ask a server instead of opening a run:\nhttps://HOST:PORT or unix:PATH"},                   \
+     "ask a server instead of opening a run:\nhttp[s]://HOST:PORT or unix:PATH"},                 \
         {CLI_TOKEN_FILE, "token-file", "FILE", "the first line of it is the token for --remote"}, \
         {CLI_CA, "ca", "FILE", "who may vouch for the server (PEM) [the system's]"},              \
         {CLI_CERT, "cert", "FILE", "a certificate to show the server (PEM)"},                     \

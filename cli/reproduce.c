@@ -21,7 +21,7 @@ enum option_key {
 };
 
 static const struct cli_option options[] = {
-    {OPT_RECIPE, "recipe", "NAME", "how to train: paper or fast [fast]"},
+    {OPT_RECIPE, "recipe", "NAME", "how to train: paper, fast or demo [fast]"},
     {OPT_SEEDS, "seeds", "N",
      "seeds of each network, 1 .. N [Fashion-MNIST: simple-cnn 3,\n"
      "resnet20 2; otherwise 1]"},

@@ -1,4 +1,4 @@
-/* Stopping cleanly: Ctrl-C and SIGTERM ask long work to stop; a second one ends the process at once. */
+/* Ctrl-C and SIGTERM ask long work to stop cleanly; a second one ends the process at once. */
 #ifndef CLI_STOP_H
 #define CLI_STOP_H
 

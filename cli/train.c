@@ -133,7 +133,7 @@ static const struct cli_option options[] = {
     {OPT_SHUFFLE, "shuffle", "N", "keyed: shuffle blocks of N x N; 0: none"},
     {OPT_NEGATIVE, "negative", "X", "keyed: share of values that are mirrored, 0 .. 1"},
     {OPT_RESIDUAL, "residual", "YES|NO", "keyed: a generator after the rest"},
-    {OPT_SIGMA, "sigma", "X", "fixed, keyed: size of the pattern's entries; keyed [0]"},
+    {OPT_SIGMA, "sigma", "X", "fixed, keyed (there 0): size of the pattern's entries"},
     {OPT_P, "p", "X", "fixed, keyed: share of +sigma, and of -sigma"},
     {OPT_GENERATOR_WIDTH, "generator-width", "N",
      "generator, residual: hidden channels; 0: 16, or 64\n"
@@ -261,7 +261,7 @@ static void format_setting(const struct setting *s, const ward_train_config *con
     }
 }
 
-/* " [0.9]", or " [paper 40000, fast 8000, demo 1200]" where the recipes differ. */
+/* " [0.9]", or " [paper 40000, fast 8000, demo 1400]" where the recipes differ. */
 static void print_default(FILE *out, int key)
 {
     ward_train_config config;
@@ -307,36 +307,22 @@ static bool take_setting(const struct cli *cli, const struct setting *s, ward_tr
     uint64_t count = 0;
     size_t word = 0;
 
+    if (s->words && !cli_word(cli, s->key, s->words, &word))
+        return false;
     switch (s->kind) {
     case AS_U64: return cli_count(cli, s->key, 0, UINT64_MAX, at);
     case AS_SIZE:
         if (!cli_count(cli, s->key, 0, SIZE_MAX, &count))
             return false;
         *(size_t *)at = (size_t)count;
-        return true;
+        break;
     case AS_REAL: return cli_real(cli, s->key, at);
-    case AS_BOOL:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(bool *)at = word;
-        return true;
-    case AS_SCHEDULE:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(ward_schedule *)at = (ward_schedule)word;
-        return true;
-    case AS_OBJECTIVE:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(ward_objective *)at = (ward_objective)word;
-        return true;
-    case AS_COORDINATES:
-        if (!cli_word(cli, s->key, s->words, &word))
-            return false;
-        *(ward_coordinates *)at = (ward_coordinates)word;
-        return true;
+    case AS_BOOL: *(bool *)at = word; break;
+    case AS_SCHEDULE: *(ward_schedule *)at = (ward_schedule)word; break;
+    case AS_OBJECTIVE: *(ward_objective *)at = (ward_objective)word; break;
+    case AS_COORDINATES: *(ward_coordinates *)at = (ward_coordinates)word; break;
     }
-    return false;
+    return true;
 }
 
 static int take_settings(const struct cli *cli, ward_train_config *config)

@@ -303,11 +303,12 @@ static char *output_path(const char *directory, const char *input)
     const char *name = strrchr(input, '/') ? strrchr(input, '/') + 1 : input;
     const char *dot = strrchr(name, '.');
     size_t len = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    size_t room = strlen(directory) + len + sizeof("/.png");
+    size_t at = strlen(directory), room = at + len + sizeof("/.png");
+    const char *slash = at > 0 && directory[at - 1] == '/' ? "" : "/";
     char *path = malloc(room);
 
     if (path)
-        snprintf(path, room, "%s/%.*s.png", directory, (int)len, name);
+        snprintf(path, room, "%s%s%.*s.png", directory, slash, (int)len, name);
     return path;
 }
 

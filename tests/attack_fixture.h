@@ -1,8 +1,8 @@
 /*
- * A network made by hand so that what an attack reaches is known beforehand: it says "bright" if the
- * brightest pixel is above 1.1, and G adds 0.5; images are of one grey, about 0.2 ("dark") or about
- * 0.8. So F alone finds every image dark. Include after cmocka.h; LAMP_SIDE and LAMP_TRAIN, defined
- * before, set the images' size and how many of a class there are to train on.
+ * A network made by hand so that what an attack reaches is known beforehand: it says "bright" if
+ * the brightest pixel is above 1.1, and G adds 0.5; images are of one grey, about 0.2 ("dark") or
+ * about 0.8. So F alone finds every image dark. Include after cmocka.h; LAMP_SIDE and LAMP_TRAIN,
+ * defined before, set the images' size and how many of a class there are to train on.
  */
 #ifndef ATTACK_FIXTURE_H
 #define ATTACK_FIXTURE_H

@@ -87,6 +87,8 @@ page_options() {
 @test "missing and superfluous operands are usage errors" {
     run --separate-stderr "$WARD" eval
     fails_with 2 "missing operand"
+    run --separate-stderr "$WARD" attack
+    fails_with 2 "missing operand" "ward attack RUN"
     run --separate-stderr "$WARD" eval a b
     fails_with 2 "'b'"
     run --separate-stderr "$WARD" predict a

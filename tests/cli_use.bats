@@ -164,7 +164,7 @@ $OUT/001.png" ]
 mine" ]
     [ ! -e "$OUT/001.png" ]
     "$WARD" transform "$RUN" "$PICTURE" -o out.npy --force
-    "$WARD" transform "$RUN" "$PICTURE" -o "$OUT" --force
+    [ "$("$WARD" transform "$RUN" "$PICTURE" -o "$OUT/" --force)" = "$OUT/000.png" ]
     [ "$(mode "$OUT/000.png")" = 600 ]
     [ "$(mode out.npy)" = 600 ]
 }

@@ -1,4 +1,4 @@
-/* A run's settings and its checkpoint, with a value of its own in every place. Include after cmocka.h. */
+/* A run's settings and checkpoint, another value in every place. Include after cmocka.h. */
 #ifndef RUN_FIXTURE_H
 #define RUN_FIXTURE_H
 

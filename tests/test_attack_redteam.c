@@ -49,6 +49,16 @@ static void every_attack_has_cells_of_its_own(void **state)
     mem_free(cells);
 }
 
+static void every_name_of_an_attack_is_listed_once(void **state)
+{
+    const char *name, *other;
+
+    (void)state;
+    for (size_t i = 0; (name = ward_redteam_attack_name(i)); i++)
+        for (size_t j = i + 1; (other = ward_redteam_attack_name(j)); j++)
+            assert_string_not_equal(name, other);
+}
+
 static void no_cell_wants_more_than_the_pool_has(void **state)
 {
     const struct suite_plan plan = plan_of("full", 50);
@@ -510,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_attack_has_cells_of_its_own),
+        cmocka_unit_test(every_name_of_an_attack_is_listed_once),
         cmocka_unit_test(no_cell_wants_more_than_the_pool_has),
         cmocka_unit_test(the_control_is_always_there),
         cmocka_unit_test(without_the_transform_there_are_no_pairs),

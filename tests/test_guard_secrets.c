@@ -1,7 +1,7 @@
 /*
- * Where G and processed images are while a run is served, and where they are not: found by searching
- * the memory of all three processes. That takes root, as the guard's own user may not read it; what
- * root is needed for is skipped without.
+ * Where G and processed images are while a run is served, and where they are not: found by
+ * searching the memory of all three processes. That takes root, as the guard's own user may not
+ * read it; what root is needed for is skipped without.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,8 +28,8 @@ enum { IMAGES = 6, NOBODY = 65534, NEEDLE_MAX = 64 * sizeof(float), NEEDLES = 32
 
 static const char serving[] = "@serve"; /* test_guard_secrets @serve RUN */
 
-/* Has IMAGES images answered, from the first to the last, tells its pids and waits for the end of its
- * input. Exec'ed, so that its memory holds nothing of the test's. */
+/* Has IMAGES images answered, from the first to the last, tells its pids and waits for the end of
+ * its input. Exec'ed, so that its memory holds nothing of the test's. */
 static int serve(const char *path)
 {
     struct guard_config config = config_of(path, 4);

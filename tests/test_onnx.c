@@ -1,6 +1,6 @@
 /*
- * ONNX, written and read back. What other software makes of the files is for tests/cli_onnx.bats and
- * tools/check_onnx.
+ * ONNX, written and read back. What other software makes of the files is for tests/cli_onnx.bats
+ * and tools/check_onnx.
  */
 #include <math.h>
 #include <setjmp.h>

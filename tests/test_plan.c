@@ -598,8 +598,8 @@ static void test_running_out_of_memory_is_reported(void **state)
 
 /* ---- evaluation ---- */
 
-/* The small network of images of 3 x 8 x 8, whose first dense layer has more weights than a slice of
- * a batch should read; what is kept lies before and behind it. */
+/* The small network of images of 3 x 8 x 8, whose first dense layer has more weights than a slice
+ * of a batch should read; what is kept lies before and behind it. */
 static void build_small_network(struct fixture *f)
 {
     struct conv_config conv = {
@@ -723,8 +723,8 @@ static void tick(int signal)
 }
 
 /*
- * A handler on a thread inside oneDNN's generated code would break the heap (base/signals.h). With a
- * timer of a millisecond a pass of several would see several ticks; one may come when it returns.
+ * A handler on a thread inside oneDNN's generated code would break the heap (base/signals.h). With
+ * a timer of a millisecond a pass of several would see several ticks; one may come when it returns.
  */
 static void test_no_signal_handler_runs_inside_a_pass_of_the_cpu(void **state)
 {

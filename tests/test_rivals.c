@@ -1,7 +1,7 @@
 /*
  * Adversaries in the training loop: what is drawn follows from seed and step, also across a stop;
- * an adversary gets better at what he wants; the gradient at a fine-tuned F is the one by differences,
- * and is added once; the cost. On device ref, with a data set made here.
+ * an adversary gets better at what he wants; the gradient at a fine-tuned F is the one by
+ * differences, and is added once; the cost. On device ref, with a data set made here.
  */
 #include <math.h>
 #include <setjmp.h>

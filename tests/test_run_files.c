@@ -1,6 +1,6 @@
 /*
- * What a run has on disk beside its networks: settings and metrics; and that reading and writing any
- * of a run's files survives a lack of memory.
+ * What a run has on disk beside its networks: settings and metrics; and that reading and writing
+ * any of a run's files survives a lack of memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>

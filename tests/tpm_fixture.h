@@ -160,7 +160,7 @@ static inline void extend_pcr(const struct simulator *s, unsigned pcr)
     direct_close(&d);
 }
 
-/* The first handle of each kind. tpm2-tss has them as shifts of signed numbers beyond their range. */
+/* The first handle of each kind. tpm2-tss shifts signed numbers beyond their range to get them. */
 static const TPM2_HANDLE LOADED_SESSIONS = 0x02000000, SAVED_SESSIONS = 0x03000000,
                          TRANSIENT = 0x80000000, PERSISTENT = 0x81000000;
 

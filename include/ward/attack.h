@@ -40,7 +40,8 @@ typedef struct ward_attack_settings {
     unsigned uses;      /* of ward_attack_uses; what is not used is ignored */
     uint64_t trials;    /* 1 .. 100,000 */
     uint64_t seed;      /* public: all that the adversary draws; at most 2^53 */
-    double sigma, p;    /* of the patterns that he adds: entries +-sigma with probability p each */
+    double sigma, p;    /* of the patterns that he adds: entries are sigma (above 0) and -sigma with
+                           probability p (0 .. 0.5) each, otherwise 0 */
     double pairs;       /* the share of the training images of which he holds pairs, above 0 .. 1 */
     uint64_t steps;     /* of fitting, at most; 1 .. 10,000,000. It ends earlier on a plateau */
     double rate;        /* learning rate of fitting, above 0 */
@@ -85,18 +86,20 @@ typedef struct ward_attack_trial {
     double seconds;  /* of one thread; of an attack with one trial only: of all threads */
     uint64_t steps;  /* of fitting; 0: there was none, nor is there what follows */
     double error;    /* mean squared error on pairs held out from fitting, the lowest one: that of
-                         the G' that was kept */
+                        the G' that was kept */
     size_t point_count;
     ward_attack_point *curve; /* [point_count] errors on those pairs while he fitted; owned */
 } ward_attack_trial;
 
 typedef struct ward_attack_result {
     ward_attack_settings settings; /* settings.attack is a constant */
-    double mean, sd, best; /* of the trials' accuracies; sd is the sample's, NaN of one trial. best
-                              is chosen by the test images, as in the paper: no adversary could */
-    double chosen;         /* the accuracy of the trial whose error is lowest, which the adversary
-                              can choose; NaN without fitting */
-    double authorised;     /* of the run, on the same images: see ward_evaluation */
+    /* Of the trials' accuracies; sd is the sample's, NaN of one trial. best is chosen by the test
+     * images, as in the paper: no adversary could. */
+    double mean, sd, best;
+    /* The accuracy of the trial whose error is lowest, which the adversary can choose; NaN without
+     * fitting. */
+    double chosen;
+    double authorised; /* of the run, on the same images: see ward_evaluation */
     double unauthorised;
     double chance;
     size_t count;      /* test images */
@@ -123,12 +126,14 @@ typedef struct ward_attack_progress {
 typedef bool ward_attack_callback(void *context, const ward_attack_progress *progress);
 
 typedef struct ward_attack_options {
-    const char *directory; /* where finished trials are kept, one file an attack, so that an attack
-                              that was stopped or killed goes on; created. NULL: nowhere */
-    bool replaces;         /* start afresh where a file is there already */
-    const ward_attack_result *reference; /* an earlier result of the same run and data, whose
-                              authorised and unauthorised are taken over; NULL: they are measured */
-    ward_attack_callback *progress;      /* may be NULL */
+    /* Where finished trials are kept, one file an attack, so that an attack that was stopped or
+     * killed goes on; created. NULL: nowhere. */
+    const char *directory;
+    bool replaces; /* start afresh where a file is there already */
+    /* An earlier result of the same run and data, whose authorised and unauthorised are taken over;
+     * NULL: they are measured. */
+    const ward_attack_result *reference;
+    ward_attack_callback *progress; /* may be NULL */
     void *context;
 } ward_attack_options;
 
@@ -139,9 +144,9 @@ typedef struct ward_attack_options {
  *
  * Nothing that gives G away is written or returned; a fitted G' is wiped when its trial ends.
  *
- *   device, data, settings, options  borrowed
- *   out                              written only on success; free with
- *                                    ward_attack_result_release()
+ *   run, device, data, settings, options  borrowed
+ *   out                                   written only on success; free with
+ *                                         ward_attack_result_release()
  *
  * WARD_ERR_ARG as ward_attack_defaults(), for settings out of range, or data that does not fit the
  * run; WARD_ERR_EXISTS the file of this attack holds trials of other settings or another model, or

@@ -29,8 +29,9 @@ typedef struct ward_bench_config {
     size_t channels, height, width; /* of an image; there are ten classes */
     size_t batch;                   /* images at a time, 1 .. 65536 */
     double raw_share; /* training: share of the batch that is also shown raw, 0 .. 1 */
-    double seconds;   /* to measure for, after a warm-up of a fifth of that; >= 0. The work is
-                          repeated at least three times, however long that takes */
+    /* To measure for, after a warm-up of a fifth of that; >= 0. The work is repeated at least three
+     * times, however long that takes. */
+    double seconds;
 } ward_bench_config;
 
 /* Images of 1 x 28 x 28, batches of 128 for training and 256 otherwise, all of a batch shown raw,
@@ -44,14 +45,15 @@ typedef struct ward_bench_result {
     double median_ms;       /* of one repeat */
     double low_ms, high_ms; /* its quartiles */
     double images_per_s;    /* batch / median */
-    double gflop;           /* of one repeat: two operations for each multiply-add of convolutions
-                                and dense layers by their definition, however they are computed;
-                                gradients that nobody needs are not counted */
-    double gflops;          /* gflop / median */
-    double sgemm_gflops;    /* of the size of matrices that is fastest here: median of its runs */
-    double share;           /* gflops / sgemm_gflops */
-    double peak_rss_mib;    /* the most memory this process has held, before sgemm was measured: of
-                                this work, if the process did nothing larger. NaN if unknown */
+    /* Of one repeat: two operations for each multiply-add of convolutions and dense layers by their
+     * definition, however they are computed; gradients that nobody needs are not counted. */
+    double gflop;
+    double gflops;       /* gflop / median, a second */
+    double sgemm_gflops; /* of the size of matrices that is fastest here: median of its runs */
+    double share;        /* gflops / sgemm_gflops */
+    /* The most memory this process has held, before sgemm was measured: of this work, if the
+     * process did nothing larger. NaN if unknown. */
+    double peak_rss_mib;
 } ward_bench_result;
 
 /* One operator with what is fused into it; all strings are borrowed for the call. */

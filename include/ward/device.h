@@ -33,7 +33,7 @@ WARD_API void ward_device_close(ward_device *device);
 
 /* "ref" or "cpu". */
 WARD_API const char *ward_device_name(const ward_device *device);
-/* One line for people: library versions and instruction sets in use. Valid as long as the device. */
+/* For people, one line: library versions, instruction sets in use. Valid as long as the device. */
 WARD_API const char *ward_device_summary(const ward_device *device);
 
 /* The i-th device of this build, NULL past the end. */
@@ -44,6 +44,7 @@ WARD_API const char *ward_device_list(size_t i);
  * the default. Results are reproducible for the same number of threads.
  */
 WARD_API void ward_set_threads(unsigned threads);
+/* How many that are: never 0. */
 WARD_API unsigned ward_threads(void);
 
 #ifdef __cplusplus

@@ -56,7 +56,8 @@ WARD_API WARD_CHECK ward_status ward_image_write(const ward_image *image, const 
  *   x          [channels, height, width], borrowed; channels 1 or 3
  *   low, high  what becomes 0 and 255; values outside are clamped, NaN becomes 0; low < high
  *
- * WARD_ERR_ARG, WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for other channels, no pixels, more than ward_image_read() takes, or low >= high;
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_image_from_float(ward_image *out, const float *x,
                                                       unsigned channels, unsigned height,

@@ -1,6 +1,8 @@
 /*
  * Keys: who may open a sealed transform. An owner seals runs to users' public keys; a user opens
  * them with a key file, whose secret half is protected by the file's mode, a passphrase or a TPM.
+ * X25519 (RFC 7748) to seal to, Ed25519 (RFC 8032) to sign with, ChaCha20-Poly1305 (RFC 8439);
+ * docs/formats.md, sections 10 to 12, has the bytes.
  *
  * What sealing cannot do: a user who has opened a transform may keep it, whatever is revoked
  * afterwards; an expiry date and a use limit bind this software only. The answer to a transform
@@ -9,8 +11,8 @@
  * A public key is a line of text, "ward-user:..." or "ward-owner:...".
  *
  * A lock key is another thing: not half of a pair, but the 32 bytes that the transform of a run of
- * method keyed follows from, made beforehand (ward_train_options.lock). It opens nothing, and whoever
- * uses the run needs none: the run holds what follows from it.
+ * method keyed follows from, made beforehand (ward_train_options.lock). It opens nothing, and
+ * whoever uses the run needs none: the run holds what follows from it.
  */
 #ifndef WARD_KEY_H
 #define WARD_KEY_H
@@ -33,32 +35,35 @@ typedef enum ward_key_type {
 
 typedef enum ward_key_protection {
     WARD_PROTECT_FILE,       /* mode 0600, and nothing else */
-    WARD_PROTECT_PASSPHRASE, /* Argon2id */
+    WARD_PROTECT_PASSPHRASE, /* Argon2id (RFC 9106) */
     WARD_PROTECT_TPM         /* the machine's TPM 2.0, with a PIN if one is given */
 } ward_key_protection;
 
 /* How a new key file is protected. Everything is borrowed for the call. */
 typedef struct ward_key_options {
     ward_key_protection protection;
-    const char *passphrase; /* secret_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
+    const char *passphrase; /* passphrase_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
     size_t passphrase_len;
-    unsigned memory_mib, passes; /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024,
-                                     passes >= 1, their product at most 4096 */
-    const char *tpm;             /* which TPM, as tpm2-tss spells it; NULL: the machine's */
-    const char *pcrs;            /* "sha256:0,7": what the TPM's answer depends on; NULL:
-                                     "sha256:7", the state of Secure Boot */
-    bool replaces;               /* overwrite a key file that is there */
+    /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024, passes >= 1; their product at most
+     * 4096. */
+    unsigned memory_mib, passes;
+    const char *tpm; /* which TPM, as tpm2-tss spells it; NULL: the machine's */
+    /* What the TPM's answer depends on: "sha256:0,7"; NULL: "sha256:7", Secure Boot's state. */
+    const char *pcrs;
+    bool replaces; /* overwrite a key file that is there */
 } ward_key_options;
 
-/* "$XDG_DATA_HOME/ward/keys/owner.key", user.key or lock.key; owned: ward_string_free(). */
+/* "$XDG_DATA_HOME/ward/keys/owner.key", user.key or lock.key; owned: ward_string_free().
+ * WARD_ERR_IO if neither XDG_DATA_HOME nor HOME is set, WARD_ERR_NOMEM. */
 WARD_API WARD_CHECK ward_status ward_key_default_path(ward_key_type type, char **out);
 
 /*
  * Make a pair of keys and write it to path (mode 0600, its folder is made) and its public half to
  * PATH.pub; or make a lock key, which has none.
  *
- *   public_key  receives the public key, of a lock key its fingerprint (ward_key_describe()); owned:
- *               ward_string_free(); may be NULL
+ *   path        borrowed
+ *   public_key  receives the public key, of a lock key its fingerprint (ward_key_describe());
+ *               owned: ward_string_free(); may be NULL
  *
  * WARD_ERR_EXISTS if a file is there; WARD_ERR_ARG for a cost out of range, or no passphrase;
  * WARD_ERR_DEVICE if this build or machine has no such TPM; WARD_ERR_IO, WARD_ERR_NOMEM.
@@ -67,24 +72,26 @@ WARD_API WARD_CHECK ward_status ward_key_new(const char *path, ward_key_type typ
                                              const ward_key_options *options, char **public_key);
 
 /* The public key of a key file, which need not be opened for it; or of a file that holds nothing
- * else. WARD_ERR_IO, WARD_ERR_FORMAT, of a lock key, too. Owned: ward_string_free(). */
+ * else. Owned: ward_string_free(). WARD_ERR_FORMAT for another file, and for a lock key;
+ * WARD_ERR_IO, WARD_ERR_NOMEM. */
 WARD_API WARD_CHECK ward_status ward_key_public(const char *path, char **out);
 
 /* What a key file says without being opened; nothing vouches for it until it is. */
 typedef struct ward_key_info {
     ward_key_type type;
-    unsigned
-        protections; /* bits 1 << ward_key_protection: each of them opens it. 0: the file holds a
-                             public key and nothing else */
-    char fingerprint
-        [104]; /* tells it from others: the public key, or of a lock key "ward-lock:...", a
-                              digest that gives nothing away */
+    /* Bits 1 << ward_key_protection: each of them opens it. 0: the file holds a public key and
+     * nothing else. */
+    unsigned protections;
+    /* Tells it from others: the public key, or of a lock key "ward-lock:...", a digest that gives
+     * nothing away. */
+    char fingerprint[104];
 } ward_key_info;
 
-/* Of a key file, or a file with a public key. WARD_ERR_IO, WARD_ERR_FORMAT. */
+/* Of a key file, or a file with a public key. WARD_ERR_IO, WARD_ERR_FORMAT, WARD_ERR_NOMEM. */
 WARD_API WARD_CHECK ward_status ward_key_describe(const char *path, ward_key_info *out);
 
-/* WARD_ERR_ARG if text is no public key, or mistyped. */
+/* Whether text is a public key, and of which type (may be NULL). WARD_ERR_ARG if it is none, or was
+ * mistyped. */
 WARD_API WARD_CHECK ward_status ward_key_check(const char *text, ward_key_type *type);
 
 /*
@@ -109,14 +116,16 @@ typedef struct ward_keys_options {
     const char *tpm; /* see ward_key_options */
 } ward_keys_options;
 
-/* Owned: ward_keys_free(). Strings are copied. Reads no file yet. */
+/* Owned: ward_keys_free(). Strings are copied. Reads no file yet. WARD_ERR_IO without a data folder
+ * to look for default keys in, WARD_ERR_NOMEM. */
 WARD_API WARD_CHECK ward_status ward_keys_new(ward_keys **out, const ward_keys_options *options);
 /* Wipes. NULL is fine. */
 WARD_API void ward_keys_free(ward_keys *keys);
 
 /*
- * Write the pair of keys, or the lock key, of the first key file to another path under another protection: for a
- * backup, or to change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it cannot be opened.
+ * Write the pair of keys, or the lock key, of the first key file to another path under another
+ * protection: for a backup, or to change a passphrase. As ward_key_new(); also WARD_ERR_AUTH if it
+ * cannot be opened.
  */
 WARD_API WARD_CHECK ward_status ward_key_copy(ward_keys *keys, const char *path,
                                               const ward_key_options *options);
@@ -158,25 +167,31 @@ WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,
  * Let users open a sealed run's transform, too. Only the header is written anew. A user who may
  * already is passed over.
  *
- *   keys      the owner's; opened
- *   users     count public keys
- *   name      for the list, 1 to 63 bytes of printable ASCII without blanks; NULL: none
+ *   keys   the owner's; opened
+ *   users  count public keys; borrowed
+ *   name   for the list, 1 to 63 bytes of printable ASCII without blanks; NULL: none
+ *
+ * WARD_ERR_ARG for what is no user's public key, no name, or a run that is not sealed; otherwise as
+ * ward_run_seal().
  */
 WARD_API WARD_CHECK ward_status ward_run_grant(const char *run, ward_keys *keys,
                                                const char *const *users, size_t count,
                                                const char *name);
 /*
  * Seal a run's transform anew, to all but a user, given by public key or by a name that only one
- * has. WARD_ERR_ARG if there is no such user.
+ * has. WARD_ERR_ARG if there is no such user, or several; otherwise as ward_run_grant().
  */
 WARD_API WARD_CHECK ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user);
-/* Who may open it besides the owner, in the order of granting. Owned: ward_grants_free(). */
+/* Who may open it besides the owner, in the order of granting. Owned: ward_grants_free(). Errors as
+ * ward_run_grant(). */
 WARD_API WARD_CHECK ward_status ward_run_grants(const char *run, ward_keys *keys, ward_grant **out,
                                                 size_t *count);
+/* NULL is fine. */
 WARD_API void ward_grants_free(ward_grant *grants);
 /*
- * Hand a run over to another owner key: sealed anew under another file key, to the same users, and
- * signed by it. A run that is the other's already is left as it is.
+ * Hand a run over to another owner key, the first of `next`: sealed anew under another file key, to
+ * the same users, and signed by it. A transform that is the other's already is left as it is.
+ * Errors as ward_run_grant().
  */
 WARD_API WARD_CHECK ward_status ward_run_rotate(const char *run, ward_keys *keys, ward_keys *next);
 
@@ -197,7 +212,8 @@ typedef struct ward_manifest_info {
  *   out    may be NULL
  *
  * WARD_ERR_AUTH if the signature is another's or wrong, or a file is not as signed; WARD_ERR_IO if
- * there is no manifest; WARD_ERR_FORMAT.
+ * there is no manifest; WARD_ERR_FORMAT if it is none; WARD_ERR_ARG if `owner` is no owner's public
+ * key; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_verify(const char *run, const char *owner,
                                                 ward_manifest_info *out);

@@ -46,12 +46,12 @@ typedef struct ward_keyspace_result {
     double authorised;           /* under the right key */
     ward_interval authorised_ci; /* Clopper-Pearson, 95 % */
     ward_keyspace_keys random, one_bit;
-    double one_bit_p; /* of the two-sided test of Mann and Whitney that the accuracies of
-                                    both kinds come from one distribution */
-    double share[WARD_KEYSPACE_SHARES];
+    /* Of the two-sided test of Mann and Whitney that the accuracies of both kinds come from one
+     * distribution. */
+    double one_bit_p;
+    double share[WARD_KEYSPACE_SHARES]; /* of each table that is right */
     ward_keyspace_keys partial[WARD_KEYSPACE_SHARES];
-    char *json; /* the same and every accuracy as one line of JSON:
-                                    docs/formats.md; owned */
+    char *json; /* the same and every accuracy as one line of JSON: docs/formats.md; owned */
 } ward_keyspace_result;
 
 /* A result that is all zero is fine. */

@@ -19,11 +19,11 @@ typedef enum ward_method {
 /* The secret orthogonal coordinates of WARD_METHOD_KEYED. */
 typedef enum ward_coordinates {
     WARD_COORDINATES_NONE,
-    WARD_COORDINATES_DENSE, /* any orthogonal matrix over all values, at most 1,024 */
-    WARD_COORDINATES_CASCADE /* rounds of an order, signs and Hadamard's matrix over 16 values each */
+    WARD_COORDINATES_DENSE,  /* any orthogonal matrix over all values, at most 1,024 of them */
+    WARD_COORDINATES_CASCADE /* rounds of an order, signs, and Hadamard's matrix of 16 values */
 } ward_coordinates;
 
-/* "baseline", "fixed", "learned", "generator", "keyed"; NULL for a value outside the enumeration. */
+/* "baseline", "fixed", "learned", "generator" or "keyed"; NULL for any other value. */
 WARD_API const char *ward_method_name(ward_method method);
 /* The method of that name. WARD_ERR_ARG if there is none. */
 WARD_API WARD_CHECK ward_status ward_method_parse(const char *name, ward_method *out);

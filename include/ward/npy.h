@@ -37,7 +37,8 @@ enum { WARD_NPY_MAX_RANK = 4 };
  *   shape  rank numbers, 1 to WARD_NPY_MAX_RANK of them; borrowed
  *   flags  of ward_npy_flags
  *
- * WARD_ERR_ARG for another rank or an impossible size, WARD_ERR_EXISTS, WARD_ERR_IO, WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for another rank or an impossible size, WARD_ERR_EXISTS, WARD_ERR_IO,
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_npy_open(ward_npy **out, const char *path, ward_npy_type type,
                                               const size_t *shape, size_t rank, int flags);

@@ -34,8 +34,9 @@ enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 
 typedef struct ward_redteam_try {
     char what[WARD_REDTEAM_WORDS]; /* "bound 0.3, rate 0.1"; of scratch "ARCH, rate ..." */
     double accuracy;               /* on the images that choices are made on */
-    double merit;  /* what he chooses by, the more the better: that accuracy; without labels, how
-                        confident and how diverse the answers are */
+    /* What he chooses by, the more the better: that accuracy; without labels, how confident and how
+     * diverse the answers are. */
+    double merit;
     double bound;  /* on what is added to an image; infinite: none; NaN: nothing is bounded */
     bool is_leaky; /* by the backward pass of another activation, or of another temperature */
 } ward_redteam_try;
@@ -61,10 +62,12 @@ typedef struct ward_redteam_settings {
     const char *budget; /* "quick", "standard" or "full" */
     uint64_t seed;      /* public: all that adversaries draw; at most 2^53 */
     uint64_t trials;    /* adversaries a cell, 1 .. 1000; 0: as the budget says */
-    const char *only;   /* names of attacks, separated by commas; NULL: all. The control is always
-                            there, as nothing can be said without it */
-    bool holds_own; /* adversaries hold images that F was trained on, although the run has others
-                            for them (see ward_train_config.splits) */
+    /* Names of attacks, separated by commas; NULL: all. The control is always there, as nothing
+     * can be said without it. */
+    const char *only;
+    /* Adversaries hold images that F was trained on, although the run has others for them
+     * (ward_train_config.splits). */
+    bool holds_own;
 } ward_redteam_settings;
 
 /* "quick", seed 1, everything else left to the budget. */
@@ -98,18 +101,20 @@ typedef struct ward_redteam_verdict {
     size_t gain_count, pair_gain_count;
     ward_redteam_gain gains[WARD_REDTEAM_AMOUNTS];      /* against labelled images */
     ward_redteam_gain pair_gains[WARD_REDTEAM_AMOUNTS]; /* against pairs */
-    ward_redteam_gain without_labels; /* the best of those who hold no labels; scratch is NaN; its
-                                         attack is NULL if there was none */
+    /* The best of those who hold no labels; scratch is NaN; attack is NULL if there was none. */
+    ward_redteam_gain without_labels;
     /* Labels needed to come within one point of authorised; infinite: more than were tried. */
     double needs_attack, needs_scratch;
-    double needs_ratio; /* of the two: 1 is a perfect lock, 0 none; NaN: neither was reached. Where
-                             only the attack was, an upper bound */
+    /* Of the two: 1 is a perfect lock, 0 none; NaN: neither was reached. Where only the attack was,
+     * an upper bound. */
+    double needs_ratio;
     bool ratio_is_bound;
     double readout; /* accuracy of the best reading of F's raw outputs, at most 100 labels */
     double readout_control; /* the same of a network with random weights; NaN: not measured */
     double from_chance;     /* |unauthorised - chance|; NaN of a baseline */
-    double cost;            /* of the best attack at 100 labels, over the owner's training: images
-                             shown; NaN: not known */
+    /* Images shown by the best attack at 100 labels, over those of the owner's training; NaN: not
+     * known. */
+    double cost;
     size_t flag_count;
     ward_redteam_flag flags[WARD_REDTEAM_FLAGS];
     char sentence[512]; /* for the owner */

@@ -45,15 +45,17 @@ typedef struct ward_reproduce_config {
     unsigned targets;
     const char *recipe; /* "paper", "fast" or "demo" */
     const char *state; /* the state directory; NULL: reproduce in the user's data folder for ward */
-    uint64_t seeds;    /* of each network: 1 .. seeds, at most 100; 0: 3 for simple-cnn and 2 for
-                            resnet20 on Fashion-MNIST, otherwise 1 */
-    uint64_t iterations; /* of a training, and of fitting in an attack, at most; 0: the recipe's.
-                            Results are marked as shortened, like those of: */
-    uint64_t trials;     /* of a repeated attack; 0: 100 */
-    bool skips_missing;  /* leave out what needs a data set that is not on this machine */
-    const char
-        *only; /* leave out runs, attacks on them and figures of them that lack this text in the
-                            runs' names; NULL: nothing. The tables show all that the state has */
+    /* Of each network: 1 .. seeds, at most 100; 0: 3 for simple-cnn and 2 for resnet20 on
+     * Fashion-MNIST, otherwise 1. */
+    uint64_t seeds;
+    /* Of a training, and of fitting in an attack, at most; 0: the recipe's. Results are marked as
+     * shortened, like those of `trials`. */
+    uint64_t iterations;
+    uint64_t trials;    /* of a repeated attack; 0: 100 */
+    bool skips_missing; /* leave out what needs a data set that is not on this machine */
+    /* Leave out runs, attacks on them and figures of them that lack this text in the runs' names;
+     * NULL: nothing. The tables show all that the state has. */
+    const char *only;
 } ward_reproduce_config;
 
 /* A plan, and how far it is done. One thread at a time. */
@@ -149,6 +151,8 @@ WARD_API WARD_CHECK ward_status ward_reproduction_run(ward_reproduction *reprodu
  * The tables as they are now: as one line of JSON, or as Markdown.
  *
  *   out  owned: ward_string_free()
+ *
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_reproduction_json(const ward_reproduction *reproduction,
                                                        char **out);

@@ -32,8 +32,8 @@ typedef struct ward_run ward_run;
  */
 WARD_API WARD_CHECK ward_status ward_run_open(ward_run **out, const char *path);
 /*
- * The same with keys, which open a sealed G. Borrowed for the call. WARD_ERR_AUTH if they do not, if
- * it was altered, is for another model, or its terms do not allow it.
+ * The same with keys, which open a sealed G. Borrowed for the call. WARD_ERR_AUTH if they do not,
+ * if it was altered, is for another model, or its terms do not allow it.
  */
 WARD_API WARD_CHECK ward_status ward_run_open_with(ward_run **out, const char *path,
                                                    ward_keys *keys);
@@ -57,7 +57,7 @@ typedef struct ward_run_info {
 WARD_API void ward_run_describe(const ward_run *run, ward_run_info *info);
 
 typedef struct ward_interval {
-    double low, high; /* 95 %, Wilson */
+    double low, high; /* 95 %, Wilson (1927), unless said otherwise */
 } ward_interval;
 
 typedef struct ward_evaluation {
@@ -77,8 +77,8 @@ typedef struct ward_evaluation {
  * bare model file of a protected run), authorised is NaN. Where a value is NaN, so is its interval.
  *
  *   with_rounding  measure authorised_rounded, too: x_p is clamped to the input's range and each
- *                  value rounded to the nearest of 256 equally spaced ones, low and high among them,
- *                  as an 8-bit picture holds it
+ *                  value rounded to the nearest of 256 equally spaced ones, low and high among
+ *                  them, as an 8-bit picture holds it
  *   out            written only on success; free with ward_evaluation_release()
  *   progress       may be NULL; called from this thread with images done and in all; return false
  *                  to stop (WARD_ERR_STOPPED)
@@ -106,6 +106,8 @@ WARD_API void ward_evaluation_release(ward_evaluation *evaluation);
  *
  *   data, split  what was evaluated on
  *   out          owned: ward_string_free()
+ *
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_evaluation_json(const ward_run *run, const ward_dataset *data,
                                                      ward_split split,
@@ -117,7 +119,9 @@ WARD_API WARD_CHECK ward_status ward_evaluation_json(const ward_run *run, const 
  *
  *   batch  images computed at once, >= 1; calls may have any number of them
  *
- * What a device cannot do shows at the first call that needs it (WARD_ERR_DEVICE).
+ * WARD_ERR_ARG for a batch of 0, WARD_ERR_NOMEM. The calls below compile what they need when they
+ * first need it: WARD_ERR_DEVICE for what the device cannot do, WARD_ERR_NOMEM. Results of a call
+ * that fails may be partly written.
  */
 typedef struct ward_session ward_session;
 
@@ -127,22 +131,23 @@ WARD_API WARD_CHECK ward_status ward_session_new(ward_session **out, const ward_
 WARD_API void ward_session_free(ward_session *session);
 
 /*
- * y = G(x): x and y are [n, channels, height, width] float32 in the run's range, n of any size; y
- * may be x. WARD_ERR_ARG if the run has no G.
+ * y = G(x): x and y are [n, channels, height, width] float32, x in the run's range, n of any size;
+ * y is x or does not overlap it. WARD_ERR_ARG if the run has no G; WARD_ERR_NUMERIC if y is not
+ * finite.
  */
 WARD_API WARD_CHECK ward_status ward_session_transform(ward_session *session, size_t n,
                                                        const float *x, float *y);
 /*
  * probabilities [n, classes] = softmax F(G(x)), or F(x) if is_raw. WARD_ERR_ARG if G is wanted and
- * missing; a baseline has only F(x) and takes either.
+ * missing; a baseline has only F(x) and takes either. WARD_ERR_NUMERIC if a logit is not finite.
  */
 WARD_API WARD_CHECK ward_status ward_session_predict(ward_session *session, size_t n,
                                                      const float *x, bool is_raw,
                                                      float *probabilities);
 
 /*
- * The sheet of the paper's Figure 2 as one RGB picture: a row an image, the raw image, then for each
- * run the processed image and the perturbation times five. Secret, as it shows G.
+ * The sheet of the paper's Figure 2 as one RGB picture: a row an image, the raw image, then for
+ * each run the processed image and the perturbation times five. Secret, as it shows G.
  *
  *   runs    count of them, 1 .. 8, with G, of one input shape and range
  *   images  [n, c, h, w] in that range, n >= 1

@@ -42,10 +42,14 @@ typedef struct ward_token {
  */
 WARD_API WARD_CHECK ward_status ward_token_new(const char *path, const ward_token *terms,
                                                char **token);
-/* In the order of the file. Owned: ward_tokens_free(). */
+/* In the order of the file. Owned: ward_tokens_free(). WARD_ERR_IO, also if others may use the
+ * file; WARD_ERR_FORMAT, WARD_ERR_NOMEM. */
 WARD_API WARD_CHECK ward_status ward_token_list(const char *path, ward_token **out, size_t *count);
+/* NULL is fine. */
 WARD_API void ward_tokens_free(ward_token *tokens);
-/* Remove the token of that id, or all tokens of that user. WARD_ERR_ARG if there is none. */
+/* Remove the token of that id, or all tokens of that user; count receives how many. WARD_ERR_ARG if
+ * there is none; WARD_ERR_EXISTS while another process changes the file; otherwise as
+ * ward_token_list(). */
 WARD_API WARD_CHECK ward_status ward_token_revoke(const char *path, const char *id_or_user,
                                                   size_t *count);
 
@@ -71,18 +75,22 @@ typedef enum ward_audit_sync {
 typedef void ward_server_log(void *context, const char *line);
 
 typedef struct ward_server_config {
-    const char *run;             /* a run's directory, or a baseline's model.safetensors */
-    const char *identity;        /* key file that opens a sealed transform; NULL: those of
-                                 ward_key_default_path() */
-    const char *passphrase_file; /* its first line is the key file's passphrase or PIN; NULL: none.
-                                 Read by the guard, not by the server, and again for each reload */
-    int passphrase_fd;       /* the same from a descriptor, once; -1: none. If it is a socket, the
-                                 guard sends a line before it reads: "passphrase of FILE", or "PIN" */
-    const char *tpm;         /* see ward_keys_options */
-    const char *name;        /* of the model in paths: 1 to 63 of letters, digits, ".", "_", "-";
-                                 NULL: the last part of `run` */
-    const char *listen;      /* "ADDRESS:PORT" ("[::1]:8080"; port 0: a free one) or "unix:PATH";
-                                 NULL: the socket that systemd hands over, or 127.0.0.1:8080 */
+    const char *run; /* a run's directory, or a baseline's model.safetensors */
+    /* Key file that opens a sealed transform; NULL: those of ward_key_default_path(). */
+    const char *identity;
+    /* Its first line is the key file's passphrase or PIN; NULL: none. Read by the guard, not by the
+     * server, and again for each reload. */
+    const char *passphrase_file;
+    /* The same from a descriptor, once; -1: none. If it is a socket, the guard sends a line before
+     * it reads: "passphrase of FILE" or "PIN of FILE". */
+    int passphrase_fd;
+    const char *tpm; /* see ward_keys_options */
+    /* Of the model in paths: 1 to 63 of letters, digits, ".", "_", "-"; NULL: the last part of
+     * `run`. */
+    const char *name;
+    /* "ADDRESS:PORT" ("[::1]:8080"; port 0: a free one) or "unix:PATH"; NULL: the socket that
+     * systemd hands over, or 127.0.0.1:8080. */
+    const char *listen;
     bool allows_plaintext;   /* listen beyond this machine without TLS */
     const char *certificate; /* PEM files; NULL: no TLS */
     const char *private_key;
@@ -92,23 +100,25 @@ typedef struct ward_server_config {
     bool has_scores;         /* answers have all probabilities, not only the first class */
     bool is_transform_only;  /* answer with x_p, not with F(x_p) */
     bool accepts_disclosure; /* do it even where a few x_p beside their x_r give G away */
-    const char *meter;       /* folder that keeps count of different images for each user; needed
-                                 by is_transform_only */
-    const char *audit;       /* file of one JSON object a line; NULL: none */
-    ward_audit_sync sync;    /* of `audit` */
-    bool is_strict;          /* refuse to start where the kernel cannot lock the guard in */
-    size_t batch;            /* images computed at once, 1 .. 1024 */
-    size_t request_max;      /* images a request may have, 1 .. 65536 */
-    size_t queue;            /* images that may wait; at least request_max */
-    size_t connections;      /* at once, 1 .. 65536 */
-    unsigned seconds;        /* for a request to come in, and for its answer to be taken;
-                                 1 .. 3600 */
-    unsigned http_threads;   /* 1 .. 64 */
-    unsigned threads;        /* to compute with; 0: one a core */
-    ward_server_log *log;    /* NULL: silence */
+    /* Folder that keeps count of different images for each user; needed by is_transform_only. */
+    const char *meter;
+    const char *audit;    /* file of one JSON object a line; NULL: none */
+    ward_audit_sync sync; /* of `audit` */
+    bool is_strict;       /* refuse to start where the kernel cannot lock the guard in */
+    size_t batch;         /* images computed at once, 1 .. 1024 */
+    size_t request_max;   /* images a request may have, 1 .. 65536 */
+    size_t queue;         /* images that may wait; at least request_max */
+    size_t connections;   /* at once, 1 .. 65536 */
+    /* For a request to come in, and for its answer to be taken; 1 .. 3600. */
+    unsigned seconds;
+    unsigned http_threads; /* 1 .. 64 */
+    unsigned threads;      /* to compute with; 0: one a core */
+    ward_server_log *log;  /* NULL: silence */
     void *context;
 } ward_server_config;
 
+/* No strings and no flags; batches of 32, 256 images a request, 1024 that wait, 256 connections, 30
+ * seconds, 2 threads for HTTP and one a core to compute with. */
 WARD_API void ward_server_defaults(ward_server_config *config);
 
 /* A running server. Its functions may be called from one thread at a time. */
@@ -131,7 +141,7 @@ WARD_API WARD_CHECK ward_status ward_server_start(ward_server **out,
 WARD_API const char *ward_server_url(const ward_server *server);
 /*
  * Read tokens and model again and reopen the audit log. What cannot be read stays as it was, and
- * the first failure is returned.
+ * the first failure is returned; errors as ward_server_start().
  */
 WARD_API WARD_CHECK ward_status ward_server_reload(ward_server *server);
 /*
@@ -166,24 +176,31 @@ typedef struct ward_remote_info {
 /*
  * Ask a server what it serves.
  *
- *   url  "http://HOST:PORT" or "https://HOST:PORT", if the server has one model only, or with
- *        "/v2/models/NAME"; "unix:PATH"
+ *   out      owned: ward_remote_close()
+ *   url      "http://HOST:PORT" or "https://HOST:PORT", if the server has one model only, or with
+ *            "/v2/models/NAME"; "unix:PATH"
+ *   options  borrowed; all zero is fine
  *
- * WARD_ERR_IO if it cannot be reached or refuses; WARD_ERR_AUTH for a token it does not know;
- * WARD_ERR_FORMAT if it is no ward server; WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for another url; WARD_ERR_IO if it cannot be reached or refuses, or if others may
+ * use the token's file; WARD_ERR_AUTH for a token it does not know; WARD_ERR_FORMAT if it is no
+ * ward server; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_remote_open(ward_remote **out, const char *url,
                                                  const ward_remote_options *options);
+/* Wipes the token. NULL is fine. */
 WARD_API void ward_remote_close(ward_remote *remote);
 /* Borrowed from the remote. */
 WARD_API void ward_remote_describe(const ward_remote *remote, ward_remote_info *info);
 /*
- * The most probable class of each of n images [n, channels, height, width], and, unless `scores` is
- * NULL, probabilities [n, classes]. WARD_ERR_ARG if the server has other answers.
+ * The most probable class of each of n images [n, channels, height, width] in [low, high], n of any
+ * size, and, unless `scores` is NULL, probabilities [n, classes]. WARD_ERR_ARG if the server has
+ * other answers; otherwise as ward_remote_open(). Results of a call that fails may be partly
+ * written.
  */
 WARD_API WARD_CHECK ward_status ward_remote_predict(ward_remote *remote, size_t n, const float *x,
                                                     uint32_t *classes, float *scores);
-/* y = G(x), of a server that does only that; y may be x. */
+/* y = G(x), of a server that does only that; y may be x. WARD_ERR_NUMERIC if y is not finite;
+ * otherwise as ward_remote_predict(). */
 WARD_API WARD_CHECK ward_status ward_remote_transform(ward_remote *remote, size_t n, const float *x,
                                                       float *y);
 

@@ -35,110 +35,140 @@ typedef enum ward_objective {
 
 /*
  * Every setting of a training. Fill it with ward_train_defaults(), then change what is wanted.
- * Strings are borrowed for the call that takes the structure.
+ * Strings are borrowed for the call that takes the structure. ward_train() refuses what is out of
+ * range (WARD_ERR_ARG); weights and rates without a range here are 0 .. 1e6. What belongs to
+ * another method, objective or schedule is ignored, unless it says otherwise.
  */
 typedef struct ward_train_config {
     const char *data; /* a data set as ward_dataset_open() takes it */
-    const char *arch; /* "simple-cnn", "resnet20" (resnetN with N = 6n + 2), "mlp-1024x2" or
-                             "mlp-1024x4-residual" (mlp-WIDTHxDEPTH); with "-leaky" after it leaky
-                             ReLU for ReLU. NULL: as `from` */
+    /*
+     * "simple-cnn", "resnet20" (resnetN with N = 6n + 2), "mlp-1024x2" or "mlp-1024x4-residual"
+     * (mlp-WIDTHxDEPTH); with "-leaky" after it leaky ReLU for ReLU. NULL: as `from`.
+     */
+    const char *arch;
     ward_method method;
     const char *recipe; /* "paper", "fast" or "demo": where the values below came from */
-    const char *from;   /* what F starts from: an ONNX file (see ward/onnx.h), a model.safetensors
-                             or a run directory; NULL: from nothing. Batch norm that the file has
-                             folded away is calibrated on training images */
-    const char *from_digest; /* SHA-256 of that file, 64 hex digits, if it must be the same one;
-                                NULL: any. Stored, so that resuming starts from the same */
+    /*
+     * What F starts from: an ONNX file (see ward/onnx.h), a model.safetensors or a run directory;
+     * NULL: from nothing. Batch norm that was folded away is calibrated on training images.
+     */
+    const char *from;
+    /* SHA-256 of that file, 64 hex digits, if it must be the same one; NULL: any. Stored, so that
+     * resuming starts from the same. */
+    const char *from_digest;
 
-    uint64_t iterations;
-    size_t batch;
+    uint64_t iterations; /* 1 .. 2^32 - 1 */
+    size_t batch;        /* images a step, 1 .. 65536 */
     ward_schedule schedule;
     double rate;              /* learning rate: at the start (step), at the peak (onecycle) */
-    uint64_t rate_drop_every; /* step schedule */
+    uint64_t rate_drop_every; /* step: iterations, at least 1 */
     double warmup;            /* onecycle: share of the iterations, 0 <= warmup < 1 */
-    double momentum;
+    double momentum;          /* 0 <= momentum < 1 */
     bool nesterov;
     double weight_decay;          /* of F */
     bool decays_all;              /* biases and batch norm too, not weights only */
     double transform_rate_factor; /* G's learning rate relative to F's */
     double transform_decay;       /* G's weight decay */
-    double clip_norm; /* gradients of F, all together, are scaled down to this L2 norm, and
-                                     those of G likewise; 0: never */
+    /* Gradients of F, all together, are scaled down to this L2 norm, and those of G likewise; 0:
+     * never. */
+    double clip_norm;
 
     ward_objective objective;
-    double alpha, beta,
-        gamma;         /* equation 3; chance: beta is the weight of KL(U || q) of raw images */
-    double raw_share;  /* share of the batch that is also shown raw, 0 .. 1 */
-    double raw_warmup; /* share of the iterations, the first ones, in which raw images are
-                                     trained towards equal probabilities (beta times KL(U || q))
-                                     instead of E_r, 0 .. 1. Without it E_r may settle where every raw
-                                     image gets the same class */
+    double alpha, beta, gamma; /* equation 3; chance: beta is the weight of KL(U || q(x_r)) */
+    double raw_share;          /* share of the batch that is also shown raw, 0 .. 1 */
+    /*
+     * Paper: share of the iterations, the first ones, in which raw images are trained towards equal
+     * probabilities (beta times KL(U || q)) instead of E_r, 0 .. 1. Without it E_r may settle where
+     * every raw image gets the same class. Chance: 0.
+     */
+    double raw_warmup;
     bool separates_bn; /* processed and raw rows have batch-norm statistics of their own */
 
-    double wrong_share;  /* chance: share of the batch that is also shown under a wrong key, 0 .. 1;
-                                     not with methods that have none */
+    /* Chance: share of the batch that is also shown under a wrong key, 0 .. 1; paper, and methods
+     * that have no keys: 0. */
+    double wrong_share;
     double wrong_weight; /* chance: of KL(U || q) of these */
 
-    double harden;         /* share of the rows shown raw, 0 .. 1, that are shown as one of the last
-                                     simulated adversaries made them, while F is also trained to refuse raw
-                                     images after it was fine-tuned on others. 0: none are simulated. Needs
-                                     raw rows. With the defaults of the next two, keyed and convolutional
-                                     networks take at most 4 times the operations */
+    /*
+     * Share of the rows shown raw, 0 .. 1, that are shown as one of the last simulated adversaries
+     * made them, while F is also trained to refuse raw images after it was fine-tuned on others. 0:
+     * none are simulated. Needs raw rows. With the defaults of the next two, keyed and
+     * convolutional networks take at most 4 times the operations.
+     */
+    double harden;
     size_t harden_steps;   /* that an adversary trains for, 5 .. 20 */
-    uint64_t harden_every; /* iterations from one adversary to the next */
+    uint64_t harden_every; /* iterations from one adversary to the next, at least 1 */
 
-    double sigma, p;        /* fixed; keyed, sigma 0: no pattern */
-    size_t generator_width; /* generator, or keyed with a residual: hidden channels; 0: 16, or 64
-                                     for colour images */
-    double start;           /* learned: sd of the starting pattern; generator, or keyed with a
-                                     residual: factor on W2 */
-    bool has_front;         /* keyed: a small convolutional network first */
-    size_t front_width;     /* keyed: channels of its first layer */
+    double sigma, p; /* fixed: sigma > 0, p 0 .. 0.5; keyed likewise, sigma 0: no pattern */
+    /* Generator, or keyed with a residual: hidden channels, at most 1024; 0: 16, or 64 for colour
+     * images. */
+    size_t generator_width;
+    /* Learned: standard deviation of the starting pattern; generator, or keyed with a residual:
+     * factor on the starting weights of the last layer. */
+    double start;
+    bool has_front;               /* keyed: a small convolutional network first */
+    size_t front_width;           /* keyed: channels of its first layer, 1 .. 256 */
     ward_coordinates coordinates; /* keyed */
     size_t rounds;                /* keyed: of a cascade, 4 .. 16 */
     size_t shuffle;               /* keyed: side of the blocks that change places; 0: none */
     double negative;              /* keyed: share of mirrored values, 0 .. 1 */
     bool has_residual;            /* keyed: a generator last */
 
-    const char *teacher; /* a run, or its network, whose answers on the same raw images F learns as
-                                     well: the owner's baseline; NULL: none */
-    const char
-        *teacher_digest;   /* SHA-256 of its file, 64 hex digits, if it must be the same; NULL: any.
-                                     Stored, so that resuming goes on with the same */
+    /* A run, or its network, whose answers on the same raw images F learns as well: the owner's
+     * baseline. NULL: none. */
+    const char *teacher;
+    /* SHA-256 of its file, 64 hex digits, if it must be the same one; NULL: any. Stored, so that
+     * resuming goes on with the same. */
+    const char *teacher_digest;
     double teacher_weight; /* of the cross entropy with its answers */
-    double temperature;    /* that softens both, at least 0.1 */
+    double temperature;    /* that softens both, 0.1 .. 1000 */
 
     bool is_clamped; /* x_p is clamped to the input's range */
 
-    const char *splits;      /* "redteam": train on 65 % of the training images and leave the rest
-                                     to ward_redteam(), so that an adversary can be given images that
-                                     F has never seen; NULL: train on all. Not with validation */
+    /*
+     * "redteam": train on 65 % of the training images and leave the rest to ward_redteam(), so that
+     * an adversary can be given images that F has never seen. Not with validation. NULL: train on
+     * all.
+     */
+    const char *splits;
     size_t validation;       /* training images held out for validation; 0: none */
     uint64_t validate_every; /* iterations; 0: at the end only */
     uint64_t seed;           /* public: initial weights, order, augmentation, dropout */
-    const uint8_t *secret_seed; /* 32 bytes that G is drawn from; NULL: from the system. Given, the
-                                     run is marked as not secret (for reproducing a result) */
-    const char *lock; /* keyed: fingerprint of the lock key (ward_train_options) that G follows
-                                     from, if it must be that one; NULL: of any, or of none. Stored */
+    /* 32 bytes that G is drawn from; NULL: the system's random numbers. Given, the run is marked as
+     * not secret (for reproducing a result). */
+    const uint8_t *secret_seed;
+    /* Keyed: fingerprint of the lock key (ward_train_options) that G follows from, if it must be
+     * that one; NULL: of any, or of none. Stored. */
+    const char *lock;
     double checkpoint_seconds; /* between checkpoints */
 
-    const char *owner;      /* public key (ward/key.h) that G and checkpoints are sealed to;
-                                     NULL: to none, they are plain files of mode 0600. Goes neither
-                                     with a baseline nor with a secret_seed: there is no secret */
-    const char *recipients; /* public keys of users that the finished G is sealed to as well,
-                                     with a blank between; NULL: none */
-    const char *leaked;     /* a run whose transform has leaked: every other row that is shown
-                                     raw is processed by it, so that it becomes worth no more than
-                                     none; NULL: none. Needs raw_share below 1, and two raw rows */
+    /*
+     * Public key (ward/key.h) that G and checkpoints are sealed to; NULL: to none, they are plain
+     * files of mode 0600. Goes neither with a baseline nor with a secret_seed: there is no secret.
+     */
+    const char *owner;
+    /* Public keys of users that the finished G is sealed to as well, with a blank between; NULL:
+     * none. Needs an owner. */
+    const char *recipients;
+    /*
+     * A run whose transform has leaked: every other row that is shown raw is processed by it, so
+     * that it becomes worth no more than none. NULL: none. Needs raw_share below 1, and two raw
+     * rows.
+     */
+    const char *leaked;
 } ward_train_config;
 
 /*
- * Fill in a recipe for a data set, an architecture and a method. Data may be NULL (of none in particular), and so
- * may arch (see there; keyed: what suits it). WARD_ERR_ARG for an unknown recipe name.
+ * Fill in a recipe for a data set, an architecture and a method.
  *
- *   "paper"  exactly as printed: 40,000 iterations, rate 0.1 / 10 every 10,000
- *   "fast"   a fifth of that in one cycle; half for cifar10, which needs it to reach what "paper" does
- *   "demo"   about two minutes for simple-cnn on two cores
+ *   config      written only on success; keeps data and arch as given
+ *   recipe      "paper"  exactly as printed: 40,000 iterations, rate 0.1, / 10 every 10,000
+ *               "fast"   8,000 iterations in one cycle; 20,000 for cifar10, which needs them
+ *               "demo"   1,400: about two minutes for simple-cnn on two cores
+ *   data, arch  borrowed; data NULL: none in particular; arch NULL: as `from`, or with method keyed
+ *               the network that suits it
+ *
+ * WARD_ERR_ARG for an unknown recipe.
  */
 WARD_API WARD_CHECK ward_status ward_train_defaults(ward_train_config *config, const char *recipe,
                                                     const char *data, const char *arch,
@@ -163,20 +193,23 @@ typedef bool ward_train_callback(void *context, const ward_train_progress *progr
 
 typedef struct ward_train_options {
     const char *out; /* the run directory; created */
-    bool is_resumed; /* continue a run that is there (from its checkpoint, bit for bit, with the
-                             settings stored in it; config may be NULL), or start it if not there */
-    bool replaces;   /* start afresh in a directory that already holds a run */
+    /* Continue a run that is there (from its checkpoint, bit for bit, with the settings stored in
+     * it; config may be NULL), or start it if it is not there. */
+    bool is_resumed;
+    bool replaces;                 /* start afresh in a directory that already holds a run */
     ward_train_callback *progress; /* may be NULL */
     void *context;
     ward_keys *keys; /* to open a sealed checkpoint with; NULL: none */
-    ward_keys *lock; /* whose first key file is a lock key that the G of a new run of method keyed
-                             follows from: the same network, images and seed give the same key. NULL: G
-                             is drawn by the system. A run that was stopped before its first checkpoint
-                             needs it again */
+    /*
+     * Whose first key file is a lock key that the G of a new run of method keyed follows from: the
+     * same network, images and seed give the same key. NULL: G is drawn from the system's random
+     * numbers. A run that was stopped before its first checkpoint needs it again.
+     */
+    ward_keys *lock;
     /*
      * May be NULL. Called with `context` for a new training whose G is a secret and whose settings
-     * name no owner, once all else was found right and before anything is written. Gives the owner's
-     * public key, owned by the caller of it: ward_string_free(). NULL: seal to none.
+     * name no owner, once all else was found right and before anything is written. Gives the
+     * owner's public key, owned by the caller of it: ward_string_free(). NULL: seal to none.
      */
     ward_status (*owner)(void *context, char **public_key);
 } ward_train_options;
@@ -187,11 +220,12 @@ typedef struct ward_train_options {
  *
  *   device   borrowed; "cpu", or "ref" for very small cases
  *   config   borrowed; NULL only when resuming
+ *   options  borrowed
  *
  * Returns WARD_OK; WARD_ERR_ARG contradictory settings or a resume with other settings than the
- * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked for,
- * or another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is not finite (the
- * last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open; WARD_ERR_IO,
+ * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked
+ * for, or another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is not finite
+ * (the last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open; WARD_ERR_IO,
  * WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train_config *config,
@@ -199,13 +233,14 @@ WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train
 
 /* The answer to a transform that has leaked. All borrowed for the call. */
 typedef struct ward_relock_options {
-    const char *run;     /* what is relocked; it stays as it is */
-    const char *out;     /* the run that is made */
-    ward_keys *keys;     /* the owner's: open the old run, seal the new one */
-    const char *without; /* a user, by public key or name, who does not get the new transform; NULL:
-                             all users of a sealed run do */
-    uint64_t iterations; /* 0: a quarter of the run's own */
-    double rate;         /* 0: the run's own */
+    const char *run; /* what is relocked; it stays as it is */
+    const char *out; /* the run that is made */
+    ward_keys *keys; /* the owner's: open the old run, seal the new one */
+    /* A user, by public key or name, who does not get the new transform; NULL: all users of a
+     * sealed run get it. */
+    const char *without;
+    uint64_t iterations;           /* 0: a quarter of the run's own */
+    double rate;                   /* 0: the run's own */
     ward_train_callback *progress; /* may be NULL */
     void *context;
 } ward_relock_options;
@@ -219,7 +254,13 @@ typedef struct ward_relock_result {
 
 /*
  * Draw a new G and train F on with it, with the settings of the run, from its F, while the old G is
- * shown as `leaked`. Called again after it was stopped, it goes on. Errors as ward_train() and ward_run_open_with().
+ * shown as `leaked`. Called again after it was stopped, it goes on.
+ *
+ *   device, options  borrowed
+ *   out              written only on success
+ *
+ * WARD_ERR_ARG for a run without G, or if `without` is on no list; otherwise as ward_train(),
+ * ward_run_open_with() and ward_run_seal().
  */
 WARD_API WARD_CHECK ward_status ward_relock(ward_device *device, const ward_relock_options *options,
                                             ward_relock_result *out);

@@ -100,13 +100,9 @@ struct classifier {
 /* A network behind a transform (or, NULL, behind nothing). */
 struct classifier classifier_of(const struct net_spec *net, const struct transform_spec *transform);
 
-/*
- * Set the trial's accuracy: that of the classifier on the test images. Once an attempt. Each
- * parameter is in one of two lists (NULL: none).
- */
-WARD_CHECK ward_status attempt_score(struct attempt *attempt, const struct classifier *classifier,
-                                     const struct tensor_list *params,
-                                     const struct tensor_list *more);
+/* Set the trial's accuracy: on the test images, of F behind a transform (or, NULL, behind nothing).
+ * Once an attempt. */
+WARD_CHECK ward_status attempt_score(struct attempt *attempt, const struct transform *front);
 
 /* ---- pairs ---- */
 

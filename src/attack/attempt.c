@@ -35,13 +35,10 @@ void attempt_rng(const struct attempt *attempt, uint32_t use, struct rng *rng)
 ward_status attempt_transform(const struct attempt *attempt, const struct transform_spec *spec,
                               struct transform *out)
 {
-    uint8_t seed[TRANSFORM_SEED_LEN];
     struct rng rng;
 
     attempt_rng(attempt, TRANSFORM_USE, &rng);
-    for (size_t i = 0; i < sizeof seed; i++)
-        seed[i] = (uint8_t)rng_u32(&rng);
-    return transform_init(out, spec, seed);
+    return transform_init_public(out, spec, &rng);
 }
 
 /* ---- while it runs ---- */
@@ -66,10 +63,11 @@ ward_status attempt_note(struct attempt *attempt, uint64_t step, double error)
 
 /* ---- the score ---- */
 
-ward_status attempt_score(struct attempt *attempt, const struct classifier *classifier,
-                          const struct tensor_list *params, const struct tensor_list *more)
+ward_status attempt_score(struct attempt *attempt, const struct transform *front)
 {
-    const struct tensor_list *const lists[] = {params, more};
+    const struct net *net = attempt->network;
+    const struct classifier whole = classifier_of(&net->spec, front ? &front->spec : NULL);
+    const struct tensor_list *const lists[] = {&net->params, front ? &front->params : NULL};
     struct split test = {.data = NULL};
     struct scorer scorer = {.plan = NULL};
     struct score score;
@@ -78,7 +76,7 @@ ward_status attempt_score(struct attempt *attempt, const struct classifier *clas
     assert(!attempt->is_scored);
     attempt->is_scored = true;
     if (!st)
-        st = scorer_open(&scorer, attempt->device, classifier, &test, test.count);
+        st = scorer_open(&scorer, attempt->device, &whole, &test, test.count);
     if (!st)
         st = params_load(scorer.plan, lists, 2);
     if (!st)

@@ -16,13 +16,10 @@ static ward_status attempt(struct attempt *a)
                                         .low = a->low,
                                         .high = a->high};
     struct transform pattern = {.params = {NULL, 0}};
-    struct classifier guess;
     ward_status st = attempt_transform(a, &spec, &pattern);
 
-    if (!st) {
-        guess = classifier_of(&a->network->spec, &pattern.spec);
-        st = attempt_score(a, &guess, &a->network->params, &pattern.params);
-    }
+    if (!st)
+        st = attempt_score(a, &pattern);
     transform_release(&pattern);
     return st;
 }

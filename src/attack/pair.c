@@ -241,16 +241,13 @@ static ward_status fit_run(struct fit *f)
 
 static ward_status attempt_fit(struct attempt *a)
 {
-    struct classifier forged;
     struct fit f;
     ward_status st = fit_open(&f, a);
 
     if (!st)
         st = fit_run(&f);
-    if (!st) {
-        forged = classifier_of(&a->network->spec, &f.copy.spec);
-        st = attempt_score(a, &forged, &a->network->params, &f.copy.params);
-    }
+    if (!st)
+        st = attempt_score(a, &f.copy);
     fit_close(&f);
     return st;
 }
@@ -290,15 +287,12 @@ static ward_status attempt_subtract(struct attempt *a)
 {
     struct transform_spec spec = *a->structure;
     struct transform pattern = {.params = {NULL, 0}};
-    struct classifier forged;
     ward_status st = attempt_transform(a, &spec, &pattern);
 
     if (!st)
         st = subtract(a, &pattern);
-    if (!st) {
-        forged = classifier_of(&a->network->spec, &pattern.spec);
-        st = attempt_score(a, &forged, &a->network->params, &pattern.params);
-    }
+    if (!st)
+        st = attempt_score(a, &pattern);
     transform_release(&pattern);
     return st;
 }

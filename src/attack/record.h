@@ -13,9 +13,8 @@ struct record_subject {
 /* What is measured before any cell. */
 struct record_facts {
     double authorised, unauthorised, chance; /* as in the verdict */
-    double
-        zero_gradients; /* share of images whose loss F's input gradient cannot lower: all zero */
-    double training;    /* images shown in the owner's training; NaN: not known */
+    double zero_gradients; /* share of images on which F's input gradient is all zero */
+    double training;       /* images shown in the owner's training; NaN: not known */
 };
 
 /* The verdict included; owned: mem_free(). */

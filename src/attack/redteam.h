@@ -77,7 +77,7 @@ struct suite_plan {
     uint64_t pool;    /* images that knowledge is taken from */
 };
 
-/* The cells, none of them done, owned: mem_free(). WARD_ERR_ARG if `only` names an unknown attack. */
+/* The cells, none of them done; owned: mem_free(). WARD_ERR_ARG if `only` names no attack. */
 WARD_CHECK ward_status suite_cells(const struct suite_plan *plan, ward_redteam_cell **out,
                                    size_t *count);
 /* The line that a cell is of. */
@@ -118,6 +118,8 @@ void thief_rng(const struct thief *thief, uint32_t use, struct rng *rng);
 /* A transform of the thief's own draw; transform_release(). */
 WARD_CHECK ward_status thief_transform(const struct thief *thief, const struct transform_spec *spec,
                                        uint32_t use, struct transform *out);
+/* One pattern for all images, x + P, as method `learned` has it; P starts with that deviation. */
+struct transform_spec thief_pattern(const struct thief *thief, float start);
 /* Add a copy of F's parameters to a list. */
 WARD_CHECK ward_status thief_network(const struct thief *thief, struct tensor_list *params);
 /* Move all tensors of a list into another. */

@@ -1,7 +1,7 @@
 /*
  * What most attacks do: train some parameters of a classifier with Adam on the images that are
- * held, look now and then how good it is on the images for choices, keep the best, lower the rate on
- * a plateau, and give up when that no longer helps.
+ * held, look now and then how good it is on the images for choices, keep the best, lower the rate
+ * on a plateau, and give up when that no longer helps.
  */
 #ifndef ATTACK_SEARCH_H
 #define ATTACK_SEARCH_H
@@ -59,7 +59,7 @@ struct search {
  */
 WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
 
-/* How many steps a budget allows: as many as it says, or, with many images, 15 times through them. */
+/* How many steps a budget allows: as many as it says, or 15 times through the images if more. */
 uint64_t search_steps(const struct thief *thief, const struct split *images);
 
 /* What the parameters of the network's last layer, which makes the logits, start with: "fc2.".

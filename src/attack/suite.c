@@ -103,14 +103,20 @@ const char *ward_redteam_budget_name(size_t i)
     return i < BUDGETS ? budgets[i].name : NULL;
 }
 
+/* Whether a raid before the j-th has the same name, and is for those who know something else. */
+static bool is_repeated(size_t j)
+{
+    for (size_t i = 0; i < j; i++)
+        if (strcmp(raids[i]->name, raids[j]->name) == 0)
+            return true;
+    return false;
+}
+
 const char *ward_redteam_attack_name(size_t i)
 {
-    for (size_t j = 0; j < RAIDS; j++) {
-        bool is_repeated = j > 0 && strcmp(raids[j]->name, raids[j - 1]->name) == 0;
-
-        if (!is_repeated && i-- == 0)
+    for (size_t j = 0; j < RAIDS; j++)
+        if (!is_repeated(j) && i-- == 0)
             return raids[j]->name;
-    }
     return NULL;
 }
 

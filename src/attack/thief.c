@@ -22,13 +22,23 @@ void thief_rng(const struct thief *thief, uint32_t use, struct rng *rng)
 ward_status thief_transform(const struct thief *thief, const struct transform_spec *spec,
                             uint32_t use, struct transform *out)
 {
-    uint8_t seed[TRANSFORM_SEED_LEN];
     struct rng rng;
 
     thief_rng(thief, use, &rng);
-    for (size_t i = 0; i < sizeof seed; i++)
-        seed[i] = (uint8_t)rng_u32(&rng);
-    return transform_init(out, spec, seed);
+    return transform_init_public(out, spec, &rng);
+}
+
+struct transform_spec thief_pattern(const struct thief *thief, float start)
+{
+    const struct net_spec *image = &thief->network->spec;
+
+    return (struct transform_spec){.method = WARD_METHOD_LEARNED,
+                                   .channels = image->channels,
+                                   .height = image->height,
+                                   .width = image->width,
+                                   .start = start,
+                                   .low = thief->low,
+                                   .high = thief->high};
 }
 
 /* ---- parameters ---- */

@@ -24,7 +24,7 @@ WARD_CHECK ward_status json_to_text(const json_t *json, int indent, char **out);
  */
 WARD_CHECK ward_status json_set(json_t *object, const char *key, json_t *value);
 
-/* An object of members, in their order; steals their values. NULL if out of memory, jansson's way. */
+/* An object of members, in their order; steals their values. NULL if out of memory, as jansson. */
 struct json_member {
     const char *key;
     json_t *value;

@@ -10,7 +10,8 @@
 #include "base/rng.h"
 
 #include <assert.h>
-#include <math.h>
+
+#include "base/variates.h"
 
 enum { ROUNDS = 10, PURPOSE_SHIFT = 28 };
 
@@ -61,30 +62,24 @@ uint32_t rng_u32(struct rng *rng)
 
 float rng_uniform(struct rng *rng)
 {
-    return (float)(rng_u32(rng) >> 8) * 0x1p-24f;
+    return variate_uniform(rng_u32(rng));
 }
 
 float rng_normal(struct rng *rng)
 {
-    /* In (0, 1], so that the logarithm is finite. */
-    double radius = sqrt(-2.0 * log(((double)(rng_u32(rng) >> 8) + 1.0) * 0x1p-24));
-    double angle = 6.283185307179586 * (double)(rng_u32(rng) >> 8) * 0x1p-24;
+    uint32_t a = rng_u32(rng), b = rng_u32(rng);
 
-    return (float)(radius * cos(angle));
+    return variate_normal(a, b);
 }
 
-/* Lemire, "Fast random integer generation in an interval", 2019. */
 uint32_t rng_below(struct rng *rng, uint32_t n)
 {
-    uint64_t product;
-    uint32_t biased;
+    uint32_t below;
 
     assert(n > 0);
-    biased = (0u - n) % n;
-    do
-        product = (uint64_t)rng_u32(rng) * n;
-    while ((uint32_t)product < biased);
-    return (uint32_t)(product >> 32);
+    while (!variate_below(rng_u32(rng), n, &below))
+        ;
+    return below;
 }
 
 void rng_permutation(struct rng *rng, uint32_t n, uint32_t *out)

@@ -1,4 +1,4 @@
-/* Frames on a socket: see frame.h and docs/formats.md, section 13. */
+/* Frames on a socket: see frame.h and docs/formats.md, section 18. */
 #include "guard/frame.h"
 
 #include <errno.h>

@@ -43,8 +43,8 @@ struct frame_ready {
 };
 
 /*
- * Send a header; its payload follows by frame_send_bytes(). WARD_ERR_IO if the other end is gone, or
- * does not take it in time where the socket has a time limit. Raises no SIGPIPE.
+ * Send a header; its payload follows by frame_send_bytes(). WARD_ERR_IO if the other end is gone,
+ * or does not take it in time where the socket has a time limit. Raises no SIGPIPE.
  */
 WARD_CHECK ward_status frame_send(int fd, const struct frame *frame);
 WARD_CHECK ward_status frame_send_bytes(int fd, const void *data, size_t len);

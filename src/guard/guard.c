@@ -1,6 +1,6 @@
 /*
- * The guard: alone with G. It opens the transform with all of the system at hand, locks itself in, and
- * from then on only turns raw images on one stream into processed ones on another.
+ * The guard: alone with G. It opens the transform with all of the system at hand, locks itself in,
+ * and from then on only turns raw images on one stream into processed ones on another.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -140,8 +140,8 @@ static ward_status serve(struct vault *vault, const struct process *p)
     }
 }
 
-/* The vault is not released: that takes system calls which are no longer allowed. Its pages end with
- * the process, and the kernel clears pages before anybody else has them. */
+/* The vault is not released: that takes system calls which are no longer allowed. Its pages end
+ * with the process, and the kernel clears pages before anybody else has them. */
 ward_status guard_process(const struct process *p)
 {
     struct lockin lockin = process_lockin(p);

@@ -1,7 +1,7 @@
 /*
  * The keeper: the thread of the serving process that starts guard and worker, receives what they
- * answer, and says what became of them. It is the thread whose end the kernel ends them by, so nobody
- * else may start them. The rest of guard.h, which others call, is supervise.c.
+ * answer, and says what became of them. It is the thread whose end the kernel ends them by, so
+ * nobody else may start them. The rest of guard.h, which others call, is supervise.c.
  */
 #ifndef GUARD_KEEPER_H
 #define GUARD_KEEPER_H

@@ -168,9 +168,9 @@ static void allow_streams(struct filter *f, int in, int out)
 }
 
 /*
- * Memory that is neither code nor a file, and threads, which the pool ends and makes as batches need
- * more or fewer of them. clone3() hides from a filter what it is to make, so it is said not to be
- * there: then libc takes clone().
+ * Memory that is neither code nor a file, and threads, which the pool ends and makes as batches
+ * need more or fewer of them. clone3() hides from a filter what it is to make, so it is said not to
+ * be there: then libc takes clone().
  */
 static void allow_threads(struct filter *f)
 {

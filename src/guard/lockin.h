@@ -30,8 +30,8 @@ WARD_CHECK ward_status lockin_begin(void);
 WARD_CHECK ward_status lockin_memory(const struct lockin *lockin);
 /* No file can be opened, no network reached (landlock), no right gained by running something. */
 WARD_CHECK ward_status lockin_files(const struct lockin *lockin);
-/* From now on memory cannot become code, and a system call other than receiving from `in`, sending to
- * `out` and ending kills the process. Closes the standard descriptors. */
+/* From now on memory cannot become code, and a system call other than receiving from `in`, sending
+ * to `out` and ending kills the process. Closes the standard descriptors. */
 WARD_CHECK ward_status lockin_guard(const struct lockin *lockin, int in, int out);
 /* The same, but for what memory and threads need that are there already. */
 WARD_CHECK ward_status lockin_worker(const struct lockin *lockin, int in, int out);

@@ -2,8 +2,8 @@
  * Guard and worker from their own side: how they are told what to do, and what they do. The serving
  * process' side is supervise.c.
  *
- * Both receive frames from GUARD_IN and send frames to GUARD_OUT. Nothing secret is in argv or in the
- * environment; a passphrase comes through GUARD_PASSPHRASE.
+ * Both receive frames from GUARD_IN and send frames to GUARD_OUT. Nothing secret is in argv or in
+ * the environment; a passphrase comes through GUARD_PASSPHRASE.
  */
 #ifndef GUARD_PROCESS_H
 #define GUARD_PROCESS_H
@@ -20,8 +20,8 @@ struct process {
     size_t batch;
     unsigned threads;
     bool is_strict, has_passphrase, refuses_affine;
-    /* Called with raw images before G is applied, at least the first of a batch; for tests of what must not happen. May be
-     * NULL. */
+    /* Called with raw images before G is applied, at least the first of a batch; for tests of what
+     * must not happen. May be NULL. */
     void (*probe)(const float *x, size_t len);
 };
 

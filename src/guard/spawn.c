@@ -1,6 +1,6 @@
 /*
- * fork() and exec(): see spawn.h. The serving process has many threads, so that between the two only
- * what is safe in a signal handler may be called; all else is made ready before.
+ * fork() and exec(): see spawn.h. The serving process has many threads, so that between the two
+ * only what is safe in a signal handler may be called; all else is made ready before.
  */
 #include "guard/spawn.h"
 

@@ -12,7 +12,7 @@
 #include "guard/process.h"
 #include "model/run.h"
 
-/* A batch goes to the smallest session that takes it, since a session always computes all its rows. */
+/* A batch goes to the smallest session that takes it, as a session always computes all its rows. */
 enum { SESSIONS = 6, GROWTH = 4 };
 
 /* How long a thread may go on before it is another's turn, ns: 0.1 to 100 ms are allowed. */
@@ -43,8 +43,8 @@ struct worker {
 
 /*
  * Who asks for long slices has a late deadline: server and guard, whose steps are short, are let in
- * first, while shares of the cores stay the same. Threads made later take it over. Linux before 6.12
- * ignores it, and no answer depends on it.
+ * first, while shares of the cores stay the same. Threads made later take it over. Linux before
+ * 6.12 ignores it, and no answer depends on it.
  */
 static void take_long_slices(void)
 {

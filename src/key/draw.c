@@ -2,11 +2,11 @@
 #include "key/draw.h"
 
 #include <assert.h>
-#include <math.h>
 #include <sodium.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/variates.h"
 #include "key/secret.h"
 
 enum { BLOCK_LEN = 64 };
@@ -48,30 +48,24 @@ uint32_t draw_u32(struct draw *draw)
 
 float draw_uniform(struct draw *draw)
 {
-    return (float)(draw_u32(draw) >> 8) * 0x1p-24f;
+    return variate_uniform(draw_u32(draw));
 }
 
 float draw_normal(struct draw *draw)
 {
-    /* In (0, 1], so that the logarithm is finite. */
-    double radius = sqrt(-2.0 * log(((double)(draw_u32(draw) >> 8) + 1.0) * 0x1p-24));
-    double angle = 6.283185307179586 * (double)(draw_u32(draw) >> 8) * 0x1p-24;
+    uint32_t a = draw_u32(draw), b = draw_u32(draw);
 
-    return (float)(radius * cos(angle));
+    return variate_normal(a, b);
 }
 
-/* Lemire, "Fast random integer generation in an interval", 2019. */
 uint32_t draw_below(struct draw *draw, uint32_t n)
 {
-    uint64_t product;
-    uint32_t biased;
+    uint32_t below;
 
     assert(n > 0);
-    biased = (0u - n) % n;
-    do
-        product = (uint64_t)draw_u32(draw) * n;
-    while ((uint32_t)product < biased);
-    return (uint32_t)(product >> 32);
+    while (!variate_below(draw_u32(draw), n, &below))
+        ;
+    return below;
 }
 
 void draw_release(struct draw *draw)

@@ -1,7 +1,7 @@
 /*
  * Who may open what: pairs of keys. A user's is an X25519 pair, to which things are sealed; an
- * owner has an Ed25519 pair besides, to sign with. And lock keys, which open nothing: their secret is
- * what a transform follows from. docs/formats.md, section 11.
+ * owner has an Ed25519 pair besides, to sign with. And lock keys, which open nothing: their secret
+ * is what a transform follows from. docs/formats.md, section 11.
  */
 #ifndef KEY_IDENTITY_H
 #define KEY_IDENTITY_H

@@ -1,6 +1,6 @@
 /*
- * Key files: a pair of keys, or a lock key, whose secret half is wrapped for a passphrase, for a TPM, or for nobody
- * (then the file's mode is what protects it). docs/formats.md, section 11.
+ * Key files: a pair of keys, or a lock key, whose secret half is wrapped for a passphrase, for a
+ * TPM, or for nobody (then the file's mode is what protects it). docs/formats.md, section 11.
  */
 #ifndef KEY_KEY_FILE_H
 #define KEY_KEY_FILE_H

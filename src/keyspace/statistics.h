@@ -11,8 +11,8 @@
 
 /*
  * Clopper and Pearson 1934: the smallest and the largest share under which `right` of `count` is
- * not less likely than `error` on that side. right <= count, count >= 1, 0 < error < 1. A 95 % interval
- * takes an error of 0.025 on either side.
+ * not less likely than `error` on that side. right <= count, count >= 1, 0 < error < 1. A 95 %
+ * interval takes an error of 0.025 on either side.
  */
 double share_lower(size_t right, size_t count, double error);
 double share_upper(size_t right, size_t count, double error);

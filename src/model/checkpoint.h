@@ -18,9 +18,10 @@ struct checkpoint {
     bool is_reproducible;                  /* see struct transform_owner */
     uint64_t step;                         /* iterations done */
     uint64_t metrics_len;                  /* bytes of metrics.jsonl that belong to those */
-    struct tensor_list rivals; /* what a training knows of adversaries, under names of its
-                                              own that start with "rival."; empty without */
-    json_t *state;             /* whatever else the trainer keeps, an object; owned */
+    /* What a training knows of adversaries, under names of its own that start with "rival."; empty
+     * without. */
+    struct tensor_list rivals;
+    json_t *state; /* whatever else the trainer keeps, an object; owned */
 };
 
 /*

@@ -21,7 +21,7 @@ struct ward_run {
     struct transform_owner owner;
 };
 
-/* WARD_ERR_ARG, saying what, unless the network takes the data set's images and tells its classes. */
+/* WARD_ERR_ARG, saying why, unless the network takes the data set's images and has its classes. */
 WARD_CHECK ward_status run_check_data(const ward_run *run, const ward_dataset_info *info);
 
 /* Which function of an image a session computes. */

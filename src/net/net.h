@@ -29,8 +29,9 @@ struct net_request {
     size_t body_len;
     const char *ca, *certificate, *private_key; /* PEM files; NULL: the system's, none, none */
     unsigned seconds;                           /* for all of it; 0: as long as something comes */
-    bool is_public; /* a published file: follow up to 5 redirections, and take a status of
-                                 400 and more for a failure; "file:" will do, too */
+    /* A published file: follow up to 5 redirections, and take a status of 400 and more for a
+     * failure; "file:" will do, too. */
+    bool is_public;
     /* Takes the answer's body piece by piece; a status ends the transfer and is returned. */
     ward_status (*take)(void *context, const void *data, size_t len);
     /* May be NULL; false ends the transfer with WARD_ERR_STOPPED. total is 0 if it is not known. */

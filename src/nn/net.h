@@ -14,9 +14,9 @@
 #include "tensor/tensor.h"
 
 struct net_spec {
-    char arch[32]; /* "simple-cnn", "resnet20": "resnetN" for N = 6n + 2, 8 .. 1202,
-                                  "mlp-1024x2": "mlp-WIDTHxDEPTH" and "mlp-WIDTHxDEPTH-residual";
-                                  any with "-leaky" after it: leaky ReLU, slope 0.1, for ReLU */
+    /* "simple-cnn"; "resnetN" for N = 6n + 2, 8 .. 1202; "mlp-WIDTHxDEPTH", and
+     * "mlp-WIDTHxDEPTH-residual"; any with "-leaky" after it: leaky ReLU, slope 0.1, for ReLU. */
+    char arch[32];
     size_t channels, height, width; /* of an input image */
     size_t classes;                 /* 2 .. 1000 */
 };

@@ -14,9 +14,9 @@ struct sgd_config {
     float decay;
     bool nesterov;
     bool decays_all; /* biases and batch norm as well as weights; otherwise weights only */
-    float
-        clip_norm; /* gradients of each group are scaled down to this L2 norm, all parameters of the
-                        group together (torch.nn.utils.clip_grad_norm_); 0: never */
+    /* Gradients of each group are scaled down to this L2 norm, all parameters of the group together
+     * (torch.nn.utils.clip_grad_norm_); 0: never. */
+    float clip_norm;
 };
 
 /* What differs for parameters whose name starts with a prefix (the transform's: "transform."). */

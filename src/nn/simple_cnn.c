@@ -1,6 +1,6 @@
 /*
  * The small network of Chen & Wu, Table 1: two convolutions, each followed by a max pool that
- * halves the image, and two dense layers. The table's sizes imply padding that keeps height and width.
+ * halves the image, and two dense layers. The table's sizes imply "same" padding.
  */
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *   E_r  softmax probability of the true class of F(x_r) (equation 2 as its text means it)
  *
  * or, is_chance, one that asks for less and gives less away, for F that is wrong on purpose knows
- * the label, too: with U the uniform distribution, q = softmax(F) and T_K' the transform under wrong
- * keys
+ * the label, too: with U the uniform distribution, q = softmax(F) and T_K' the transform under
+ * wrong keys
  *
  *   E = alpha E_p + beta KL(U || q(x_r)) + wrong_weight KL(U || q(T_K'(x_r))) + gamma |x_p - x_r|^2
  *
@@ -36,25 +36,27 @@ struct objective_config {
     float wrong_weight;
     float teacher_weight; /* 0: no teacher */
     float temperature;
-    size_t rival_rows; /* of the raw rows, which the caller lets adversaries change: 0 .. raw_rows.
-                              Above 0 the raw rows are an input of their own, which no other shares */
+    /* Of the raw rows, those that the caller lets adversaries change: 0 .. raw_rows. Above 0 the
+     * raw rows are an input of their own, which no other shares. */
+    size_t rival_rows;
 };
 
 /* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor raw rows). */
 struct objective {
-    int x;          /* input: raw images [batch, c, h, w] */
-    int labels;     /* [batch] */
-    int raw;        /* input: the first raw_rows images again; x itself if that is all of them and
-                        there are no rival rows */
+    int x;      /* input: raw images [batch, c, h, w] */
+    int labels; /* [batch] */
+    /* Input: the first raw_rows images again; x itself if that is all of them and no row is an
+     * adversary's. */
+    int raw;
     int raw_labels; /* theirs; labels itself if raw is x */
     int processed;  /* x_p */
     int logits;     /* [batch (+ raw_rows), k]: processed rows first; separate: processed only */
     int raw_logits; /* separate statistics: [raw_rows, k]; otherwise -1 */
     int loss_processed, loss_raw, loss_distance; /* raw: E_r or KL, as the objective has it */
-    int loss_uniform; /* KL from uniform of the raw rows, with has_uniform; its weight starts at 0 */
+    int loss_uniform; /* with has_uniform: KL(U || q) of the raw rows; its weight starts at 0 */
     int wrong;        /* input: the first wrong_rows images again; raw or x if as many */
-    int wrong_logits; /* separate statistics: [wrong_rows, k]; otherwise -1, and the last rows of
-                            logits */
+    /* Separate statistics: [wrong_rows, k]; otherwise -1, and the last rows of logits. */
+    int wrong_logits;
     int loss_wrong;
     int targets; /* input: the teacher's probabilities at that temperature [batch, k] */
     int loss_teacher;
@@ -73,8 +75,8 @@ WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *n
                                        const struct objective_config *config,
                                        struct objective *out);
 
-/* Append what raw rows are trained by, whose labels are `labels` (-1: is_chance needs none): E_r, or
- * KL(U || q). Returns its node. */
+/* Append what raw rows are trained by, whose labels are `labels` (-1: is_chance needs none): E_r,
+ * or KL(U || q). Returns its node. */
 int objective_raw_loss(struct graph *g, bool is_chance, int logits, int labels, size_t row0,
                        size_t rows, float weight);
 

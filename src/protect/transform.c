@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "key/draw.h"
 #include "protect/keyed.h"
 #include "protect/method.h"
@@ -116,6 +117,16 @@ ward_status transform_init(struct transform *t, const struct transform_spec *spe
 done:
     transform_release(&made);
     return st;
+}
+
+ward_status transform_init_public(struct transform *t, const struct transform_spec *spec,
+                                  struct rng *rng)
+{
+    uint8_t seed[TRANSFORM_SEED_LEN];
+
+    for (size_t i = 0; i < sizeof seed; i++)
+        seed[i] = (uint8_t)rng_u32(rng);
+    return transform_init(t, spec, seed);
 }
 
 ward_status method_add_normal(struct transform *t, const char *name, struct shape shape,

@@ -19,6 +19,8 @@
 #include "tensor/tensor.h"
 #include "ward/method.h"
 
+struct rng;
+
 enum { TRANSFORM_SEED_LEN = 32, TRANSFORM_MAX_PIXELS = 1 << 24 };
 
 /* Of the method keyed; any part may be left out. */
@@ -37,9 +39,10 @@ struct transform_spec {
     size_t channels, height, width;
     float sigma, p;         /* fixed: 0 < sigma, 0 <= p <= 0.5; keyed: sigma 0: no pattern */
     size_t generator_width; /* generator, keyed with a residual: hidden channels, 1 .. 1024 */
-    float start;            /* >= 0; learned: sd of the starting pattern; generator: factor on
-                                    W2, which is else N(0, 1 / fan_in) */
-    bool is_clamped;        /* x_p is clamped to [low, high], the input's range */
+    /* >= 0; learned: sd of the starting pattern; generator: factor on W2, which is otherwise
+     * N(0, 1 / fan_in). */
+    float start;
+    bool is_clamped; /* x_p is clamped to [low, high], the input's range */
     float low, high;
     struct keyed_spec keyed;
 };
@@ -68,6 +71,10 @@ bool transform_is_affine(const struct transform_spec *spec);
 WARD_CHECK ward_status transform_init(struct transform *t, const struct transform_spec *spec,
                                       const uint8_t seed[TRANSFORM_SEED_LEN]);
 
+/* The same with a seed from a public stream: for what an adversary draws. */
+WARD_CHECK ward_status transform_init_public(struct transform *t, const struct transform_spec *spec,
+                                             struct rng *rng);
+
 /* Whether a parameter of that name follows from the seed alone, so that no file holds it. */
 bool transform_is_derived(const char *name);
 /* Append what follows from the seed alone to the parameters; spec and seed are set, and nothing of
@@ -76,7 +83,7 @@ WARD_CHECK ward_status transform_derive(struct transform *t);
 /* The parameters that a file holds, borrowed: those that are not derived. */
 struct tensor_list transform_stored(const struct transform *t);
 /* Let another key take the place of the seed; what is learned stays. Methods but `keyed` have
- * nothing that follows from a key alone, and keep all they have. WARD_ERR_NOMEM, nothing changed. */
+ * nothing that follows from a key alone, and stay as they are. WARD_ERR_NOMEM: nothing changed. */
 WARD_CHECK ward_status transform_set_key(struct transform *t,
                                          const uint8_t key[TRANSFORM_SEED_LEN]);
 

@@ -1,7 +1,7 @@
 /*
  * Wrong keys, to train F against and to measure it under: other keys, and keys of which a share is
- * right. A wrong key is a list of tables like those of the right one, under WRONG_PREFIX, drawn from
- * the public stream; those of a training anew for each step.
+ * right. A wrong key is a list of tables like those of the right one, under WRONG_PREFIX, drawn
+ * from the public stream; those of a training anew for each step.
  */
 #ifndef PROTECT_WRONG_KEY_H
 #define PROTECT_WRONG_KEY_H
@@ -18,8 +18,8 @@ int transform_build_wrong(const struct transform_spec *spec, struct graph *g, in
 /*
  * The tables of the wrong key of a step in an empty list, owned: in every other step, on average,
  * those of a random key, otherwise with a quarter, a half or three quarters of the right ones'
- * entries in place. Of dense coordinates all wrong ones are the right ones with (other) rows exchanged and
- * negated. t has tables. WARD_ERR_NOMEM.
+ * entries in place. Of dense coordinates all wrong ones are the right ones with (other) rows
+ * exchanged and negated. t has tables. WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t,
                                       uint64_t seed, uint64_t step);
@@ -27,8 +27,8 @@ WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct tra
 /*
  * The same of a key of which a share is right, from 0 to 1: of each table so many entries, drawn at
  * random, on average. The others change places among themselves if they are an order or the rows of
- * a matrix (rows change signs, too), and are otherwise those of a random key, which may be equal: so
- * some of them are right by chance. number, below 2^32, says which key; no training draws these.
+ * a matrix (rows change signs, too), and are otherwise those of a random key, which may be equal:
+ * so some of them are right by chance. number, below 2^32, says which key; no training draws these.
  */
 WARD_CHECK ward_status wrong_key_of_share(struct tensor_list *list, const struct transform *t,
                                           float share, uint64_t seed, uint64_t number);

@@ -307,8 +307,7 @@ static void write_settings(struct wr *wr, const struct cell *cell)
     json_t *value;
 
     wr_text(wr, "<details><summary>Settings</summary>\n<dl>\n");
-    json_object_foreach(cell->runs->settings.all, key, value)
-    {
+    json_object_foreach(cell->runs->settings.all, key, value) {
         char *text = NULL;
         bool is_shown = true;
 

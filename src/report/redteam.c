@@ -132,8 +132,7 @@ static ward_status take_gains(struct redteam_gains *gains, json_t *object, const
 
     if (!json_is_object(all) || json_object_size(all) > REDTEAM_POINTS)
         return ward_fail(WARD_ERR_FORMAT, "'%s' is missing or too long", best);
-    json_object_foreach(all, key, value)
-    {
+    json_object_foreach(all, key, value) {
         struct redteam_gain *g = &gains->items[gains->count];
 
         if (!take_amount(key, &g->amount) || (gains->count > 0 && g->amount <= g[-1].amount))

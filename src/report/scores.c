@@ -237,8 +237,7 @@ static ward_status take_settings(struct attack_scores *a, json_t *settings)
     ward_status st = WARD_OK;
 
     wr_printf(&wr, "--attack %s", a->attack);
-    json_object_foreach(settings, key, value)
-    {
+    json_object_foreach(settings, key, value) {
         char *text = NULL;
 
         if (strlen(key) >= ATTACK_NAME_LEN || key[strspn(key, "abcdefghijklmnopqrstuvwxyz_")] ||

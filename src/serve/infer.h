@@ -28,13 +28,14 @@ struct infer_model {
 };
 
 struct infer_request {
-    struct span id;     /* as it stands in the request; text NULL: none */
-    size_t count;       /* images */
-    const uint8_t *raw; /* [count, channels, height, width] f32, of any alignment; borrowed from
-                              the body or from `values` */
-    float *values;      /* owned; NULL if the tensor came in binary */
-    unsigned outputs;   /* wanted */
-    unsigned binary;    /* those of them that are wanted in binary */
+    struct span id; /* as it stands in the request; text NULL: none */
+    size_t count;   /* images */
+    /* [count, channels, height, width] f32, of any alignment; borrowed from the body or from
+     * `values`. */
+    const uint8_t *raw;
+    float *values;    /* owned; NULL if the tensor came in binary */
+    unsigned outputs; /* wanted */
+    unsigned binary;  /* those of them that are wanted in binary */
 };
 
 /*

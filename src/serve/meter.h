@@ -1,7 +1,7 @@
 /*
  * How many different images a user has sent: a set of keyed digests, in memory and in a file that
- * is appended to. docs/formats.md, section 15. The digests are keyed so that the file alone does not
- * tell what a user asked. One thread at a time.
+ * is appended to. docs/formats.md, section 15. The digests are keyed so that the file alone does
+ * not tell what a user asked. One thread at a time.
  */
 #ifndef SERVE_METER_H
 #define SERVE_METER_H

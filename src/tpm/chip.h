@@ -1,6 +1,7 @@
 /*
- * A connection to a TPM with what each use needs, and what the answers mean. Whatever is put into the chip
- * through a connection is taken out again when that closes: many have room for three objects.
+ * A connection to a TPM with what each use needs, and what the answers mean. Whatever is put into
+ * the chip through a connection is taken out again when that closes: many have room for three
+ * objects.
  */
 #ifndef TPM_CHIP_H
 #define TPM_CHIP_H

@@ -40,7 +40,22 @@ static ward_status refuse_used(const struct trainer *t)
     return WARD_OK;
 }
 
-/* Read what F goes on from, if it does; which file that was is kept with the settings. */
+/* Which file was read is kept with the settings; it must be the one that they name, if they do. */
+static ward_status note_digest(const char *path, const char *found, char **owned,
+                               const char **setting)
+{
+    ward_status st;
+
+    if (*setting && strcmp(*setting, found) != 0)
+        return ward_fail(WARD_ERR_FORMAT, "'%s' has changed: the settings name another", path);
+    if (*setting)
+        return WARD_OK;
+    st = mem_strdup(owned, found);
+    *setting = *owned;
+    return st;
+}
+
+/* Read what F goes on from, if it does. */
 static ward_status open_origin(struct trainer *t)
 {
     ward_train_config *c = &t->config.values;
@@ -54,16 +69,7 @@ static ward_status open_origin(struct trainer *t)
         return st;
     if (!c->arch)
         c->arch = t->origin.spec.arch;
-    if (c->from_digest)
-        return strcmp(c->from_digest, digest) == 0
-                   ? WARD_OK
-                   : ward_fail(WARD_ERR_FORMAT,
-                               "'%s' has changed: it is not the file that the "
-                               "settings name",
-                               c->from);
-    st = mem_strdup(&t->config.from_digest, digest);
-    c->from_digest = t->config.from_digest;
-    return st;
+    return note_digest(c->from, digest, &t->config.from_digest, &c->from_digest);
 }
 
 static ward_status take_given(struct trainer *t, const ward_train_config *config)
@@ -338,7 +344,6 @@ static ward_status open_plan(struct trainer *t)
     return st;
 }
 
-/* Which file the teacher was is kept with the settings. */
 static ward_status open_teacher(struct trainer *t)
 {
     ward_train_config *c = &t->config.values;
@@ -351,16 +356,7 @@ static ward_status open_teacher(struct trainer *t)
                       (float)c->temperature, digest);
     if (st)
         return st;
-    if (c->teacher_digest)
-        return strcmp(c->teacher_digest, digest) == 0
-                   ? WARD_OK
-                   : ward_fail(WARD_ERR_FORMAT,
-                               "'%s' has changed: it is not the teacher that the "
-                               "settings name",
-                               c->teacher);
-    st = mem_strdup(&t->config.teacher_digest, digest);
-    c->teacher_digest = t->config.teacher_digest;
-    return st;
+    return note_digest(c->teacher, digest, &t->config.teacher_digest, &c->teacher_digest);
 }
 
 static ward_status load_velocities(struct trainer *t)

@@ -1,4 +1,4 @@
-/* The network that a training goes on from, if it does not start from nothing: ward_train_config.from. */
+/* The network that a training goes on from, if any: ward_train_config.from. */
 #ifndef TRAIN_ORIGIN_H
 #define TRAIN_ORIGIN_H
 

@@ -96,13 +96,10 @@ static struct tensor *slot_find(const struct rivals *r, size_t slot, const char 
 static ward_status new_front(const struct rivals *r, const struct transform_spec *spec,
                              uint64_t step, uint64_t what, struct transform *out)
 {
-    uint8_t seed[TRANSFORM_SEED_LEN];
     struct rng rng;
 
     stream(r, &rng, step, what);
-    for (size_t i = 0; i < sizeof seed; i++)
-        seed[i] = (uint8_t)rng_u32(&rng);
-    return transform_init(out, spec, seed);
+    return transform_init_public(out, spec, &rng);
 }
 
 static void copy_values(struct tensor *to, const struct tensor *from)

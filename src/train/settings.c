@@ -141,14 +141,9 @@ static ward_status match_objects(json_t *given, json_t *stored)
     const char *key;
     json_t *value;
 
-    json_object_foreach(
-        given, key,
-        value) if (!json_equal(value,
-                               json_object_get(stored,
-                                               key))) return ward_fail(WARD_ERR_ARG,
-                                                                       "cannot resume with another "
-                                                                       "'%s' than the run's",
-                                                                       key);
+    json_object_foreach(given, key, value)
+        if (!json_equal(value, json_object_get(stored, key)))
+            return ward_fail(WARD_ERR_ARG, "cannot resume with another '%s' than the run's", key);
     return WARD_OK;
 }
 

@@ -26,12 +26,7 @@ struct strategy {
 static ward_status strategy_open(struct strategy *s, struct thief *t, uint32_t use)
 {
     const struct net_spec *image = &t->network->spec;
-    const struct transform_spec spec = {.method = WARD_METHOD_LEARNED,
-                                        .channels = image->channels,
-                                        .height = image->height,
-                                        .width = image->width,
-                                        .low = t->low,
-                                        .high = t->high};
+    const struct transform_spec spec = thief_pattern(t, 0);
     ward_status st;
 
     *s = (struct strategy){.len = image->channels * image->height * image->width,

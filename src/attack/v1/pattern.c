@@ -30,18 +30,11 @@ struct variant {
 static ward_status try_variant(struct thief *t, const struct search_loss *loss,
                                const struct variant *v)
 {
-    const struct net_spec *image = &t->network->spec;
     double range = (double)(t->high - t->low);
-    const struct transform_spec spec = {.method = WARD_METHOD_LEARNED,
-                                        .channels = image->channels,
-                                        .height = image->height,
-                                        .width = image->width,
-                                        .start = (float)(0.02 * range * (1 + v->restart)),
-                                        .low = t->low,
-                                        .high = t->high};
+    const struct transform_spec spec = thief_pattern(t, (float)(0.02 * range * (1 + v->restart)));
     struct search s = {
         .thief = t,
-        .classifier = classifier_of(image, &spec),
+        .classifier = classifier_of(&t->network->spec, &spec),
         .loss = loss,
         .trained = name,
         .rate = v->rate * range,

@@ -109,14 +109,9 @@ static void describe(const struct variant *v, char *out, size_t len)
 static ward_status try_pattern(struct thief *t, const struct tensor_list *network,
                                const char *words, uint32_t use)
 {
-    const struct net_spec *image = &t->network->spec;
-    const struct transform_spec spec = {.method = WARD_METHOD_LEARNED,
-                                        .channels = image->channels,
-                                        .height = image->height,
-                                        .width = image->width,
-                                        .start = 0.02f * (t->high - t->low)};
+    const struct transform_spec spec = thief_pattern(t, 0.02f * (t->high - t->low));
     struct search s = {.thief = t,
-                       .classifier = classifier_of(image, &spec),
+                       .classifier = classifier_of(&t->network->spec, &spec),
                        .loss = &search_labels,
                        .trained = "transform.",
                        .rate = 0.003 * (double)(t->high - t->low),

@@ -68,15 +68,10 @@ static ward_status recalibrate(struct thief *t, struct tensor_list *params, bool
 /* With a pattern besides, as A4 finds them. */
 static ward_status add_pattern(struct thief *t, struct tensor_list *params)
 {
-    const struct net_spec *image = &t->network->spec;
-    const struct transform_spec spec = {.method = WARD_METHOD_LEARNED,
-                                        .channels = image->channels,
-                                        .height = image->height,
-                                        .width = image->width,
-                                        .start = 0.02f * (t->high - t->low)};
+    const struct transform_spec spec = thief_pattern(t, 0.02f * (t->high - t->low));
     struct search s = {.thief = t,
                        .what = "recalibrated, then a pattern",
-                       .classifier = classifier_of(image, &spec),
+                       .classifier = classifier_of(&t->network->spec, &spec),
                        .loss = &search_infomax,
                        .trained = "transform.",
                        .rate = 0.1 * (double)(t->high - t->low),

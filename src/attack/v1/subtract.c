@@ -75,14 +75,8 @@ static ward_status try_pattern(const struct held *h, size_t count, const char *w
                                float (*estimate)(const struct held *, size_t, size_t))
 {
     struct thief *t = h->thief;
-    const struct net_spec *image = &t->network->spec;
-    const struct transform_spec spec = {.method = WARD_METHOD_LEARNED,
-                                        .channels = image->channels,
-                                        .height = image->height,
-                                        .width = image->width,
-                                        .low = t->low,
-                                        .high = t->high};
-    const struct classifier forged = classifier_of(image, &spec);
+    const struct transform_spec spec = thief_pattern(t, 0);
+    const struct classifier forged = classifier_of(&t->network->spec, &spec);
     struct transform pattern = {.params = {NULL, 0}};
     ward_status st = thief_transform(t, &spec, 0, &pattern);
 

@@ -104,7 +104,7 @@ static void values_init(struct compiler *c)
 
 /* ---- fusion ---- */
 
-/* The only reader of node, if there is one and the value itself is not an output; otherwise NONE. */
+/* The only reader of node, if there is just one and node is not an output; otherwise NONE. */
 static int sole_reader(const struct compiler *c, int node)
 {
     if (c->uses[node] != 1 || c->plan->values[node].is_output)
@@ -199,7 +199,7 @@ static void step_init(struct compiler *c, struct step *s, int node)
         fuse_pool_backward(c, s);
 }
 
-/* Steps in the order of their heads: the other operand of a fused sum is earlier, so it is there. */
+/* Steps in the order of their heads: the other operand of a fused sum is earlier, so it is made. */
 static ward_status make_steps(struct compiler *c)
 {
     struct cpu_plan *p = c->plan;
@@ -359,8 +359,8 @@ static ward_status schedule_forward(struct compiler *c)
 
 /* ---- what steps need beside buffers ---- */
 
-/* The convolution that alone makes, and batch norm that alone reads, node's value; or NONE. Batch norm
- * has to want the statistics of the batch. */
+/* The convolution that alone makes, and batch norm that alone reads, node's value; or NONE. Batch
+ * norm has to want the statistics of the batch. */
 static int summing_step(const struct compiler *c, int node)
 {
     int at = c->producer[node];

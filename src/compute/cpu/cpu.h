@@ -8,14 +8,14 @@
  *   strided.c  what takes every stride-th pixel: shortcuts, space to depth and back
  *   mix.c      what mixes the values of an image: orders, factors, Hadamard
  *   steps.c    what each other kind of step does when it runs
- *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes, and one for
- *              what follows layers with many weights
+ *   slices.c   evaluation: a plan for a few images a thread, through which a batch goes, and one
+ *              for what follows layers with many weights
  *   plan.c     parameters, inputs and outputs; what the rest of the library sees
  *
  * Convolutions and dense layers are oneDNN's (compute/onednn), or our own where one side has few
- * channels, where Winograd's filtering serves, or where a dense layer takes no gradients; batch norm, pooling and activations are our own
- * (compute/native). Losses, and sums over
- * single pictures, are so small that the definitions in compute/ref serve.
+ * channels, where Winograd's filtering serves, or where a dense layer takes no gradients; batch
+ * norm, pooling and activations are our own (compute/native). Losses, and sums over single
+ * pictures, are so small that the definitions in compute/ref serve.
  */
 #ifndef COMPUTE_CPU_CPU_H
 #define COMPUTE_CPU_CPU_H
@@ -89,7 +89,7 @@ struct step {
     float backward_slope;
     bool is_undone; /* the gradient comes with the activation's derivative in it */
 
-    /* Where backward writes: buffers, NONE where no gradient is wanted. The third is of residual. */
+    /* Where backward writes: buffers; NONE: no gradient is wanted. The third is of residual. */
     int dx[OP_MAX_INPUTS + 1];
     bool clears[OP_MAX_INPUTS + 1]; /* a step that adds is the first to write there */
     bool sums[OP_MAX_INPUTS + 1];   /* add dx to the first part of the operand's gradient after */
@@ -135,8 +135,8 @@ WARD_CHECK ward_status cpu_compile_steps(struct cpu_plan *plan);
 /* Whether any of nodes [begin, end) has parameter p. */
 bool cpu_uses_param(const struct graph *graph, size_t p, size_t begin, size_t end);
 
-/* plan.c. For slices.c: the end of a graph, or one with the parameters of a lender, if not NULL, which
- * outlives the plan. */
+/* plan.c. For slices.c: the end of a graph, or one with the parameters of a lender, if not NULL,
+ * which outlives the plan. */
 WARD_CHECK ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
                                     const struct plan_options *options, bool is_tail,
                                     const struct cpu_plan *lender);

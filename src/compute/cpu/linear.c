@@ -1,8 +1,8 @@
 /*
  * Convolutions and dense layers. Where a convolution joins a plain and a blocked value, or is 3x3
- * between blocked ones, our kernels compute it, and so they do the forward pass of dense layers: with
- * weights packed once a load where no gradient is wanted, otherwise with oneDNN's, for batches over
- * which it pays to pack them. Everything else is oneDNN's.
+ * between blocked ones, our kernels compute it, and so they do the forward pass of dense layers:
+ * with weights packed once a load where no gradient is wanted, otherwise with oneDNN's, for batches
+ * over which it pays to pack them. Everything else is oneDNN's.
  */
 #include "compute/cpu/cpu.h"
 

@@ -120,8 +120,8 @@ static ward_status bind_values(struct cpu_plan *p)
     return st;
 }
 
-/* The first use of a parameter in the backward pass (so the last one in the forward pass) writes its
- * gradient, a further one a buffer that is then added. */
+/* The first use of a parameter in the backward pass (so the last one in the forward pass) writes
+ * its gradient, a further one a buffer that is then added. */
 static void bind_gradients(struct cpu_plan *p)
 {
     for (size_t i = p->step_count; i-- > 0;)

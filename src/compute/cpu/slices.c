@@ -1,11 +1,12 @@
 /*
- * Evaluation by slices: where no image of a batch depends on another, a plan for a few images is made
- * for each thread, and the batch goes through them slice by slice. All values of a slice stay in a
- * core's own cache, memory does not grow with the batch, and threads wait for each other only once.
+ * Evaluation by slices: where no image of a batch depends on another, a plan for a few images is
+ * made for each thread, and the batch goes through them slice by slice. All values of a slice stay
+ * in a core's own cache, memory does not grow with the batch, and threads wait for each other only
+ * once.
  *
- * Before a dense layer with more weights than a core's cache holds, slices end: they leave its inputs
- * in a plan for the rest of the graph, the tail, where all threads work on the whole batch together
- * and read the weights once.
+ * Before a dense layer with more weights than a core's cache holds, slices end: they leave its
+ * inputs in a plan for the rest of the graph, the tail, where all threads work on the whole batch
+ * together and read the weights once.
  *
  * All slices have the same number of rows; the last one goes back over rows that were done before.
  */
@@ -21,9 +22,10 @@
 enum { FEW_ROWS = 16, WEIGHTS_A_ROW = 16384, MANY_WEIGHTS = 1 << 18 };
 
 /*
- * The head is the nodes before `cut`, under their own numbers, for one slice. The tail is the others,
- * for all rows: node i of the whole graph is its node i - cut + 1, and an input, node 0, stands for
- * `joint`, which is all that it reads of the head. Both borrow the whole graph's parameters.
+ * The head is the nodes before `cut`, under their own numbers, for one slice. The tail is the
+ * others, for all rows: node i of the whole graph is its node i - cut + 1, and an input, node 0,
+ * stands for `joint`, which is all that it reads of the head. Both borrow the whole graph's
+ * parameters.
  */
 struct sliced {
     struct plan base;        /* first */

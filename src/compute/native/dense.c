@@ -1,9 +1,9 @@
 /*
  * Dense layers, forward. Weights are packed into panels of outputs that fill two vectors,
- * [panel][features][PANEL], where outputs past the last are zero: once a load at inference, and just
- * before use in training, where they change. A thread takes some panels, so
- * that together the threads read the weights once, and multiplies each with all rows: it stays in the
- * core's own cache meanwhile, and rows, which are read in order, come from a farther one in time.
+ * [panel][features][PANEL], where outputs past the last are zero: once a load at inference, and
+ * just before use in training, where they change. A thread takes some panels, so that together the
+ * threads read the weights once, and multiplies each with all rows: it stays in the core's own
+ * cache meanwhile, and rows, which are read in order, come from a farther one in time.
  *
  * A sum goes over the features in their order, whatever the threads and the other rows.
  */

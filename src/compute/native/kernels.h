@@ -5,8 +5,9 @@
  * The same sources are compiled once for each instruction set (meson.build); native_kernels()
  * returns the table of the best one that this processor runs. All use parallel_for().
  *
- * Layouts. A value [n, c, h, w] is stored as [n][c / lanes][h * w][lanes]: lanes == 1 is plain NCHW,
- * lanes == kernels->lanes is blocked (oneDNN's nChw16c or nChw8c), which needs c to be a multiple.
+ * Layouts. A value [n, c, h, w] is stored as [n][c / lanes][h * w][lanes]: lanes == 1 is plain
+ * NCHW, lanes == kernels->lanes is blocked (oneDNN's nChw16c or nChw8c), which needs c to be a
+ * multiple.
  */
 #ifndef COMPUTE_NATIVE_KERNELS_H
 #define COMPUTE_NATIVE_KERNELS_H
@@ -17,9 +18,9 @@
 #include "compute/graph.h"
 
 /*
- * A convolution of ours, by one of two sets of kernels: "thin", between a plain and a blocked value,
- * and "winograd", 3x3 with stride 1 and padding 1 between two blocked ones. Packed weights have a
- * blocked side's channel innermost:
+ * A convolution of ours, by one of two sets of kernels: "thin", between a plain and a blocked
+ * value, and "winograd", 3x3 with stride 1 and padding 1 between two blocked ones. Packed weights
+ * have a blocked side's channel innermost:
  *   blocked out: [oc / lanes][ic][kernel][kernel][lanes]
  *   plain out:   [ic / lanes][oc][kernel][kernel][lanes]
  */
@@ -30,11 +31,13 @@ struct native_conv {
     bool has_relu;  /* forward only */
     float *scratch; /* scratch_len floats for each thread; nothing stays in it */
     size_t scratch_len;
-    float *points;   /* points_len floats: the weights as the kernels want them */
-    double *sums;    /* NULL, or the norm.partial of the batch norm that reads y, to be filled in
-                            by the forward pass ("winograd" only) */
-    bool has_points; /* the forward pass finds them there, of the same weights; otherwise it,
-                            and backward data, write them */
+    float *points; /* points_len floats: the weights as the kernels want them */
+    /* NULL, or the norm.partial of the batch norm that reads y, to be filled in by the forward pass
+     * ("winograd" only). */
+    double *sums;
+    /* The forward pass finds points there, of the same weights; otherwise it, and backward data,
+     * write them. */
+    bool has_points;
 };
 
 /*
@@ -69,15 +72,15 @@ struct norm {
     float *mean, *inv_std, *var; /* [c]; written by the statistics pass, or given */
     float epsilon;
     float slope;
-    double *partial;    /* norm_partial_len() doubles: [thread][sums, then squares][c] */
-    bool has_sums;      /* the statistics pass finds x summed up in partial */
-    float *coefficient; /* [5 * c]: two of the application, which going back finds there,
-                                    and three of going back */
+    double *partial; /* norm_partial_len() doubles: [thread][sums, then squares][c] */
+    bool has_sums;   /* the statistics pass finds x summed up in partial */
+    /* [5 * c]: two of the application, which going back finds there, and three of going back. */
+    float *coefficient;
 };
 
 /*
- * Backward of the same. With a residual dy holds act'(..) * (dy + dy2) on return, the gradient of the
- * residual; otherwise what dy holds is not defined.
+ * Backward of the same. With a residual dy holds act'(..) * (dy + dy2) on return, the gradient of
+ * the residual; otherwise what dy holds is not defined.
  */
 struct norm_grad {
     float *dy;
@@ -144,7 +147,7 @@ struct plane_kernels {
     /* dx += factor * (a - b) */
     void (*squared_distance_backward)(size_t len, float factor, const float *a, const float *b,
                                       float *dx);
-    /* Blocks of 16 values times Sylvester's matrix, over 4; in place is fine. On this thread alone. */
+    /* Blocks of 16 values times Sylvester's matrix, over 4, on this thread; in place is fine. */
     void (*hadamard)(size_t blocks, const float *x, float *y);
 };
 
@@ -164,7 +167,7 @@ struct native_kernels {
 };
 
 /*
- * The best kernels of so many lanes: 16 on a processor with AVX-512 (which the caller has found out),
+ * The best kernels of so many lanes: 16 on a processor with AVX-512 (the caller has made sure),
  * 8 on any.
  */
 const struct native_kernels *native_kernels(size_t lanes);

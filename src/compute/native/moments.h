@@ -1,13 +1,13 @@
-/* Sums for the mean and the variance of a block of channels, taken while values are in the cache. */
+/* Sums for the mean and variance of a block of channels, taken while values are in the cache. */
 #ifndef COMPUTE_NATIVE_MOMENTS_H
 #define COMPUTE_NATIVE_MOMENTS_H
 
 #include "compute/native/vec.h"
 
 /*
- * Add the sums of `count` vectors and of their squares to sums[0 ..] and squares[0 ..]. Floats add up
- * differences from the first vector, doubles the rest: otherwise the variance of a channel whose mean
- * is large would drown in rounding.
+ * Add the sums of `count` vectors and of their squares to sums[0 ..] and squares[0 ..]. Floats add
+ * up differences from the first vector, doubles the rest: otherwise the variance of a channel whose
+ * mean is large would drown in rounding.
  */
 static inline void moments_add(const float *x, size_t count, double *sums, double *squares)
 {

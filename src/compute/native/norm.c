@@ -1,7 +1,7 @@
 /*
- * Batch norm, with the activation and the sum that follow it in a residual network, in as few passes
- * over memory as there can be: statistics (one read, or none where the convolution before has summed
- * its results up), application (one read and one write), and two passes backward.
+ * Batch norm, with the activation and the sum that follow it in a residual network, in as few
+ * passes over memory as there can be: statistics (one read, or none where the convolution before
+ * has summed its results up), application (one read and one write), and two passes backward.
  *
  * Sums run in vectors over one image's plane, then in doubles over images, per thread, then over
  * threads in order.

@@ -256,7 +256,7 @@ static void avg_pool_backward(const struct dims *in, size_t lanes, const float *
 
 /* ---- element by element: whole vectors, as the compiler cannot tell in place from overlap ---- */
 
-/* A range [begin, end): an expression of vectors v (of x) and w (of other), or of scalars in its tail. */
+/* A range: an expression of vectors v (of x) and w (of other), or of scalars in its tail. */
 #define ELEMENTS(name, vector, scalar)                                         \
     static void name(void *context, size_t begin, size_t end, unsigned thread) \
     {                                                                          \

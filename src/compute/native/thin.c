@@ -4,8 +4,8 @@
  * the plain side each channel is a scalar. Stride 1.
  *
  * Whichever side is the input, blocked place (r, c) and tap (kh, kw) meet the plain place
- * (r + kh - border, c + kw - border): with plain output, taps are counted from the far end. So there
- * are three loops only: to the blocked side, to the plain side, and to the weights.
+ * (r + kh - border, c + kw - border): with plain output, taps are counted from the far end. So
+ * there are three loops only: to the blocked side, to the plain side, and to the weights.
  */
 #include "compute/native/tables.h"
 
@@ -176,7 +176,7 @@ static void fill_strip(const struct job *j, const struct strip *s, const float *
         }
 }
 
-/* As many columns as a vector has lanes, which are added up together; w is of this plain channel. */
+/* As many columns as a vector has lanes, added up together; w is of this plain channel. */
 VEC_INLINE vec plain_tile(const struct job *j, const struct strip *s, const float *strip,
                           const float *w)
 {
@@ -246,8 +246,8 @@ static void to_plain(void *context, size_t begin, size_t end, unsigned thread)
 
 /* ---- to the weights ---- */
 
-/* One image's share of taps [kh, kh + rows) x [kw, kw + columns) that join one plain channel and one
- * block; `step` columns at once, so that there are sums enough to keep the adders busy. */
+/* One image's share of taps [kh, kh + rows) x [kw, kw + columns) that join one plain channel and
+ * one block; `step` columns at once, so that there are sums enough to keep the adders busy. */
 VEC_INLINE void weights_taps(const struct job *j, const float *padded, const float *image,
                              float *dw, size_t kh, size_t kw, size_t rows, size_t columns,
                              size_t step)
@@ -354,8 +354,8 @@ static void to_weights(void *context, size_t begin, size_t end, unsigned thread)
 
 /* ---- the table ---- */
 
-/* Of a thread: a padded image and its gradients of weights and of bias, or a strip; whole cache lines,
- * so that threads do not share any. */
+/* Of a thread: a padded image and its gradients of weights and of bias, or a strip; whole cache
+ * lines, so that threads do not share any. */
 static size_t scratch_len(const struct native_conv *c)
 {
     struct job j = job_of(c);

@@ -3,7 +3,7 @@
  * written once and compiles to whatever instruction set the file is compiled for. Loads and stores
  * need no alignment.
  *
- * LANES and KERNEL(name), which gives each copy of a table a name of its own, come from meson.build.
+ * LANES and KERNEL(name), which gives each copy of a table its own name, come from meson.build.
  */
 #ifndef COMPUTE_NATIVE_VEC_H
 #define COMPUTE_NATIVE_VEC_H

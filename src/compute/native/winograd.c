@@ -6,9 +6,9 @@
  *   y  = A' [(G w G') . (B' x B)] A        forward; backward data is the same with w turned
  *   dw = G' [(B' x B) . (A dy A')] G       summed over tiles
  *
- * where . is, at each of 36 points, a matrix product over channels (over tiles for dw). Rows of tiles
- * are worked on in chunks whose points stay in the cache, and while one chunk is multiplied the next
- * is fetched.
+ * where . is, at each of 36 points, a matrix product over channels (over tiles for dw). Rows of
+ * tiles are worked on in chunks whose points stay in the cache, and while one chunk is multiplied
+ * the next is fetched.
  */
 #include "compute/native/tables.h"
 
@@ -216,8 +216,8 @@ static void weights_backward(void *context, size_t begin, size_t end, unsigned t
 
 /* ---- values to points ---- */
 
-/* One row of tiles of one block of channels: transformed down the columns into the strip, then along
- * its rows. Points lie `stride` floats apart, tiles `step`. */
+/* One row of tiles of one block of channels: transformed down the columns into the strip, then
+ * along its rows. Points lie `stride` floats apart, tiles `step`. */
 static void input_row(const struct geometry *g, const float *x, size_t tile_row, float *strip,
                       float *points, size_t stride, size_t step)
 {

@@ -18,8 +18,8 @@ void dnn_close(struct dnn *dnn);
 /* "oneDNN 2.6.3, AVX-512" */
 const char *dnn_describe(const struct dnn *dnn);
 /*
- * Channels in a block of the layout that suits oneDNN's kernels on this processor: 16 with AVX-512, 8
- * with AVX2; 1 (plain) without, as its older kernels have no blocked backward passes.
+ * Channels in a block of the layout that suits oneDNN's kernels on this processor: 16 with AVX-512,
+ * 8 with AVX2; 1 (plain) without, as its older kernels have no blocked backward passes.
  */
 size_t dnn_block(const struct dnn *dnn);
 
@@ -51,7 +51,7 @@ void dnn_linear_free(struct dnn_linear *linear);
 
 /* Floats of the packed weights, padding included. */
 size_t dnn_linear_weights_len(const struct dnn_linear *linear);
-/* Whether the packed weights of a dense layer are rows of features in the order in which x has them. */
+/* Whether packed weights of a dense layer are rows of features in the order in which x has them. */
 bool dnn_linear_has_rows(const struct dnn_linear *linear);
 /* Between PyTorch's layout and the packed one; padding is set to zero. */
 WARD_CHECK ward_status dnn_linear_pack(struct dnn_linear *linear, const float *plain,

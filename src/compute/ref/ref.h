@@ -25,8 +25,8 @@ struct ref_op {
     const int32_t *labels; /* losses; label i is that of row row0 + i */
     float *mask;           /* dropout: factor of each element in the last forward pass */
     double *log_mean;      /* infomax: log of the mean of q in that pass, [k] */
-    size_t *updates;       /* batch norm: how often the running statistics have been
-                                         updated since compilation */
+    /* Batch norm: how often the running statistics have been updated since compilation. */
+    size_t *updates;
     enum bn_mode bn;
     bool has_dropout;
     uint64_t seed, step; /* of the dropout masks */
