@@ -134,9 +134,9 @@ typedef struct ward_reproduce_options {
 /*
  * Do what is left, and write the tables, results and (unless stopped) reports. Results and reports
  * are of the runs whose networks are there; results of others are left as they are. The state
- * directory is made if need be, and locked meanwhile. Trials on an earlier network of a run are kept
- * as NAME.json.ID, with the first 12 digits of its model_id. Data sets are checked against their
- * published sums, unless results are shortened. Figures show G; they get mode 0600.
+ * directory is made if need be, and locked meanwhile. Trials on an earlier network of a run are
+ * kept as NAME.json.ID, with the first 12 digits of its model_id. Data sets are checked against
+ * their published sums, unless results are shortened. Figures show G; they get mode 0600.
  *
  * WARD_OK if all is done, or the budget is spent: then items are left that are neither done nor
  * missing. WARD_ERR_IO if a data set is missing and was not to be left out; WARD_ERR_EXISTS if
