@@ -340,23 +340,24 @@ static void tanh_backward(size_t len, const float *dy, const float *y, float *dx
 }
 
 /*
- * exp(-a) of a >= 0: exp(r) / 2^k with k the whole number nearest to a / log(2), and |r| half of that
- * at most, where Taylor's first eight terms are right to a float's last digits. Adding 1.5 2^23
- * rounds, and leaves k in the lowest bits. From 87 on, exp(-87), the least that is no subnormal.
+ * exp(-a) of a >= 0: exp(r) / 2^k with k the whole number nearest to a / log(2), so that |r| is half
+ * of log(2) at most, where Taylor's first eight terms are right to a float's last digits. Adding
+ * 1.5 2^23 rounds, and leaves k in the lowest bits. From 87 on it is exp(-87), about the least that
+ * is no subnormal.
  */
 static inline float exp_of_minus(float a)
 {
     float t = a > 87 ? 87 : a, rounded = t * 1.44269504f + 0x1.8p23f, k = rounded - 0x1.8p23f;
     float r = k * 0.693359375f - t - k * 2.12194440e-4f; /* log(2) in two parts */
-    float series = 1 + r * (1.0f / 6) * (1 + r * (1.0f / 7));
+    float series = 1 + r * (1.0f / 6) * (1 + r * (1.0f / 7)), power;
     uint32_t bits;
 
     series =
         1 + r * (1 + r * 0.5f * (1 + r * (1.0f / 3) * (1 + r * 0.25f * (1 + r * 0.2f * series))));
     memcpy(&bits, &rounded, sizeof bits);
     bits = (127 - (bits & 0xff)) << 23; /* of 2^-k */
-    memcpy(&k, &bits, sizeof k);
-    return series * k;
+    memcpy(&power, &bits, sizeof power);
+    return series * power;
 }
 
 /* max(x, 0) + log(1 + u) / beta with u = exp(-beta |x|); log(1 + u) = 2 artanh(s), s <= 1/3. */
