@@ -205,6 +205,22 @@ static void build_tanh(struct op_case *c, const struct op_row *row)
     probe(c, graph_tanh(&c->graph, graph_input(&c->graph, row->in)));
 }
 
+static void build_softplus(struct op_case *c, const struct op_row *row)
+{
+    probe(c, graph_softplus(&c->graph, graph_input(&c->graph, row->in), row->beta));
+}
+
+/* A leaky one in the middle, in the device's layout: what goes into it has three uses. */
+static void build_conv_softplus(struct op_case *c, const struct op_row *row)
+{
+    struct graph *g = &c->graph;
+    int x = conv(g, graph_input(g, row->in), "before", row->channels, 3);
+    int y = graph_add(g, graph_scale(g, x, 0.1f),
+                      graph_scale(g, graph_softplus(g, x, row->beta), 0.9f));
+
+    probe(c, conv(g, graph_max_pool(g, graph_add(g, x, y), 2), "after", 3, 1));
+}
+
 static void build_clamp(struct op_case *c, const struct op_row *row)
 {
     probe(c, graph_clamp(&c->graph, graph_input(&c->graph, row->in), -0.5f, 0.25f));
@@ -569,6 +585,19 @@ const struct op_row op_rows[] = {
     {"relu", build_relu, DIMS(2, 3, 7), .tolerance = TOL_ELEMENT},
     {"leaky relu", build_leaky, DIMS(2, 17, 7), .tolerance = TOL_ELEMENT},
     {"tanh", build_tanh, DIMS(5, 3, 7), .tolerance = TOL_ELEMENT},
+    {"softplus", build_softplus, DIMS(5, 3, 7), .beta = 1, .tolerance = TOL_ELEMENT},
+    {"softplus 16 of beta 10", build_softplus, DIMS(2, 16, 7), .beta = 10,
+     .tolerance = TOL_ELEMENT},
+    {"softplus near a ReLU", build_softplus, DIMS(5, 17, 7), .beta = 2000,
+     .tolerance = TOL_ELEMENT},
+    {"softplus near a line", build_softplus, DIMS(2, 3, 14), .beta = 0.1f,
+     .tolerance = TOL_ELEMENT},
+    {"softplus at 0", build_softplus, DIMS(2, 17, 7), .beta = 4, .tolerance = TOL_ELEMENT,
+     .is_stepped = true},
+    {"conv softplus 16", build_conv_softplus, BLOCK(2, 3, 14, 16, 1), .beta = 1,
+     .tolerance = TOL_DEEP},
+    {"conv softplus 10", build_conv_softplus, BLOCK(5, 16, 7, 10, 1), .beta = 10,
+     .tolerance = TOL_DEEP},
     {"clamp", build_clamp, DIMS(5, 3, 7), .tolerance = TOL_ELEMENT},
     {"clamp at its limits", build_clamp, DIMS(2, 17, 7), .tolerance = TOL_ELEMENT,
      .is_stepped = true},

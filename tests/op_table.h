@@ -21,6 +21,7 @@ struct op_row {
     op_builder *build;
     struct dims in;
     size_t channels, kernel, stride, padding; /* where the builder has a use for them */
+    float beta;                               /* softplus */
     /* Largest |device - ref| allowed, as a share of the largest |ref| of the same tensor. */
     double tolerance;
     bool is_stepped; /* inputs are multiples of 0.5: ties everywhere, so no finite differences */

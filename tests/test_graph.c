@@ -1,4 +1,5 @@
 /* Building graphs: shapes, names, and what is refused. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,6 +50,7 @@ static void test_every_operator_has_the_shape_of_its_definition(void **state)
     assert_dims(graph_dims(&g, graph_shortcut(&g, x, 32, 2)), 2, 32, 8, 7);
     assert_dims(graph_dims(&g, graph_concat(&g, x, x)), 4, 16, 15, 14);
     assert_dims(graph_dims(&g, graph_relu_bpda(&g, x, 0.1f)), 2, 16, 15, 14);
+    assert_dims(graph_dims(&g, graph_softplus(&g, x, 10)), 2, 16, 15, 14);
     assert_dims(graph_dims(&g, graph_scale(&g, x, 0.5f)), 2, 16, 15, 14);
     assert_dims(graph_dims(&g, graph_space_to_depth(&g, x, 1)), 2, 16, 15, 14);
     assert_dims(graph_dims(&g, graph_space_to_depth(&g, graph_depth_to_space(&g, x, 2), 2)), 2, 16,
@@ -149,6 +151,22 @@ static void bad_pool(struct graph *g, int x)
 static void bad_rate(struct graph *g, int x)
 {
     graph_dropout(g, x, 1);
+}
+static void bad_beta(struct graph *g, int x)
+{
+    graph_softplus(g, x, 0);
+}
+static void bad_negative_beta(struct graph *g, int x)
+{
+    graph_softplus(g, x, -1);
+}
+static void bad_infinite_beta(struct graph *g, int x)
+{
+    graph_softplus(g, x, INFINITY);
+}
+static void bad_undefined_beta(struct graph *g, int x)
+{
+    graph_softplus(g, x, NAN);
 }
 static void bad_clamp(struct graph *g, int x)
 {
@@ -258,6 +276,10 @@ static void test_what_does_not_fit_is_refused_with_a_message(void **state)
         {bad_name, "too long"},
         {bad_pool, "MaxPool of kernel 9"},
         {bad_rate, "dropout rate 1 is not in [0, 1)"},
+        {bad_beta, "softplus needs a positive beta, not 0"},
+        {bad_negative_beta, "softplus needs a positive beta, not -1"},
+        {bad_infinite_beta, "softplus needs a positive beta, not inf"},
+        {bad_undefined_beta, "softplus needs a positive beta, not "},
         {bad_clamp, "cannot clamp to [1, -1]"},
         {bad_shortcut, "no shortcut from 3 to 6 channels with stride 2"},
         {bad_narrow, "no shortcut from 3 to 1 channels"},
@@ -314,7 +336,7 @@ static void test_the_first_failure_sticks(void **state)
     x = graph_dense(&g, graph_concat(&g, x, graph_shortcut(&g, x, 8, 2)), "fc", 10, false);
     x = graph_scale_shift(&g, graph_global_avg_pool(&g, x), "s", 1, false);
     x = graph_depth_to_space(&g, graph_space_to_depth(&g, graph_scale(&g, x, 2), 2), 2);
-    x = graph_relu_bpda(&g, x, 0.1f);
+    x = graph_softplus(&g, graph_relu_bpda(&g, x, 0.1f), 1);
     assert_int_equal(graph_cross_entropy(&g, x, graph_labels(&g, 1), 0, 1, 1), -1);
     assert_int_equal(graph_true_probability(&g, x, -1, 0, 1, 1), -1);
     assert_int_equal(graph_kl_uniform(&g, x, 0, 1, 1), -1);

@@ -181,16 +181,24 @@ static void an_mlp_has_the_layers_of_its_name(void **state)
     net_release(&net);
 }
 
+static size_t nodes_of(const struct graph *g, enum op_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < g->node_count; i++)
+        count += g->nodes[i].kind == kind;
+    return count;
+}
+
 static size_t kind_count(const char *arch, enum op_kind kind)
 {
     struct net_spec spec = spec_of(arch, 1, 8, 8, 10);
     struct graph g;
-    size_t count = 0;
+    size_t count;
 
     graph_init(&g);
     assert_int_equal(net_graph(&g, &spec), WARD_OK);
-    for (size_t i = 0; i < g.node_count; i++)
-        count += g.nodes[i].kind == kind;
+    count = nodes_of(&g, kind);
     graph_release(&g);
     return count;
 }
@@ -324,15 +332,16 @@ struct probe {
     int logits;
 };
 
-static void probe_init(struct probe *p, const char *device, const struct net *net, float slope)
+static void probe_init(struct probe *p, const char *device, const struct net *net,
+                       struct net_use use)
 {
     struct plan_options options = {.gradients = PLAN_GRAD_PARAMS, .output_count = 1};
-    struct net_use use = {.is_frozen = true, .relu_slope = slope};
     const struct tensor_list *const lists[] = {&net->params, &p->pattern};
     struct shape shape = shape_make(3, 1, 8, 8, 1);
     int x, labels;
 
     *p = (struct probe){0};
+    use.is_frozen = true;
     assert_int_equal(ward_device_open(&p->device, device), WARD_OK);
     assert_int_equal(tensor_list_add(&p->pattern, "pattern", &shape, NULL), WARD_OK);
     graph_init(&p->graph);
@@ -386,7 +395,7 @@ static void a_pattern_in_front_of_a_frozen_network_is_trained_alone(void **state
         struct probe p;
         double sum = 0;
 
-        probe_init(&p, ward_device_list(i % 2), &net, 0);
+        probe_init(&p, ward_device_list(i % 2), &net, (struct net_use){0});
         assert_true(gradient_norm(&p) > 0);
         assert_int_equal(adam_init(&adam, p.plan), WARD_OK);
         assert_int_equal(adam.count, PIXELS);
@@ -420,8 +429,8 @@ static void a_slope_of_relus_changes_gradients_and_no_value(void **state)
 
         for (size_t j = 0; j < shape_count(&bias->shape); j++)
             bias->data[j] = -1000;
-        probe_init(&plain, ward_device_list(i % 2), &net, 0);
-        probe_init(&leaky, ward_device_list(i % 2), &net, 0.1f);
+        probe_init(&plain, ward_device_list(i % 2), &net, (struct net_use){0});
+        probe_init(&leaky, ward_device_list(i % 2), &net, (struct net_use){.relu_slope = 0.1f});
         assert_memory_equal(plan_output(plain.plan, plain.logits),
                             plan_output(leaky.plan, leaky.logits),
                             IMAGES * GIVEN_CLASSES * sizeof(float));
@@ -431,6 +440,68 @@ static void a_slope_of_relus_changes_gradients_and_no_value(void **state)
                 assert_true(leaky.graph.nodes[j].backward_slope > 0);
         probe_release(&plain);
         probe_release(&leaky);
+        net_release(&net);
+    }
+}
+
+/* Largest difference of the logits of two probes. */
+static double logits_apart(struct probe *a, struct probe *b)
+{
+    const float *x = plan_output(a->plan, a->logits), *y = plan_output(b->plan, b->logits);
+    double most = 0;
+
+    for (size_t i = 0; i < IMAGES * GIVEN_CLASSES; i++)
+        most = fmax(most, fabs((double)x[i] - (double)y[i]));
+    return most;
+}
+
+static void a_softened_network_has_the_parameters_but_no_relu(void **state)
+{
+    static const char *const names[] = {"simple-cnn",       "resnet8",       "mlp-16x2",
+                                        "simple-cnn-leaky", "resnet8-leaky", "mlp-16x2-leaky"};
+
+    (void)state;
+    for (size_t i = 0; i < 12; i++) {
+        struct net net = net_of(names[i / 2], 1, 8, 8, GIVEN_CLASSES, 5);
+        enum op_kind kind = i < 6 ? OP_RELU : OP_LEAKY_RELU;
+        struct probe plain, soft, hard;
+
+        probe_init(&plain, ward_device_list(i % 2), &net, (struct net_use){0});
+        probe_init(&soft, ward_device_list(i % 2), &net, (struct net_use){.softness = 1});
+        probe_init(&hard, ward_device_list(i % 2), &net, (struct net_use){.softness = 1e5f});
+        assert_int_equal(nodes_of(&soft.graph, kind), 0);
+        assert_int_equal(nodes_of(&soft.graph, OP_SOFTPLUS), nodes_of(&plain.graph, kind));
+        assert_int_equal(soft.graph.param_count, plain.graph.param_count);
+        for (size_t p = 0; p < plain.graph.param_count; p++)
+            assert_string_equal(soft.graph.params[p].name, plain.graph.params[p].name);
+        if (!(logits_apart(&plain, &soft) > 1e-3 && logits_apart(&plain, &hard) < 1e-4))
+            fail_msg("%s: %g apart, near a ReLU %g", names[i / 2], logits_apart(&plain, &soft),
+                     logits_apart(&plain, &hard));
+        probe_release(&plain);
+        probe_release(&soft);
+        probe_release(&hard);
+        net_release(&net);
+    }
+}
+
+/* The first ReLUs are off for every image, but not so far that softplus is 0, too. */
+static void a_softened_network_has_a_gradient_where_relus_are_shut(void **state)
+{
+    static const char *const first_bias[] = {"conv1.bias", "bn1.bias"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct net net = net_of(given_archs[i / 2], 1, 8, 8, GIVEN_CLASSES, 5);
+        struct tensor *bias = tensor_list_find(&net.params, first_bias[i / 2]);
+        struct probe plain, soft;
+
+        for (size_t j = 0; j < shape_count(&bias->shape); j++)
+            bias->data[j] = -20;
+        probe_init(&plain, ward_device_list(i % 2), &net, (struct net_use){0});
+        probe_init(&soft, ward_device_list(i % 2), &net, (struct net_use){.softness = 1});
+        assert_true(gradient_norm(&plain) <= 0 && gradient_norm(&soft) > 0);
+        probe_release(&plain);
+        probe_release(&soft);
         net_release(&net);
     }
 }
@@ -805,6 +876,8 @@ int main(void)
         cmocka_unit_test(two_uses_of_a_network_share_their_parameters),
         cmocka_unit_test(a_pattern_in_front_of_a_frozen_network_is_trained_alone),
         cmocka_unit_test(a_slope_of_relus_changes_gradients_and_no_value),
+        cmocka_unit_test(a_softened_network_has_the_parameters_but_no_relu),
+        cmocka_unit_test(a_softened_network_has_a_gradient_where_relus_are_shut),
         cmocka_unit_test(sgd_follows_its_rule),
         cmocka_unit_test(sgd_treats_the_transform_as_its_group_says),
         cmocka_unit_test(sgd_clips_each_group_to_its_norm),

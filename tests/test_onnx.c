@@ -327,6 +327,22 @@ static void test_an_unknown_operator_is_refused_by_name(void **state)
     mem_free(b.data);
 }
 
+/* ONNX's own Softplus has no beta, and only an adversary's copy of a network has one. */
+static void test_softplus_is_not_written(void **state)
+{
+    struct onnx_source source = {.name = "soft", .result_name = "y", .description = ""};
+    struct wr bytes = WR_INIT;
+    struct graph g;
+
+    (void)state;
+    graph_init(&g);
+    source.graph = &g;
+    source.result = graph_softplus(&g, graph_input(&g, (struct dims){1, 1, 2, 2}), 1);
+    assert_fails(onnx_write(&bytes, &source), WARD_ERR_ARG,
+                 "a model cannot have the operator Softplus");
+    graph_release(&g);
+}
+
 /* Change the bytes after a text, and see what is said. */
 static void assert_refused_after(const char *arch, const char *text, size_t skip, const char *bytes,
                                  size_t len, const char *message)
@@ -568,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_overwritten_unasked),
         cmocka_unit_test(test_files_with_a_transform_are_refused),
         cmocka_unit_test(test_an_unknown_operator_is_refused_by_name),
+        cmocka_unit_test(test_softplus_is_not_written),
         cmocka_unit_test(test_networks_of_another_make_are_refused),
         cmocka_unit_test(test_values_that_are_no_numbers_are_refused),
         cmocka_unit_test(test_another_data_set_is_refused),

@@ -361,6 +361,44 @@ static void test_a_relu_may_have_another_backward_pass(void **state)
     on_every_device(passes_a_tenth_below_zero);
 }
 
+/* Where exp(beta x) overflows, or has no part in the sum, softplus is a ReLU. Far below 0 there is
+ * still a gradient. */
+static void is_right_of_extremes(const char *device)
+{
+    static const float x[] = {-3e38f, -1000, -30, 0, 30, 1e6f, 3e38f};
+    static const float target[] = {-1, -1, -1, -1, 29, 999999, 3e38f};
+    const float y[] = {0, 0, 0, logf(2) / 2, 30, 1e6f, 3e38f};
+    const float gradient[] = {0, 0, 0, (1 + logf(2) / 2) / 2, 1, 1, 0}, least = expf(-60);
+    struct fixture f;
+    int other, soft;
+
+    setup(&f, device, (struct dims){1, 7, 1, 1});
+    other = graph_input(&f.graph, (struct dims){1, 7, 1, 1});
+    soft = graph_softplus(&f.graph, f.x, 2);
+    keep(&f, soft);
+    graph_squared_distance(&f.graph, soft, other, 0.5f);
+    f.options.gradients = PLAN_GRAD_INPUTS;
+    compile(&f);
+    fill(&f, x);
+    memcpy(plan_input(f.plan, other), target, sizeof target);
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_int_equal(plan_backward(f.plan), WARD_OK);
+    assert_near("value", plan_output(f.plan, soft), y, 7);
+    assert_near("gradient", plan_input_gradient(f.plan, f.x), gradient, 7);
+    assert_near("far below", &(const float){plan_input_gradient(f.plan, f.x)[2] / least},
+                &(const float){1}, 1);
+    fill(&f, (const float[7]){(float)NAN});
+    assert_int_equal(plan_forward(f.plan), WARD_OK);
+    assert_true(isnan(plan_output(f.plan, soft)[0]));
+    teardown(&f);
+}
+
+static void test_softplus_of_extremes_is_finite_and_a_nan_stays_one(void **state)
+{
+    (void)state;
+    on_every_device(is_right_of_extremes);
+}
+
 /* Two rows sure of a class each are all that the loss wants; two rows sure of one class tell
  * nothing, and the third class, which none has, has no part in it. */
 static void is_finite_for_certain_rows(const char *device)
@@ -853,6 +891,7 @@ int main(void)
         cmocka_unit_test(test_recalibration_is_the_plain_average_over_runs),
         cmocka_unit_test(test_dropout_masks_depend_on_seed_step_and_row_only),
         cmocka_unit_test(test_a_relu_may_have_another_backward_pass),
+        cmocka_unit_test(test_softplus_of_extremes_is_finite_and_a_nan_stays_one),
         cmocka_unit_test(test_infomax_of_certain_rows_is_finite),
         cmocka_unit_test(test_soft_cross_entropy_with_one_class_a_row_is_cross_entropy),
         cmocka_unit_test(test_pixels_of_blocks_become_channels_in_onnx_order),

@@ -19,6 +19,7 @@
 #include "attack/record.h"
 #include "attack/redteam.h"
 #include "attack/score.h"
+#include "attack/search.h"
 #include "base/mem.h"
 
 #define LAMP_SIDE 8
@@ -36,13 +37,14 @@ static atomic_bool is_stopping;
 enum making {
     SOUND,
     DEAD,  /* the first layer is shut on all raw images, so that they have no gradient */
+    DECOY, /* and another unit, which no image comes near to opening, would pull the other way */
     SURE,  /* logits so large that softmax has none */
     RANDOM /* random weights */
 };
 
 static void fill(struct tensor_list *params, enum making making)
 {
-    float shut = making == DEAD ? 1.0f : 0, scale = making == SURE ? 1e4f : 20;
+    float shut = making == DEAD || making == DECOY ? 1.0f : 0, scale = making == SURE ? 1e4f : 20;
 
     clear(params);
     set(params, "conv1.weight", 4, 1); /* the middle of 3x3: pass the first channel on */
@@ -54,6 +56,17 @@ static void fill(struct tensor_list *params, enum making making)
     set(params, "fc2.bias", 0, -scale * (1.1f - shut));
 }
 
+/* The second channel's way through F. */
+static void add_decoy(struct tensor_list *params)
+{
+    set(params, "conv1.weight", 9 + 4, 1);
+    set(params, "conv1.bias", 1, -30);
+    set(params, "conv2.weight", (32 + 1) * 9 + 4, 1);
+    for (size_t i = 0; i < 4; i++)
+        set(params, "fc1.weight", (64 + 1) * 4 + i, 0.25f);
+    set(params, "fc2.weight", 1, -1000);
+}
+
 static struct model victim(ward_method method, enum making making)
 {
     const char *const names[] = {"bright", "dark"};
@@ -63,6 +76,8 @@ static struct model victim(ward_method method, enum making making)
     assert_ok(net_init(&m.net, &spec, 1));
     if (making != RANDOM)
         fill(&m.net.params, making);
+    if (making == DECOY)
+        add_decoy(&m.net.params);
     assert_ok(model_describe(&m, "lamps", 0.0f, 1.0f, names, 2));
     model_identify(&m);
     return m;
@@ -138,10 +153,10 @@ static void assert_finds(ward_method method, enum making making, const struct ra
 
 static void the_victim_is_right_only_of_processed_images(void **state)
 {
-    static const enum making makings[] = {SOUND, DEAD, SURE};
+    static const enum making makings[] = {SOUND, DEAD, DECOY, SURE};
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         ward_run *run = open_victim(WARD_METHOD_LEARNED, makings[i]);
         ward_evaluation e;
 
@@ -283,15 +298,23 @@ static void a_share_of_the_tables_of_a_key_is_still_a_key(void **state)
 
 /* ---- masked gradients ---- */
 
-/* The best of the tries by F's own gradient, and of the others. */
-static void compare_tries(const ward_redteam_cell *cell, double *plain, double *other)
-{
-    *plain = *other = 0;
-    for (size_t i = 0; i < cell->try_count; i++) {
-        double *best = cell->tries[i].is_leaky ? other : plain;
+/* The best of the tries by F's own gradient, through softplus, and of the others. */
+struct bests {
+    double plain, soft, other;
+};
 
-        *best = fmax(*best, cell->tries[i].accuracy);
+static struct bests compare_tries(const ward_redteam_cell *cell)
+{
+    struct bests b = {0, 0, 0};
+
+    for (size_t i = 0; i < cell->try_count; i++) {
+        const ward_redteam_try *t = &cell->tries[i];
+        double *best = strstr(t->what, "softplus") ? &b.soft : t->is_leaky ? &b.other : &b.plain;
+
+        assert_true(best != &b.soft || t->is_leaky);
+        *best = fmax(*best, t->accuracy);
     }
+    return b;
 }
 
 static void another_backward_pass_sees_through_a_mask(void **state)
@@ -306,13 +329,72 @@ static void another_backward_pass_sees_through_a_mask(void **state)
     for (size_t i = 0; i < 2; i++) {
         ward_run *run = open_victim(WARD_METHOD_LEARNED, cases[i].making);
         ward_redteam_cell cell = raided(run, cases[i].raid, 40);
-        double plain, other;
+        struct bests b = compare_tries(&cell);
 
-        compare_tries(&cell, &plain, &other);
-        if (!(plain < dark_share + 0.05 && other >= found))
-            fail_msg("victim %zu: %g by its own gradient, %g by another", i, plain, other);
+        if (!(b.plain < dark_share + 0.05 && b.other >= found))
+            fail_msg("victim %zu: %g by its own gradient, %g by another", i, b.plain, b.other);
         ward_run_close(run);
     }
+}
+
+/* A straight line lets the unit that is far from open speak as loudly as the one that is near. F
+ * with softplus says "dark" of everything, so that what is found was measured on F itself. */
+static void softplus_sees_where_straight_lines_mislead(void **state)
+{
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, DECOY);
+    ward_redteam_cell cell = raided(run, &raid_another_backward_labelled, 40);
+    struct bests b = compare_tries(&cell);
+
+    (void)state;
+    if (!(fmax(b.plain, b.other) < dark_share + 0.05 && b.soft >= found))
+        fail_msg("%g by its own gradient, %g by straight lines, %g through softplus", b.plain,
+                 b.other, b.soft);
+    ward_run_close(run);
+}
+
+static size_t relus_trained, softplus_trained;
+
+static void count_and_build(const struct search *s, struct graph *g, struct search_nodes *n)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        relus_trained += g->nodes[i].kind == OP_RELU;
+        softplus_trained += g->nodes[i].kind == OP_SOFTPLUS;
+    }
+    search_labels.build(s, g, n);
+}
+
+static ward_status attempt_softened(struct thief *t)
+{
+    static const struct search_loss counted = {.build = count_and_build, .takes_labels = true};
+    struct search s = {.thief = t,
+                       .classifier = classifier_of(&t->network->spec, NULL),
+                       .loss = &counted,
+                       .trained = "fc2.",
+                       .rate = 0.001,
+                       .bound = (double)NAN,
+                       .softness = 10};
+    struct tensor_list params = {NULL, 0};
+    ward_status st = thief_network(t, &params);
+
+    if (!st)
+        st = search_run(&s, &params);
+    tensor_list_release(&params);
+    return st;
+}
+
+static const struct raid softened = {
+    .name = "softened", .knows = WARD_KNOWS_LABELLED, .attempt = attempt_softened};
+
+static void what_is_trained_is_softened(void **state)
+{
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+
+    (void)state;
+    relus_trained = softplus_trained = 0;
+    assert_true(raided(run, &softened, 40).tries[0].is_leaky);
+    assert_int_equal(relus_trained, 0);
+    assert_int_equal(softplus_trained, 3);
+    ward_run_close(run);
 }
 
 /* ---- reading answers ---- */
@@ -490,6 +572,8 @@ static void a_masked_victim_raises_flags_and_a_sound_one_does_not(void **state)
     assert_true(has_flag(&v, "no-gradient") && has_flag(&v, "masked-gradient"));
     v = verdict_on(SURE, &raid_another_backward_unlabelled);
     assert_true(has_flag(&v, "masked-gradient"));
+    v = verdict_on(DECOY, &raid_another_backward_labelled);
+    assert_true(has_flag(&v, "no-gradient") && has_flag(&v, "masked-gradient"));
     v = verdict_on(SOUND, &raid_another_backward_labelled);
     assert_false(has_flag(&v, "no-gradient") || has_flag(&v, "masked-gradient"));
 }
@@ -523,7 +607,7 @@ static ward_status raid_once(void *context)
 
 static void attacks_survive_failing_allocations(void **state)
 {
-    static const struct raid *const raids[] = {&raid_subtract, &raid_pair_through};
+    static const struct raid *const raids[] = {&raid_subtract, &raid_pair_through, &softened};
     ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
 
     (void)state;
@@ -560,6 +644,8 @@ int main(void)
         cmocka_unit_test(answers_are_enough_to_find_a_pattern),
         cmocka_unit_test(perturbing_does_not_keep_attacks_from_working),
         cmocka_unit_test(another_backward_pass_sees_through_a_mask),
+        cmocka_unit_test(softplus_sees_where_straight_lines_mislead),
+        cmocka_unit_test(what_is_trained_is_softened),
         cmocka_unit_test(answers_that_hardly_differ_are_read),
         cmocka_unit_test(turned_coordinates_are_found_by_their_strength),
         cmocka_unit_test(a_convolution_is_aligned_as_well),

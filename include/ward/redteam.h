@@ -38,7 +38,8 @@ typedef struct ward_redteam_try {
      * diverse the answers are. */
     double merit;
     double bound;  /* on what is added to an image; infinite: none; NaN: nothing is bounded */
-    bool is_leaky; /* by the backward pass of another activation, or of another temperature */
+    bool is_leaky; /* by another backward pass than F's own: other slopes of ReLUs, softplus for
+                        them, or another temperature */
 } ward_redteam_try;
 
 /* One adversary of one cell. */

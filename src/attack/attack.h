@@ -94,7 +94,7 @@ struct classifier {
     struct transform_spec transform; /* in front of it; method baseline: nothing */
     bool has_readout;                /* behind it a dense layer "readout", classes to classes */
     size_t block;                    /* for a build of an attack's own */
-    float relu_slope;                /* of the network's backward pass: see struct net_use */
+    struct net_use use;              /* of the network */
 };
 
 /* A network behind a transform (or, NULL, behind nothing). */

@@ -13,18 +13,16 @@ enum { SCORE_BATCH = 200, MAX_CLASSES = 1000 };
 
 static int build_usual(const struct classifier *c, struct graph *g, int x, int *front)
 {
-    const struct net_use use = {.keeps_running = true, .relu_slope = c->relu_slope};
-
     if (c->transform.method != WARD_METHOD_BASELINE)
         x = transform_build(&c->transform, g, x, false);
     *front = x;
-    x = net_build(&c->net, g, x, use);
+    x = net_build(&c->net, g, x, c->use);
     return c->has_readout ? graph_dense(g, x, "readout", c->net.classes, false) : x;
 }
 
 struct classifier classifier_of(const struct net_spec *net, const struct transform_spec *transform)
 {
-    struct classifier c = {.build = build_usual, .net = *net};
+    struct classifier c = {.build = build_usual, .net = *net, .use = {.keeps_running = true}};
 
     if (transform)
         c.transform = *transform;

@@ -105,7 +105,8 @@ static ward_status build(struct work *w)
     struct classifier classifier = s->classifier;
     struct search_nodes *n = &w->nodes;
 
-    classifier.relu_slope = s->leak;
+    classifier.use.relu_slope = s->leak;
+    classifier.use.softness = s->softness;
     n->extra = -1;
     n->x = graph_input(&w->graph, images);
     n->labels = s->loss->takes_labels ? graph_labels(&w->graph, w->batch) : -1;
@@ -167,8 +168,9 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
                        .plateau = -INFINITY,
                        .steps = s->steps ? s->steps : search_steps(s->thief, images_of(s))};
     w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
-    w->tried = (ward_redteam_try){
-        .merit = -INFINITY, .bound = s->bound, .is_leaky = s->leak > 0 || s->temperature > 0};
+    w->tried = (ward_redteam_try){.merit = -INFINITY,
+                                  .bound = s->bound,
+                                  .is_leaky = s->leak > 0 || s->softness > 0 || s->temperature > 0};
     memcpy(w->tried.what, s->what, sizeof w->tried.what);
     graph_init(&w->graph);
     st = open_images(w);

@@ -18,6 +18,7 @@ static const char *const kind_names[OP_KIND_COUNT] = {
     [OP_RELU] = "Relu",
     [OP_LEAKY_RELU] = "LeakyRelu",
     [OP_TANH] = "Tanh",
+    [OP_SOFTPLUS] = "Softplus",
     [OP_CLAMP] = "Clip",
     [OP_MAX_POOL] = "MaxPool",
     [OP_GLOBAL_AVG_POOL] = "GlobalAveragePool",
@@ -362,6 +363,16 @@ int graph_leaky_relu(struct graph *g, int x, float slope)
 int graph_tanh(struct graph *g, int x)
 {
     return append_like(g, desc_make(OP_TANH, x, -1));
+}
+
+int graph_softplus(struct graph *g, int x, float beta)
+{
+    struct op_desc desc = desc_make(OP_SOFTPLUS, x, -1);
+
+    if (!g->status && !(beta > 0 && isfinite(beta)))
+        g->status = ward_fail(WARD_ERR_ARG, "softplus needs a positive beta, not %g", (double)beta);
+    desc.beta = beta;
+    return append_like(g, desc);
 }
 
 int graph_clamp(struct graph *g, int x, float low, float high)

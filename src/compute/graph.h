@@ -33,6 +33,8 @@ enum op_kind {
     OP_RELU,            /* y = max(x, 0) */
     OP_LEAKY_RELU,      /* y = x > 0 ? x : slope x */
     OP_TANH,            /* y = tanh(x) */
+    OP_SOFTPLUS,        /* y = log(1 + exp(beta x)) / beta: a smooth ReLU, whose derivative follows
+                           from y: 1 - exp(-beta y) */
     OP_CLAMP,           /* y = min(max(x, low), high); no gradient outside */
     OP_MAX_POOL,        /* kernel = stride, no padding; h and w are divided rounding down */
     OP_GLOBAL_AVG_POOL, /* [n, c, h, w] -> [n, c, 1, 1] */
@@ -110,6 +112,7 @@ struct op_desc {
     size_t padding; /* conv: zeros on each side */
     float slope;    /* leaky ReLU */
     float backward_slope; /* ReLU, leaky ReLU: the derivative that backward takes where x <= 0 */
+    float beta;           /* softplus */
     float low, high;      /* clamp */
     float rate;           /* dropout: share of zeros, 0 <= rate < 1 */
     float epsilon;        /* batch norm */
@@ -161,6 +164,8 @@ int graph_relu(struct graph *g, int x);
 int graph_relu_bpda(struct graph *g, int x, float backward_slope);
 int graph_leaky_relu(struct graph *g, int x, float slope);
 int graph_tanh(struct graph *g, int x);
+/* beta > 0; the larger, the nearer to a ReLU. For trainings: no model or guard takes it. */
+int graph_softplus(struct graph *g, int x, float beta);
 int graph_clamp(struct graph *g, int x, float low, float high);
 int graph_max_pool(struct graph *g, int x, size_t kernel);
 int graph_global_avg_pool(struct graph *g, int x);

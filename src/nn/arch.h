@@ -20,9 +20,21 @@ struct arch {
                  const struct arch_use *use);
 };
 
+/* A leaky ReLU is a share of its input and a ReLU of the rest. */
+static inline int arch_soft_activation(struct graph *g, int x, const struct arch_use *use)
+{
+    int y = graph_softplus(g, x, use->net.softness);
+
+    if (use->slope <= 0)
+        return y;
+    return graph_add(g, graph_scale(g, x, use->slope), graph_scale(g, y, 1 - use->slope));
+}
+
 /* What stands in an architecture where the papers have a ReLU. */
 static inline int arch_activation(struct graph *g, int x, const struct arch_use *use)
 {
+    if (use->net.softness > 0)
+        return arch_soft_activation(g, x, use);
     return use->slope > 0 ? graph_leaky_relu(g, x, use->slope)
                           : graph_relu_bpda(g, x, use->net.relu_slope);
 }

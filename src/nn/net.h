@@ -40,6 +40,9 @@ struct net_use {
     bool is_frozen;     /* parameters take no gradient */
     float relu_slope;   /* of the backward pass of each ReLU (no leaky one) where x <= 0; 0: its
                            derivative. Values stay as they are */
+    /* Above 0: a softened copy, to train through, with softplus of this beta for each ReLU, and
+     * s x + (1 - s) softplus(x) for a leaky one of slope s; relu_slope is not read. */
+    float softness;
 };
 
 /*

@@ -26,14 +26,13 @@ struct variant {
 
 static int build_front(const struct classifier *c, struct graph *g, int x, int *front)
 {
-    const struct net_use use = {.keeps_running = true, .relu_slope = c->relu_slope};
     struct dims d = graph_dims(g, x);
 
     x = graph_dense(g, x, "transform.axes", c->block, false);
     x = graph_dense(g, x, "transform.mix", c->block, false);
     x = graph_dense(g, x, "transform.directions", d.c * d.h * d.w, false);
     *front = graph_permute(g, x, NULL, d);
-    return net_build(&c->net, g, *front, use);
+    return net_build(&c->net, g, *front, c->use);
 }
 
 static ward_status add_dense(struct tensor_list *params, const char *name, size_t outs, size_t ins,

@@ -1,9 +1,9 @@
 /*
  * A15, another-backward: gradients of F may mislead or vanish although F could be used. The
- * searches of A3 to A6 once more, where ReLUs pass a share of the gradient although they are shut,
- * up to all of it, and where the logits are divided by a temperature before the loss, so that
- * answers that are too sure have a gradient again. Beside searches by F's own gradient, to compare
- * with.
+ * searches of A3 to A6 once more: where ReLUs pass a share of the gradient although they are shut,
+ * up to all of it; through F with softplus for ReLUs, which passes the less the further they are
+ * shut; and where the logits are divided by a temperature before the loss, so that answers that are
+ * too sure have a gradient again. Beside searches by F's own gradient, to compare with.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,19 +21,23 @@ static const char *const target_names[TARGETS] = {"pattern", "copy of G", "all"}
 static const struct variant {
     unsigned effort; /* from which on */
     enum target target;
-    double rate; /* of a pattern in widths of the range of values */
-    float leak;
+    double rate;          /* of a pattern in widths of the range of values */
+    float leak, softness; /* one of them, or none */
     bool is_tempered;
 } variants[] = {
-    {1, TARGET_PATTERN, 0.003, 0, false},    {1, TARGET_PATTERN, 0.03, 0, false},
-    {1, TARGET_PATTERN, 0.003, 0.3f, true},  {1, TARGET_PATTERN, 0.03, 1, true},
-    {1, TARGET_PATTERN, 0.03, 0, true},      {2, TARGET_COPY, 0.003, 0, false},
-    {2, TARGET_COPY, 0.003, 0.3f, true},     {2, TARGET_COPY, 0.003, 1, true},
-    {2, TARGET_NETWORK, 0.001, 0, false},    {2, TARGET_NETWORK, 0.001, 0.3f, true},
-    {2, TARGET_PATTERN, 0.003, 0.01f, true}, {3, TARGET_NETWORK, 0.001, 1, true},
-    {3, TARGET_PATTERN, 0.01, 0.01f, false}, {3, TARGET_PATTERN, 0.01, 0.3f, false},
-    {3, TARGET_PATTERN, 0.01, 1, false},     {3, TARGET_COPY, 0.01, 0.01f, true},
-    {3, TARGET_COPY, 0.01, 0, true},
+    {1, TARGET_PATTERN, 0.003, 0, 0, false},    {1, TARGET_PATTERN, 0.03, 0, 0, false},
+    {1, TARGET_PATTERN, 0.003, 0.3f, 0, true},  {1, TARGET_PATTERN, 0.03, 1, 0, true},
+    {1, TARGET_PATTERN, 0.03, 0, 0, true},      {1, TARGET_PATTERN, 0.003, 0, 10, true},
+    {1, TARGET_PATTERN, 0.03, 0, 3, true},      {2, TARGET_COPY, 0.003, 0, 0, false},
+    {2, TARGET_COPY, 0.003, 0.3f, 0, true},     {2, TARGET_COPY, 0.003, 1, 0, true},
+    {2, TARGET_COPY, 0.003, 0, 10, true},       {2, TARGET_NETWORK, 0.001, 0, 0, false},
+    {2, TARGET_NETWORK, 0.001, 0.3f, 0, true},  {2, TARGET_NETWORK, 0.001, 0, 10, false},
+    {2, TARGET_PATTERN, 0.003, 0.01f, 0, true}, {2, TARGET_PATTERN, 0.03, 0, 10, true},
+    {3, TARGET_NETWORK, 0.001, 1, 0, true},     {3, TARGET_PATTERN, 0.01, 0.01f, 0, false},
+    {3, TARGET_PATTERN, 0.01, 0.3f, 0, false},  {3, TARGET_PATTERN, 0.01, 1, 0, false},
+    {3, TARGET_PATTERN, 0.01, 0, 1, false},     {3, TARGET_PATTERN, 0.01, 0, 10, false},
+    {3, TARGET_COPY, 0.01, 0.01f, 0, true},     {3, TARGET_COPY, 0.01, 0, 0, true},
+    {3, TARGET_COPY, 0.01, 0, 3, true},
 };
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
@@ -80,7 +84,7 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
                                const struct variant *v, float temperature, uint32_t restart)
 {
     const struct transform_spec spec = front_of(t, v->target, restart);
-    const bool has_front = v->target != TARGET_NETWORK;
+    const bool has_front = v->target != TARGET_NETWORK, is_soft = v->softness > 0;
     struct transform front = {.params = {NULL, 0}};
     struct search s = {
         .thief = t,
@@ -92,13 +96,14 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
         .trains_network = !has_front,
         .augments = !has_front,
         .leak = v->leak,
+        .softness = v->softness,
         .temperature = v->is_tempered ? temperature : 0,
     };
     ward_status st = has_front ? thief_transform(t, &spec, restart, &front) : WARD_OK;
 
-    snprintf(s.what, sizeof s.what, "%s, rate %.2g, slope %.2g, T %.2g%s", target_names[v->target],
-             s.rate, (double)v->leak, v->is_tempered ? (double)temperature : 1.0,
-             restart > 0 ? ", again" : "");
+    snprintf(s.what, sizeof s.what, "%s, rate %.2g, %s %.2g, T %.2g%s", target_names[v->target],
+             s.rate, is_soft ? "softplus" : "slope", (double)(is_soft ? v->softness : v->leak),
+             v->is_tempered ? (double)temperature : 1.0, restart > 0 ? ", again" : "");
     if (!st)
         st = thief_network(t, &front.params);
     if (!st)

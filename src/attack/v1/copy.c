@@ -62,7 +62,6 @@ size_t copy_block(const struct net_spec *image, size_t i)
 
 static int build_blocks(const struct classifier *c, struct graph *g, int x, int *front)
 {
-    const struct net_use use = {.keeps_running = true, .relu_slope = c->relu_slope};
     const struct conv_config map = {.name = "transform.block",
                                     .channels = c->net.channels * c->block * c->block,
                                     .kernel = 1,
@@ -71,7 +70,7 @@ static int build_blocks(const struct classifier *c, struct graph *g, int x, int 
 
     x = graph_conv(g, graph_space_to_depth(g, x, c->block), &map);
     *front = graph_depth_to_space(g, x, c->block);
-    return net_build(&c->net, g, *front, use);
+    return net_build(&c->net, g, *front, c->use);
 }
 
 static ward_status draw_blocks(const struct thief *t, const struct copy *copy,

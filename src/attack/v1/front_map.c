@@ -36,13 +36,12 @@ static struct transform_spec front_of(const struct thief *t)
 
 static int build(const struct classifier *c, struct graph *g, int x, int *front)
 {
-    const struct net_use use = {.keeps_running = true, .relu_slope = c->relu_slope};
     struct dims d = graph_dims(g, x);
 
     x = transform_build(&c->transform, g, x, false);
     x = graph_dense(g, x, "transform.map", d.c * d.h * d.w, false);
     *front = graph_permute(g, x, NULL, d);
-    return net_build(&c->net, g, *front, use);
+    return net_build(&c->net, g, *front, c->use);
 }
 
 /* About orthogonal, as what it stands for is. */

@@ -105,11 +105,10 @@ static ward_status try_patterns(const struct held *h)
 
 static int build_affine(const struct classifier *c, struct graph *g, int x, int *front)
 {
-    const struct net_use use = {.keeps_running = true, .relu_slope = c->relu_slope};
     struct dims d = graph_dims(g, x);
 
     *front = graph_permute(g, graph_dense(g, x, affine, d.c * d.h * d.w, false), NULL, d);
-    return net_build(&c->net, g, *front, use);
+    return net_build(&c->net, g, *front, c->use);
 }
 
 static ward_status try_affine(const struct held *h, double ridge)

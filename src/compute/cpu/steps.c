@@ -194,6 +194,20 @@ static ward_status tanh_backward(struct cpu_plan *p, struct step *s)
     return WARD_OK;
 }
 
+static ward_status softplus_forward(struct cpu_plan *p, struct step *s)
+{
+    p->kernels->plane->softplus(p->values[s->out].len, s->desc->beta, value_of(p, s->in[0]),
+                                value_of(p, s->out));
+    return WARD_OK;
+}
+
+static ward_status softplus_backward(struct cpu_plan *p, struct step *s)
+{
+    p->kernels->plane->softplus_backward(p->values[s->out].len, s->desc->beta, dy_of(p, s),
+                                         value_of(p, s->out), dx_of(p, s, 0));
+    return WARD_OK;
+}
+
 struct pointwise {
     const float *x, *y;
     float *out;
@@ -385,6 +399,7 @@ static const struct step_kind kinds[OP_KIND_COUNT] = {
     [OP_RELU] = {"relu", PAIR(rectify), false, false},
     [OP_LEAKY_RELU] = {"leaky relu", PAIR(rectify), false, false},
     [OP_TANH] = {"tanh", PAIR(tanh), false, false},
+    [OP_SOFTPLUS] = {"softplus", PAIR(softplus), false, false},
     [OP_CLAMP] = {"clamp", PAIR(clamp), true, false},
     [OP_MAX_POOL] = {"max pool", PAIR(max_pool), false, false},
     [OP_GLOBAL_AVG_POOL] = {"global average pool", PAIR(avg_pool), false, false},

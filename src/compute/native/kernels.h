@@ -141,6 +141,10 @@ struct plane_kernels {
     void (*tanh)(size_t len, const float *x, float *y);
     /* dx = dy * (1 - y^2) */
     void (*tanh_backward)(size_t len, const float *dy, const float *y, float *dx);
+    /* y = log(1 + exp(beta x)) / beta */
+    void (*softplus)(size_t len, float beta, const float *x, float *y);
+    /* dx = dy * (1 - exp(-beta y)) */
+    void (*softplus_backward)(size_t len, float beta, const float *dy, const float *y, float *dx);
     void (*add)(size_t len, const float *a, const float *b, float *y);
     /* Sum of (a - b)^2. */
     double (*squared_distance)(size_t len, const float *a, const float *b);

@@ -1,6 +1,8 @@
 /* Whole planes: layouts, pooling, element-wise work. Memory-bound, so written to be read. */
 #include "compute/native/tables.h"
 
+#include <math.h>
+
 #include "base/parallel.h"
 #include "base/util.h"
 #include "compute/native/vec.h"
@@ -10,7 +12,7 @@ struct job {
     size_t kernel, lanes;
     const float *x, *other, *from;
     float *y;
-    float slope;
+    float slope, beta;
 };
 
 /* ---- layouts ---- */
@@ -337,6 +339,77 @@ static void tanh_backward(size_t len, const float *dy, const float *y, float *dx
     parallel_for(len, tanh_backward_range, &job);
 }
 
+/*
+ * exp(-a) of a >= 0: exp(r) / 2^k with k the whole number nearest to a / log(2), so that |r| is half
+ * of log(2) at most, where Taylor's first eight terms are right to a float's last digits. Adding
+ * 1.5 2^23 rounds, and leaves k in the lowest bits. From 87 on it is exp(-87), about the least that
+ * is no subnormal.
+ */
+static inline float exp_of_minus(float a)
+{
+    float t = a > 87 ? 87 : a, rounded = t * 1.44269504f + 0x1.8p23f, k = rounded - 0x1.8p23f;
+    float r = k * 0.693359375f - t - k * 2.12194440e-4f; /* log(2) in two parts */
+    float series = 1 + r * (1.0f / 6) * (1 + r * (1.0f / 7)), power;
+    uint32_t bits;
+
+    series =
+        1 + r * (1 + r * 0.5f * (1 + r * (1.0f / 3) * (1 + r * 0.25f * (1 + r * 0.2f * series))));
+    memcpy(&bits, &rounded, sizeof bits);
+    bits = (127 - (bits & 0xff)) << 23; /* of 2^-k */
+    memcpy(&power, &bits, sizeof power);
+    return series * power;
+}
+
+/* max(x, 0) + log(1 + u) / beta with u = exp(-beta |x|); log(1 + u) = 2 artanh(s), s <= 1/3. */
+static inline float softplus_of(float x, float beta)
+{
+    float u = exp_of_minus(fabsf(beta * x)), s = u / (2 + u), z = s * s;
+    float series = 1.0f / 5 + z * (1.0f / 7 + z * (1.0f / 9 + z * (1.0f / 11 + z * (1.0f / 13))));
+
+    return (x > 0 ? x : 0) + 2 * s * (1 + z * (1.0f / 3 + z * series)) / beta;
+}
+
+/* Its derivative: 1 - exp(-w) = 2 h / (1 + h) with w = beta y, h = tanh(w / 2): right for small w,
+ * too, so that what is far below 0 still has one. */
+static inline float slope_of_softplus(float y, float beta)
+{
+    float h = tanh_of(0.5f * beta * y);
+
+    return 2 * h / (1 + h);
+}
+
+static void softplus_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->y[i] = softplus_of(j->x[i], j->beta);
+}
+
+static void softplus_backward_range(void *context, size_t begin, size_t end, unsigned thread)
+{
+    const struct job *j = context;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->y[i] = j->x[i] * slope_of_softplus(j->other[i], j->beta);
+}
+
+static void softplus(size_t len, float beta, const float *x, float *y)
+{
+    struct job job = {.beta = beta, .x = x, .y = y};
+
+    parallel_for(len, softplus_range, &job);
+}
+
+static void softplus_backward(size_t len, float beta, const float *dy, const float *y, float *dx)
+{
+    struct job job = {.beta = beta, .x = dy, .other = y, .y = dx};
+
+    parallel_for(len, softplus_backward_range, &job);
+}
+
 /* ---- squared distance ---- */
 
 enum { MAX_THREADS = 256 };
@@ -436,6 +509,8 @@ const struct plane_kernels KERNEL(plane_kernels) = {
     .rectify_backward = rectify_backward,
     .tanh = tanh_all,
     .tanh_backward = tanh_backward,
+    .softplus = softplus,
+    .softplus_backward = softplus_backward,
     .add = add,
     .squared_distance = squared_distance,
     .squared_distance_backward = squared_distance_backward,

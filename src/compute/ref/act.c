@@ -1,4 +1,4 @@
-/* What is done to each element by itself: ReLU, leaky ReLU, tanh, clamp, dropout. */
+/* What is done to each element by itself: ReLU, leaky ReLU, tanh, softplus, clamp, dropout. */
 #include "compute/ref/ref.h"
 
 #include <math.h>
@@ -34,6 +34,26 @@ void ref_tanh_backward(const struct ref_op *op)
 
         op->dx[0][i] += (float)((1 - y * y) * (double)op->dy[i]);
     }
+}
+
+/* log(1 + exp(t)) = max(t, 0) + log(1 + exp(-|t|)), where no power overflows. */
+void ref_softplus_forward(const struct ref_op *op)
+{
+    double beta = (double)op->desc->beta;
+
+    for (size_t i = 0; i < dims_count(op->in[0]); i++) {
+        double t = beta * (double)op->x[0][i];
+
+        op->y[i] = (float)((fmax(t, 0) + log1p(exp(-fabs(t)))) / beta);
+    }
+}
+
+void ref_softplus_backward(const struct ref_op *op)
+{
+    double beta = (double)op->desc->beta;
+
+    for (size_t i = 0; op->dx[0] && i < dims_count(op->in[0]); i++)
+        op->dx[0][i] += (float)((double)op->dy[i] / (1 + exp(-beta * (double)op->x[0][i])));
 }
 
 void ref_clamp_forward(const struct ref_op *op)

@@ -14,6 +14,7 @@ static const struct {
     [OP_RELU] = {ref_relu_forward, ref_relu_backward},
     [OP_LEAKY_RELU] = {ref_leaky_relu_forward, ref_relu_backward},
     [OP_TANH] = {ref_tanh_forward, ref_tanh_backward},
+    [OP_SOFTPLUS] = {ref_softplus_forward, ref_softplus_backward},
     [OP_CLAMP] = {ref_clamp_forward, ref_clamp_backward},
     [OP_MAX_POOL] = {ref_max_pool_forward, ref_max_pool_backward},
     [OP_GLOBAL_AVG_POOL] = {ref_global_avg_pool_forward, ref_global_avg_pool_backward},

@@ -47,6 +47,7 @@ ref_function ref_batch_norm_forward, ref_batch_norm_backward; /* norm.c */
 ref_function ref_relu_forward, ref_leaky_relu_forward;        /* act.c */
 ref_function ref_relu_backward;                               /* of both */
 ref_function ref_tanh_forward, ref_tanh_backward;
+ref_function ref_softplus_forward, ref_softplus_backward;
 ref_function ref_clamp_forward, ref_clamp_backward;
 ref_function ref_dropout_forward, ref_dropout_backward;
 ref_function ref_max_pool_forward, ref_max_pool_backward; /* pool.c */
