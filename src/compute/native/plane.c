@@ -340,10 +340,10 @@ static void tanh_backward(size_t len, const float *dy, const float *y, float *dx
 }
 
 /*
- * exp(-a) of a >= 0: exp(r) / 2^k with k the whole number nearest to a / log(2), so that |r| is half
- * of log(2) at most, where Taylor's first eight terms are right to a float's last digits. Adding
- * 1.5 2^23 rounds, and leaves k in the lowest bits. From 87 on it is exp(-87), about the least that
- * is no subnormal.
+ * exp(-a) of a >= 0: exp(r) / 2^k with k the whole number nearest to a / log(2), so that |r| is
+ * half of log(2) at most, where Taylor's first eight terms are right to a float's last digits.
+ * Adding 1.5 2^23 rounds, and leaves k in the lowest bits. From 87 on it is exp(-87), about the
+ * least that is no subnormal.
  */
 static inline float exp_of_minus(float a)
 {
