@@ -36,15 +36,17 @@ static atomic_bool is_stopping;
 /* How F is made to stand against attacks. */
 enum making {
     SOUND,
-    DEAD,  /* the first layer is shut on all raw images, so that they have no gradient */
-    DECOY, /* and another unit, which no image comes near to opening, would pull the other way */
-    SURE,  /* logits so large that softmax has none */
-    RANDOM /* random weights */
+    DEAD,    /* the first layer is shut on all raw images, so that they have no gradient */
+    DECOY,   /* and another unit, which no image comes near to opening, would pull the other way */
+    SURE,    /* logits so large that softmax has none */
+    BRITTLE, /* shut on all raw images, but by less on bright ones, and what opens it counts a lot */
+    RANDOM   /* random weights */
 };
 
 static void fill(struct tensor_list *params, enum making making)
 {
-    float shut = making == DEAD || making == DECOY ? 1.0f : 0, scale = making == SURE ? 1e4f : 20;
+    bool is_shut = making == DEAD || making == DECOY || making == BRITTLE;
+    float shut = is_shut ? 1.0f : 0, scale = making == SURE ? 1e4f : making == BRITTLE ? 1000 : 20;
 
     clear(params);
     set(params, "conv1.weight", 4, 1); /* the middle of 3x3: pass the first channel on */
@@ -53,7 +55,7 @@ static void fill(struct tensor_list *params, enum making making)
     for (size_t i = 0; i < 4; i++)
         set(params, "fc1.weight", i, 0.25f); /* the first channel's 2x2 values, on average */
     set(params, "fc2.weight", 0, scale);
-    set(params, "fc2.bias", 0, -scale * (1.1f - shut));
+    set(params, "fc2.bias", 0, -scale * (making == BRITTLE ? 0.1112f : 1.1f - shut));
 }
 
 /* The second channel's way through F. */
@@ -153,10 +155,10 @@ static void assert_finds(ward_method method, enum making making, const struct ra
 
 static void the_victim_is_right_only_of_processed_images(void **state)
 {
-    static const enum making makings[] = {SOUND, DEAD, DECOY, SURE};
+    static const enum making makings[] = {SOUND, DEAD, DECOY, SURE, BRITTLE};
 
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         ward_run *run = open_victim(WARD_METHOD_LEARNED, makings[i]);
         ward_evaluation e;
 
@@ -243,6 +245,18 @@ static void perturbing_does_not_keep_attacks_from_working(void **state)
 {
     (void)state;
     assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_perturbed, 40);
+}
+
+/* Without a single step: softplus of 10 tells bright images from dark ones where ReLUs are shut. */
+static void a_lock_may_come_off_when_f_is_softened(void **state)
+{
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, BRITTLE);
+    ward_redteam_cell cell = raided(run, &raid_perturbed, 40);
+
+    (void)state;
+    assert_string_equal(cell.tries[0].what, "softened by 10");
+    assert_true(cell.tries[0].accuracy >= found && cell.choice >= found);
+    ward_run_close(run);
 }
 
 /* A lock of the method `keyed` without coordinates to be found: only its structure is looked at. */
@@ -643,6 +657,7 @@ int main(void)
         cmocka_unit_test(a_share_of_the_tables_of_a_key_is_still_a_key),
         cmocka_unit_test(answers_are_enough_to_find_a_pattern),
         cmocka_unit_test(perturbing_does_not_keep_attacks_from_working),
+        cmocka_unit_test(a_lock_may_come_off_when_f_is_softened),
         cmocka_unit_test(another_backward_pass_sees_through_a_mask),
         cmocka_unit_test(softplus_sees_where_straight_lines_mislead),
         cmocka_unit_test(what_is_trained_is_softened),

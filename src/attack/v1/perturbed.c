@@ -1,7 +1,8 @@
 /*
  * A19, perturbed: F with its smallest weights gone, with weights of a few bits, or with noise on
  * them: what it was made to hide may be more brittle than what it knows. Each as it is, then under
- * a pattern trained through it, then as a start for fine-tuning.
+ * a pattern trained through it, then as a start for fine-tuning. And softened, with softplus for its
+ * ReLUs, which blurs small differences: as it is.
  */
 #include <math.h>
 #include <stdio.h>
@@ -163,10 +164,23 @@ static ward_status try_variant(struct thief *t, const struct variant *v, uint32_
     return st;
 }
 
+static ward_status try_softened(struct thief *t, float softness)
+{
+    struct classifier soft = classifier_of(&t->network->spec, NULL);
+    char words[WARD_REDTEAM_WORDS / 2];
+
+    soft.use.softness = softness;
+    snprintf(words, sizeof words, "softened by %g", (double)softness);
+    return thief_offer_as(t, &soft, &t->network->params, words);
+}
+
 static ward_status attempt(struct thief *t)
 {
+    static const float softnesses[] = {10, 7, 5, 4, 3, 2};
     ward_status st = WARD_OK;
 
+    for (size_t i = 0; i < sizeof softnesses / sizeof softnesses[0] && !st; i++)
+        st = try_softened(t, softnesses[i]);
     for (uint32_t i = 0; i < VARIANTS && !st; i++)
         if (variants[i].effort <= t->budget->effort)
             st = try_variant(t, &variants[i], i);
