@@ -39,7 +39,7 @@ enum making {
     DEAD,    /* the first layer is shut on all raw images, so that they have no gradient */
     DECOY,   /* and another unit, which no image comes near to opening, would pull the other way */
     SURE,    /* logits so large that softmax has none */
-    BRITTLE, /* shut on all raw images, but by less on bright ones, and what opens it counts a lot */
+    BRITTLE, /* shut on all raw images, by less on bright ones, and what opens it counts a lot */
     RANDOM   /* random weights */
 };
 

@@ -1,8 +1,8 @@
 /*
  * A19, perturbed: F with its smallest weights gone, with weights of a few bits, or with noise on
  * them: what it was made to hide may be more brittle than what it knows. Each as it is, then under
- * a pattern trained through it, then as a start for fine-tuning. And softened, with softplus for its
- * ReLUs, which blurs small differences: as it is.
+ * a pattern trained through it, then as a start for fine-tuning. And softened, with softplus for
+ * its ReLUs, which blurs small differences: as it is.
  */
 #include <math.h>
 #include <stdio.h>
