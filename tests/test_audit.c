@@ -1,5 +1,5 @@
-/* The audit log of a server: what an answer waits for, and what is left after a kill, a full disk, a
- * failed sync, a change of files. */
+/* The audit log of a server: what an answer waits for, and what is left after a kill, a full disk,
+ * a failed sync, a change of files. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
