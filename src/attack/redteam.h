@@ -29,7 +29,7 @@ struct budget {
     const char *name;
     unsigned effort;   /* 1 .. 3: how many variants he tries */
     bool is_sparing;   /* with few labels, only cheap attacks */
-    uint64_t steps;    /* of one training, at most; a plateau ends it earlier */
+    uint64_t steps;    /* of one training, at most: see search_run() */
     uint64_t trials;   /* adversaries a cell */
     size_t choice;     /* images that choices are made on, at most */
     size_t unlabelled; /* images without labels for those who hold labels, too; at most */

@@ -72,11 +72,13 @@ static size_t batch_of(const struct thief *t, const struct split *images)
     return min_size(is_small ? SMALL_BATCH : BATCH, images->count);
 }
 
-uint64_t search_steps(const struct thief *t, const struct split *images)
+static uint64_t steps_of(const struct search *s)
 {
-    uint64_t epochs = (uint64_t)EPOCHS * images->count / batch_of(t, images);
+    const struct split *images = images_of(s);
+    uint64_t epochs = (uint64_t)EPOCHS * images->count / batch_of(s->thief, images);
+    uint64_t steps = s->thief->budget->steps;
 
-    return epochs > t->budget->steps ? epochs : t->budget->steps;
+    return (epochs > steps ? epochs : steps) * (s->trains_network ? 2 : 1);
 }
 
 static ward_status open_images(struct work *w)
@@ -166,7 +168,7 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
                        .params = params,
                        .rate = s->rate,
                        .plateau = -INFINITY,
-                       .steps = s->steps ? s->steps : search_steps(s->thief, images_of(s))};
+                       .steps = steps_of(s)};
     w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
     w->tried = (ward_redteam_try){.merit = -INFINITY,
                                   .bound = s->bound,

@@ -42,11 +42,11 @@ struct search {
     const struct search_loss *loss;
     const struct split *images; /* NULL: those that the thief holds */
     const char *trained;        /* the parameters whose names start with it; "": all */
-    uint64_t steps;             /* 0: search_steps() */
     double rate;
-    double bound;        /* on the entries of a pattern in front; infinite: none; NaN: none there */
-    bool trains_network; /* batch norm by the batch (of two images or more), and dropout */
-    bool augments;       /* shifts by up to two pixels; flips where they keep the class */
+    double bound; /* on the entries of a pattern in front; infinite: none; NaN: none there */
+    /* Batch norm by the batch (of two images or more), dropout, and twice the steps. */
+    bool trains_network;
+    bool augments;            /* shifts by up to two pixels; flips where they keep the class */
     bool chooses_by_accuracy; /* even if the loss is label-free */
     float leak;               /* F's activations pass so much of the gradient where they are shut */
     /* Above 0: F is softened by this beta (see struct net_use) where parameters are trained, but
@@ -58,12 +58,12 @@ struct search {
 
 /*
  * From params, which has all parameters of the classifier, and ends with the best found, which is
- * also offered. A training that diverges ends there; that is no failure.
+ * also offered. A training that diverges ends there; that is no failure. It takes as many steps as
+ * the budget says, or 15 times through the images if that is more; where the network is trained it
+ * may take twice as many, whether it starts as F or from nothing, so that no attack is given less
+ * than the control.
  */
 WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
-
-/* How many steps a budget allows: as many as it says, or 15 times through the images if more. */
-uint64_t search_steps(const struct thief *thief, const struct split *images);
 
 /* What the parameters of the network's last layer, which makes the logits, start with: "fc2.".
  * WARD_ERR_NOMEM. */

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-enum { SAMPLES = 8, OFFERS = 4 };
+enum { SAMPLES = 8, OFFERS = 4, BATCH = 64 };
 
 static const double momentum = 0.9;
 
@@ -32,7 +32,7 @@ static ward_status strategy_open(struct strategy *s, struct thief *t, uint32_t u
     *s = (struct strategy){.len = image->channels * image->height * image->width,
                            .range = t->high - t->low};
     thief_rng(t, use, &s->rng);
-    st = query_open(&s->query, t, &spec, false);
+    st = query_open(&s->query, t, &spec, BATCH);
     if (!st)
         st = thief_transform(t, &spec, use, &s->pattern);
     return st ? st : thief_transform(t, &spec, use, &s->changed);
@@ -120,8 +120,9 @@ static void move(struct evolution *e, const double *losses)
 static ward_status generation(struct evolution *e, uint64_t number)
 {
     double losses[2 * SAMPLES];
-    ward_status st = query_images(&e->s.query, number);
+    ward_status st = WARD_OK;
 
+    query_images(&e->s.query, number);
     for (size_t n = 0; n < SAMPLES && !st; n++) {
         float *draw = e->draws + n * e->s.len;
 
@@ -208,10 +209,8 @@ static ward_status throw_squares(struct thief *t, uint32_t use)
 
     for (uint64_t i = 0; i < throws && !st; i++) {
         if (i % (throws / OFFERS + 1) == 0) { /* other images, whose loss is another */
-            st = query_images(&s.query, i);
-            least = INFINITY;
-            if (!st)
-                st = loss_of(&s, &s.pattern, &least);
+            query_images(&s.query, i);
+            st = loss_of(&s, &s.pattern, &least);
         }
         if (!st)
             st = try_square(&s, 1 - (double)i / (double)throws, &least);

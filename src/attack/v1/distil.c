@@ -115,7 +115,6 @@ static ward_status teach(struct thief *t, const struct search_loss *loss, const 
         .bound = (double)NAN,
         .trains_network = true,
         .augments = v->augments,
-        .steps = (t->budget->effort > 1 ? 2 : 1) * search_steps(t, t->images),
     };
     ward_status st;
 

@@ -9,7 +9,7 @@
 
 enum { POINTS = 2000, SWEEPS = 10 };
 
-static const size_t most_axes[] = {32, 64, 200}; /* by effort */
+static const size_t most_axes[] = {64, 128, 200}; /* by effort */
 
 /* ---- F's first layer ---- */
 

@@ -69,7 +69,6 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
         .classifier = classifier_of(&t->network->spec, &spec),
         .loss = loss,
         .trained = v->trains_all ? "" : "transform.",
-        .steps = 2 * search_steps(t, t->images), /* it starts from nothing */
         .rate = v->rate,
         .bound = (double)NAN,
         .trains_network = true,

@@ -106,7 +106,7 @@ static ward_status hunt_open(struct hunt *h, struct thief *t)
 
     *h = (struct hunt){.loss = INFINITY};
     thief_rng(t, UINT32_C(1) << 30, &h->rng);
-    st = query_open(&h->query, t, t->own, false);
+    st = query_open(&h->query, t, t->own, t->images->count); /* 600 at most */
     if (!st)
         st = thief_transform(t, t->own, 0, &h->now);
     return st ? st : thief_transform(t, t->own, 0, &h->next);

@@ -32,15 +32,14 @@ static ward_status open_plan(struct query *q)
 }
 
 ward_status query_open(struct query *q, struct thief *t, const struct transform_spec *transform,
-                       bool names_classes)
+                       size_t batch)
 {
     ward_status st;
 
     *q = (struct query){.thief = t,
                         .classifier = classifier_of(&t->network->spec, transform),
-                        .batch = min_size(QUERY_BATCH, t->images->count),
-                        .classes = t->network->spec.classes,
-                        .names_classes = names_classes};
+                        .batch = min_size(batch, t->images->count),
+                        .classes = t->network->spec.classes};
     q->source =
         (struct batch_source){.split = t->images, .seed = t->seed, .batch = (uint32_t)q->batch};
     graph_init(&q->graph);
@@ -49,9 +48,11 @@ ward_status query_open(struct query *q, struct thief *t, const struct transform_
         st = epoch_order_init(&q->order, t->images);
     if (!st)
         st = open_plan(q);
-    if (!st)
-        q->images = plan_input(q->plan, q->x);
-    return st ? st : query_images(q, 0);
+    if (st)
+        return st;
+    q->images = plan_input(q->plan, q->x);
+    query_images(q, 0);
+    return WARD_OK;
 }
 
 void query_close(struct query *q)
@@ -62,10 +63,9 @@ void query_close(struct query *q)
     mem_free(q->labels);
 }
 
-ward_status query_images(struct query *q, uint64_t step)
+void query_images(struct query *q, uint64_t step)
 {
     batch_make(&q->source, &q->order, step, q->images, q->labels);
-    return q->names_classes ? thief_name(q->thief, q->batch, q->images, q->labels) : WARD_OK;
 }
 
 /* -log softmax(row)[label] */

@@ -7,8 +7,6 @@
 
 #include "attack/redteam.h"
 
-enum { QUERY_BATCH = 64 };
-
 struct query {
     struct thief *thief;
     struct classifier classifier;
@@ -18,17 +16,17 @@ struct query {
     struct plan *plan;
     int x, logits;
     size_t batch, classes;
-    float *images;      /* the input's */
-    int32_t *labels;    /* [batch] */
-    bool names_classes; /* labels are what the service says */
+    float *images;   /* the input's */
+    int32_t *labels; /* [batch] */
 };
 
-/* All parameters of the network are F's. query_close(), also after a failure. */
+/* On so many images at a time, or all if the thief holds fewer. All parameters of the network are
+ * F's. query_close(), also after a failure. */
 WARD_CHECK ward_status query_open(struct query *query, struct thief *thief,
-                                  const struct transform_spec *transform, bool names_classes);
+                                  const struct transform_spec *transform, size_t batch);
 void query_close(struct query *query);
-/* Go on to the images of a step: as many as fit, of those that the thief holds. */
-WARD_CHECK ward_status query_images(struct query *query, uint64_t step);
+/* Go on to the images of a step. */
+void query_images(struct query *query, uint64_t step);
 /* The mean cross entropy with the transform whose parameters these are; infinite if it is not
  * finite. */
 WARD_CHECK ward_status query_loss(struct query *query, const struct tensor_list *transform,

@@ -36,7 +36,6 @@ static ward_status try_variant(struct thief *t, const struct variant *v)
         .bound = (double)NAN,
         .trains_network = true,
         .augments = v->augments,
-        .steps = 2 * search_steps(t, t->images), /* it starts from nothing */
     };
     ward_status st;
 
