@@ -258,7 +258,7 @@ forget_networks() {
 @test "results that are kept elsewhere are laid into a state directory, and go on there" {
     kept=$BATS_TEST_TMPDIR/kept state=$BATS_TEST_TMPDIR/state
     mkdir -p "$kept"/{tools,docs/results}
-    cp "$SOURCE/tools/results" "$kept/tools"
+    cp -r "$SOURCE/tools/results" "$SOURCE/tools/resultslib" "$kept/tools"
     cp -a "$WHOLE" "$state"
     run --separate-stderr "$kept/tools/results" --from "$state"
     [ $status -ne 0 ] && [[ $stderr == *shortened* ]]

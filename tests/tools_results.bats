@@ -11,7 +11,7 @@ setup() {
     STATE=$BATS_TEST_TMPDIR/state
     RESULTS=$PROJECT/docs/results
     mkdir -p "$PROJECT/tools" "$STATE"
-    cp "$SOURCE/tools/results" "$PROJECT/tools"
+    cp -r "$SOURCE/tools/results" "$SOURCE/tools/resultslib" "$PROJECT/tools"
     cp "$SOURCE/tests/pretended_ward.py" "$BATS_TEST_TMPDIR/ward"
     chmod +x "$BATS_TEST_TMPDIR/ward"
 }
