@@ -204,18 +204,21 @@ ward_status meter_add(struct meter *meter, size_t count, const void *images, siz
     return st;
 }
 
-void meter_sync(struct meter *meter)
+int meter_take_unsynced(struct meter *meter)
 {
-    if (meter->slots && meter->is_dirty)
-        fdatasync(meter->fd);
-    meter->is_dirty = false;
+    int fd = meter->slots && meter->is_dirty ? fcntl(meter->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (fd >= 0)
+        meter->is_dirty = false;
+    return fd;
 }
 
 void meter_close(struct meter *meter)
 {
     if (!meter->slots)
         return;
-    meter_sync(meter);
+    if (meter->is_dirty)
+        fdatasync(meter->fd);
     close(meter->fd);
     mem_free(meter->slots);
     mem_wipe(meter, sizeof *meter);
