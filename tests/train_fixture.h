@@ -126,7 +126,7 @@ static inline bool on_progress(void *context, const ward_train_progress *progres
 }
 
 static inline ward_status train(const char *out, const ward_train_config *config, bool is_resumed,
-                         struct watch *watch)
+                                struct watch *watch)
 {
     ward_train_options options = {
         .out = out, .is_resumed = is_resumed, .progress = on_progress, .context = watch};
