@@ -16,6 +16,7 @@ enum option_key {
     OPT_ATTACK,
     OPT_BUDGET,
     OPT_ONLY,
+    OPT_LABELS,
     OPT_OWN_IMAGES,
     OPT_TRIALS,
     OPT_PAIRS,
@@ -34,6 +35,9 @@ static const struct cli_option options[] = {
      "within 8 minutes, or by estimate one to two hours, or a\n"
      "day or more [quick]"},
     {OPT_ONLY, "only", "NAMES", "v1: these attacks, separated by commas, and the control"},
+    {OPT_LABELS, "labels", "N,...",
+     "v1: how many labelled images adversaries hold, ascending [by\n"
+     "the budget]"},
     {OPT_OWN_IMAGES, "own-images", NULL,
      "v1: adversaries hold images that F was trained on, although\n"
      "others were set apart for them"},
@@ -123,7 +127,7 @@ static bool is_redteam(const struct cli *cli)
 static int check_command_line(const struct cli *cli)
 {
     static const int single[] = {OPT_PAIRS, OPT_SIGMA, OPT_P, OPT_STEPS, OPT_RATE};
-    static const int of_v1[] = {OPT_BUDGET, OPT_ONLY, OPT_OWN_IMAGES};
+    static const int of_v1[] = {OPT_BUDGET, OPT_ONLY, OPT_LABELS, OPT_OWN_IMAGES};
 
     if (cli_has(cli, OPT_SUITE) && cli_has(cli, OPT_ATTACK))
         return cli_usage(cli, "say either --suite or --attack");
@@ -327,7 +331,8 @@ static int attack_redteam(struct session *s)
     settings.only = cli_text(s->cli, OPT_ONLY);
     settings.holds_own = cli_has(s->cli, OPT_OWN_IMAGES);
     if (!cli_count(s->cli, OPT_TRIALS, 1, 1000, &settings.trials) ||
-        !cli_count(s->cli, OPT_SEED, 0, UINT64_C(1) << 53, &settings.seed))
+        !cli_count(s->cli, OPT_SEED, 0, UINT64_C(1) << 53, &settings.seed) ||
+        !cli_counts(s->cli, OPT_LABELS, 1, 1000000000, settings.labelled, WARD_REDTEAM_LABELLED))
         return CLI_USAGE;
     st = redteam_do(&call, &settings);
     return st ? fail(s, st) : CLI_RUN;

@@ -202,27 +202,57 @@ int cli_parse(struct cli *cli, const struct cli_command *command, int argc, char
     return check_operands(cli);
 }
 
-bool cli_count(const struct cli *cli, int key, uint64_t min, uint64_t max, uint64_t *out)
+/* The number that text of some length is. */
+static bool read_count(const struct cli *cli, int key, const char *text, size_t len, uint64_t min,
+                       uint64_t max, uint64_t *out)
 {
-    const char *text = cli_text(cli, key);
     unsigned long long value;
     char *end;
 
-    if (!text)
-        return true;
     errno = 0;
     value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || errno) {
-        cli_usage(cli, "--%s '%s' is not a whole number", cli_name(cli, key), text);
+    if (text[0] < '0' || text[0] > '9' || end != text + len || errno) {
+        cli_usage(cli, "--%s '%.*s' is not a whole number", cli_name(cli, key), (int)len, text);
         return false;
     }
     if (value < min || value > max) {
-        cli_usage(cli, "--%s %s is not within %llu .. %llu", cli_name(cli, key), text,
+        cli_usage(cli, "--%s %.*s is not within %llu .. %llu", cli_name(cli, key), (int)len, text,
                   (unsigned long long)min, (unsigned long long)max);
         return false;
     }
     *out = value;
     return true;
+}
+
+bool cli_count(const struct cli *cli, int key, uint64_t min, uint64_t max, uint64_t *out)
+{
+    const char *text = cli_text(cli, key);
+
+    return !text || read_count(cli, key, text, strlen(text), min, max, out);
+}
+
+bool cli_counts(const struct cli *cli, int key, uint64_t min, uint64_t max, uint64_t *out,
+                size_t room)
+{
+    const char *text = cli_text(cli, key);
+    size_t count = 0;
+
+    if (!text)
+        return true;
+    memset(out, 0, room * sizeof(*out));
+    for (;; text++) {
+        size_t len = strcspn(text, ",");
+
+        if (count == room) {
+            cli_usage(cli, "--%s has more than %zu numbers", cli_name(cli, key), room);
+            return false;
+        }
+        if (!read_count(cli, key, text, len, min, max, &out[count++]))
+            return false;
+        text += len;
+        if (!*text)
+            return true;
+    }
 }
 
 bool cli_real(const struct cli *cli, int key, double *out)

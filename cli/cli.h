@@ -107,6 +107,9 @@ const char *cli_name(const struct cli *cli, int key);
  * not given; false after a usage error was printed.
  */
 bool cli_count(const struct cli *cli, int key, uint64_t min, uint64_t max, uint64_t *out);
+/* Several, separated by commas; what is left of room becomes 0. */
+bool cli_counts(const struct cli *cli, int key, uint64_t min, uint64_t max, uint64_t *out,
+                size_t room);
 bool cli_real(const struct cli *cli, int key, double *out);
 /* One of several words, a list that ends with NULL: *out becomes its place. */
 bool cli_word(const struct cli *cli, int key, const char *const *words, size_t *out);

@@ -251,8 +251,19 @@ END
 quick.json" ]
 }
 
+@test "the red team takes other amounts of labelled images, and keeps those that were there" {
+    redteam "$RUN" --labels 20 --json -o amounts >a
+    [ "$(json a "sorted(d['adv']), d['best']['20']['attack']")" = "(['20'], 'readout')" ]
+    redteam "$RUN" --labels 5,30 --json -o amounts >b
+    [ "$(json b "sorted(d['adv'], key=int)")" = "['5', '20', '30']" ]
+    for wrong in 20,10 20,20 0 , 5,x 1,2,3,4,5,6,7,8,9; do
+        run --separate-stderr attack "$RUN" --labels "$wrong"
+        fails_with 2 labels
+    done
+}
+
 @test "the red team's contradictions are usage errors" {
-    for option in "--budget quick" "--only direct" --own-images; do
+    for option in "--budget quick" "--only direct" "--labels 10" --own-images; do
         run --separate-stderr attack "$RUN" --suite paper $option
         fails_with 2 "${option%% *}"
     done

@@ -446,6 +446,9 @@ static void settings_out_of_range_are_refused(void **state)
     ward_redteam_defaults(&s);
     s.seed = (UINT64_C(1) << 53) + 1;
     assert_fails(ward_redteam(run, device, data, &s, &nowhere, &r), WARD_ERR_ARG, "seed");
+    ward_redteam_defaults(&s);
+    s.labelled[0] = s.labelled[1] = 20;
+    assert_fails(ward_redteam(run, device, data, &s, &nowhere, &r), WARD_ERR_ARG, "20, 20");
     ward_run_close(run);
 }
 

@@ -16,8 +16,6 @@
 
 /* ---- what is read ---- */
 
-
-
 static void a_history_has_points_and_parts_and_no_torn_line(void **state)
 {
     static const char text[] =

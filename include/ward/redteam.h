@@ -29,6 +29,7 @@ typedef enum ward_knowledge {
 } ward_knowledge;
 
 enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 12 };
+enum { WARD_REDTEAM_LABELLED = 8 };
 
 /* One way that an adversary tried. */
 typedef struct ward_redteam_try {
@@ -66,6 +67,9 @@ typedef struct ward_redteam_settings {
     /* Names of attacks, separated by commas; NULL: all. The control is always there, as nothing
      * can be said without it. */
     const char *only;
+    /* How many labelled images adversaries hold, ascending, 0 at the end; all 0: as the budget
+     * says. More than there are come to all of them. Each attack is tried with each amount. */
+    uint64_t labelled[WARD_REDTEAM_LABELLED];
     /* Adversaries hold images that F was trained on, although the run has others for them
      * (ward_train_config.splits). */
     bool holds_own;

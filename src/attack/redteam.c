@@ -53,6 +53,11 @@ static ward_status settings_check(const ward_redteam_settings *s)
                          MAX_TRIALS);
     if (s->seed > max_seed)
         return ward_fail(WARD_ERR_ARG, "seed %ju: larger than 2^53", (uintmax_t)s->seed);
+    for (size_t i = 1; i < WARD_REDTEAM_LABELLED; i++)
+        if (s->labelled[i] && s->labelled[i] <= s->labelled[i - 1])
+            return ward_fail(WARD_ERR_ARG,
+                             "amounts of labels that do not ascend: %ju, %ju",
+                             (uintmax_t)s->labelled[i - 1], (uintmax_t)s->labelled[i]);
     return WARD_OK;
 }
 
@@ -65,6 +70,11 @@ static void take_budget(struct redteam *r, const ward_redteam_settings *settings
     if (named->effort == 3 && r->run->training.is_known &&
         r->run->training.images / BATCH > named->steps)
         r->budget.steps = r->run->training.images / BATCH;
+    if (settings->labelled[0]) {
+        memcpy(r->budget.amounts[WARD_KNOWS_LABELLED], settings->labelled,
+               sizeof settings->labelled);
+        r->budget.is_sparing = false;
+    }
     r->result.settings = *settings;
     r->result.settings.budget = named->name;
     r->result.settings.only = NULL;

@@ -22,7 +22,7 @@
 #include "attack/attack.h"
 #include "ward/redteam.h"
 
-enum { SUITE_AMOUNTS = 8 };
+enum { SUITE_AMOUNTS = WARD_REDTEAM_LABELLED };
 
 /* How much work a thief may put into it. */
 struct budget {
