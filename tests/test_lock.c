@@ -239,7 +239,8 @@ static void keyed_alone_is_the_recommended_lock(void **state)
     check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_KEYED), "keyed");
     assert_string_equal(c.arch, "mlp-1024x2-leaky");
     assert_int_equal(c.objective, WARD_OBJECTIVE_CHANCE);
-    assert_true(c.has_front && c.wrong_share > 0 && c.gamma == 0 && c.sigma == 0);
+    assert_true(c.has_front && c.erases_classes && c.wrong_share > 0 && c.gamma == 0 &&
+                c.sigma == 0);
     assert_int_equal(c.coordinates, WARD_COORDINATES_CASCADE);
     check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_GENERATOR), "generator");
     assert_null(c.arch);

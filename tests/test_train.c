@@ -534,11 +534,11 @@ static void a_damaged_checkpoint_is_refused_by_name(void **state)
 
 static void settings_out_of_range_leave_no_directory_behind(void **state)
 {
-    ward_train_config bad[18];
+    ward_train_config bad[20];
     const char *run;
 
     (void)state;
-    for (size_t i = 0; i < 18; i++)
+    for (size_t i = 0; i < 20; i++)
         bad[i] = config_of("simple-cnn", WARD_METHOD_FIXED);
     run = in_dir("bad");
     bad[0].iterations = 0;
@@ -562,7 +562,12 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[16].teacher = "/nonexistent/teacher";
     bad[17].teacher = "/nonexistent/teacher";
     bad[17].temperature = 0;
-    for (size_t i = 0; i < 18; i++) {
+    bad[18].erases_classes = true; /* with the paper's objective */
+    bad[19].method = WARD_METHOD_BASELINE;
+    bad[19].objective = WARD_OBJECTIVE_CHANCE;
+    bad[19].raw_warmup = 0;
+    bad[19].erases_classes = true;
+    for (size_t i = 0; i < 20; i++) {
         ward_status st = train_whole(run, &bad[i]);
 
         if (st != WARD_ERR_ARG && !((i == 8 || i == 16) && st == WARD_ERR_IO))

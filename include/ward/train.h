@@ -84,6 +84,10 @@ typedef struct ward_train_config {
     double raw_warmup;
     bool separates_bn; /* processed and raw rows have batch-norm statistics of their own */
 
+    /* Chance: after the last step take out of F's last layer what a linear map of its answers to raw
+     * images would tell of their class. Needs twice as many features as classes. Paper: false. */
+    bool erases_classes;
+
     /* Chance: share of the batch that is also shown under a wrong key, 0 .. 1; paper, and methods
      * that have no keys: 0. */
     double wrong_share;

@@ -20,12 +20,13 @@ enum kind {
     REAL,
     SHARE,
     FLAG,
+    MARK, /* true, or not there */
     SEED
 };
 
 /* Settings are there always, or only where they mean something, so that the settings of a training
  * without a part do not change when that part is invented. */
-enum when { ALWAYS, IF_CHANCE, IF_KEYED, IF_TAUGHT, IF_HARDENED };
+enum when { ALWAYS, IF_CHANCE, IF_ERASED, IF_KEYED, IF_TAUGHT, IF_HARDENED };
 
 static const struct setting {
     const char *key;
@@ -79,6 +80,7 @@ static const struct setting {
     SETTING(OPTION, leaked),
     SETTING(OPTION, lock),
     SETTING_IF(IF_CHANCE, OBJECTIVE, objective),
+    SETTING_IF(IF_ERASED, MARK, erases_classes),
     SETTING_IF(IF_CHANCE, REAL, wrong_share),
     SETTING_IF(IF_CHANCE, REAL, wrong_weight),
     SETTING_IF(IF_KEYED, FLAG, has_front),
@@ -117,6 +119,7 @@ static bool applies(const struct setting *s, const ward_train_config *config)
     switch (s->when) {
     case ALWAYS: break;
     case IF_CHANCE: return config->objective == WARD_OBJECTIVE_CHANCE;
+    case IF_ERASED: return config->erases_classes;
     case IF_KEYED: return config->method == WARD_METHOD_KEYED;
     case IF_TAUGHT: return config->teacher != NULL;
     case IF_HARDENED: return config->harden > 0;
@@ -168,7 +171,8 @@ static ward_status set(json_t *object, const struct setting *s, const ward_train
     case SIZE: return set_count(object, s->key, *(const size_t *)field);
     case REAL:
     case SHARE: return json_set(object, s->key, json_real(*(const double *)field));
-    case FLAG: return json_set(object, s->key, json_boolean(*(const bool *)field));
+    case FLAG:
+    case MARK: return json_set(object, s->key, json_boolean(*(const bool *)field));
     case SEED: return json_set(object, s->key, seed_to_json(*(const uint8_t *const *)field));
     }
     return ward_fail(WARD_ERR_ARG, "unknown setting '%s'", s->key);
@@ -276,6 +280,16 @@ static ward_status get_share(const json_t *object, const char *key, double *fiel
     return st;
 }
 
+static ward_status get_mark(const json_t *object, const char *key, bool *field)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (value && !json_is_true(value))
+        return ward_fail(WARD_ERR_FORMAT, "'%s' is there, but not true", key);
+    *field = value != NULL;
+    return WARD_OK;
+}
+
 static ward_status get_coordinates(const json_t *object, const char *key, ward_coordinates *field)
 {
     const char *text;
@@ -315,7 +329,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
 {
     void *field = (char *)&config->values + s->offset;
 
-    if (s->kind != OBJECTIVE && s->kind != SHARE && !applies(s, &config->values))
+    if (s->kind != OBJECTIVE && s->kind != SHARE && s->kind != MARK && !applies(s, &config->values))
         return WARD_OK;
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);
@@ -329,6 +343,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
     case REAL: return json_get_real(object, s->key, field);
     case SHARE: return get_share(object, s->key, field);
     case FLAG: return json_get_bool(object, s->key, field);
+    case MARK: return get_mark(object, s->key, field);
     case SEED: return get_seed(object, s->key, config, field);
     }
     return ward_fail(WARD_ERR_FORMAT, "unknown setting '%s'", s->key);

@@ -41,6 +41,7 @@ static const struct option {
     {"gamma", "gamma", FOR_TRAINED, {NULL}},
     {"raw_share", "raw-share", FOR_PROTECTED, {NULL}},
     {"raw_warmup", "raw-warmup", FOR_PROTECTED, {NULL}},
+    {"erases_classes", "erase-classes", FOR_PROTECTED, {"no", "yes"}}, /* not there if "no" */
     {"wrong_share", "wrong-keys", FOR_KEYED, {NULL}},
     {"wrong_weight", "wrong-weight", FOR_KEYED, {NULL}},
     {"harden", "harden", FOR_PROTECTED, {NULL}}, /* not there unless given, nor are the next two */

@@ -9,6 +9,7 @@
 #include "key/secret.h"
 #include "nn/calibrate.h"
 #include "protect/wrong_key.h"
+#include "train/erasure.h"
 #include "train/lock.h"
 #include "train/origin.h"
 #include "train/settings.h"
@@ -332,6 +333,11 @@ static ward_status open_plan(struct trainer *t)
     ward_status st;
 
     settings_objective(&t->config.values, &config);
+    if (t->config.values.erases_classes) {
+        st = erase_check(&t->saved.net.spec);
+        if (st)
+            return st;
+    }
     st = objective_build(&t->graph, &t->saved.net.spec, g, &config, &t->objective);
     if (st)
         return st;

@@ -66,6 +66,7 @@ static void set_keyed(ward_train_config *config)
     config->objective = WARD_OBJECTIVE_CHANCE;
     config->gamma = 0;
     config->raw_warmup = 0;
+    config->erases_classes = true;
     config->wrong_share = 0.125;
     config->wrong_weight = 1;
     config->sigma = 0;

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "model/model.h"
+#include "train/erasure.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 #include "ward/version.h"
@@ -144,6 +145,8 @@ ward_status trainer_finish(struct trainer *t)
     struct model m = {.method = t->config.values.method};
     ward_status st = trainer_checkpoint(t);
 
+    if (!st && t->config.values.erases_classes)
+        st = erase_classes(&t->saved.net, t->device, &t->train);
     if (!st)
         st = describe_model(t, &m);
     if (st)

@@ -75,6 +75,11 @@ static ward_status check_objective(const ward_train_config *c)
         return ward_fail(WARD_ERR_ARG, "raw_warmup means nothing with objective chance");
     if (c->objective == WARD_OBJECTIVE_PAPER && c->wrong_share > 0)
         return ward_fail(WARD_ERR_ARG, "wrong_share means nothing with objective paper");
+    if (c->erases_classes &&
+        (c->objective == WARD_OBJECTIVE_PAPER || c->method == WARD_METHOD_BASELINE))
+        return ward_fail(
+            WARD_ERR_ARG,
+            "erases_classes means nothing with objective paper or without a transform");
     if ((int)c->coordinates < WARD_COORDINATES_NONE || c->coordinates > WARD_COORDINATES_CASCADE)
         return ward_fail(WARD_ERR_ARG, "unknown coordinates %d", (int)c->coordinates);
     if (c->teacher_digest && !is_digest(c->teacher_digest))

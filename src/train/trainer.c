@@ -246,6 +246,8 @@ static ward_status run(struct trainer *t)
     }
     if (!st && !is_last(t))
         return stop(t);
+    if (!st && t->config.values.erases_classes)
+        report(t, "erasing what raw answers tell of the class");
     return st ? st : trainer_finish(t);
 }
 

@@ -1,7 +1,8 @@
 /*
  * A1, readout: F as it is, and what its answers on raw images tell all the same. Below chance it
  * knows the class and avoids it, so: the least likely class; classes renamed; a linear map of the
- * logits, by least squares (however small they are) and by gradients; a new last layer.
+ * logits, by least squares (however small they are) and by gradients; a small network behind them,
+ * for what is not linear; a new last layer.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "attack/search.h"
 #include "base/mem.h"
 
-enum { RATES = 3, RIDGES = 3 };
+enum { RATES = 3, RIDGES = 3, HIDDEN = 64 };
 
 static const double rates[RATES] = {0.01, 0.1, 0.001};
 static const double ridges[RIDGES] = {1e-3, 1e-1, 1e-6};
@@ -181,6 +182,117 @@ static ward_status probe_logits(struct thief *t, const struct tensor_list *netwo
     return st;
 }
 
+/* ---- a small network behind the logits ---- */
+
+static int build_behind(const struct classifier *c, struct graph *g, int x, int *front)
+{
+    *front = x;
+    x = net_build(&c->net, g, x, c->use);
+    x = graph_relu(g, graph_dense(g, x, "readout.hidden", HIDDEN, false));
+    return graph_dense(g, x, "readout.out", c->net.classes, false);
+}
+
+/* Its first layer sees the logits around their mean and as far apart in each direction, however
+ * small they are. */
+static ward_status draw_hidden(struct thief *t, const struct answers *a, float *weight, float *bias)
+{
+    double *axes = NULL, *strength = NULL, *mean = NULL;
+    float *x = NULL;
+    struct rng rng;
+    size_t k = a->k;
+    ward_status st = mem_new(&axes, k * k, sizeof *axes);
+
+    thief_rng(t, UINT32_C(1) << 30, &rng);
+    if (!st)
+        st = mem_new(&strength, k, sizeof *strength);
+    if (!st)
+        st = mem_new(&mean, k, sizeof *mean);
+    if (!st)
+        st = mem_new(&x, a->n * k, sizeof *x);
+    for (size_t i = 0; i < a->n * k && !st; i++)
+        mean[i % k] += (double)a->logits[i] / (double)a->n;
+    for (size_t i = 0; i < a->n * k && !st; i++)
+        x[i] = (float)((double)a->logits[i] - mean[i % k]);
+    if (!st)
+        st = principal_axes(a->n, k, x, k, &rng, axes, strength);
+    for (size_t h = 0; h < HIDDEN && !st; h++)
+        for (size_t i = 0; i < k; i++) {
+            double spread = fmax(strength[i], 1e-4 * strength[0]) / sqrt((double)a->n) + 1e-12;
+            double factor = (double)rng_normal(&rng) * sqrt(2 / (double)k) / spread;
+
+            for (size_t j = 0; j < k; j++) {
+                weight[h * k + j] += (float)(factor * axes[i * k + j]);
+                bias[h] -= (float)(factor * axes[i * k + j] * mean[j]);
+            }
+        }
+    mem_free(x);
+    mem_free(mean);
+    mem_free(strength);
+    mem_free(axes);
+    return st;
+}
+
+static ward_status draw_behind(struct thief *t, const struct answers *a, struct tensor_list *params)
+{
+    const struct shape shapes[] = {shape_make(2, HIDDEN, a->k, 1, 1),
+                                   shape_make(1, HIDDEN, 1, 1, 1),
+                                   shape_make(2, a->k, HIDDEN, 1, 1), shape_make(1, a->k, 1, 1, 1)};
+    static const char *const names[] = {"readout.hidden.weight", "readout.hidden.bias",
+                                        "readout.out.weight", "readout.out.bias"};
+    float *values[4];
+    struct rng rng;
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < 4 && !st; i++) {
+        struct tensor *added;
+
+        st = tensor_list_add(params, names[i], &shapes[i], &added);
+        values[i] = st ? NULL : added->data;
+    }
+    if (!st)
+        st = draw_hidden(t, a, values[0], values[1]);
+    thief_rng(t, (UINT32_C(1) << 30) + 1, &rng);
+    for (size_t i = 0; i < a->k * HIDDEN && !st; i++)
+        values[2][i] = rng_normal(&rng) / sqrtf(HIDDEN);
+    return st;
+}
+
+static bool are_finite(const struct answers *a)
+{
+    for (size_t i = 0; i < a->n * a->k; i++)
+        if (!isfinite(a->logits[i]))
+            return false;
+    return true;
+}
+
+static ward_status probe_behind(struct thief *t, const struct tensor_list *network, double rate)
+{
+    struct search s = {.thief = t,
+                       .classifier = classifier_of(&t->network->spec, NULL),
+                       .loss = &search_labels,
+                       .trained = "readout.",
+                       .rate = rate,
+                       .bound = (double)NAN};
+    struct tensor_list params = {NULL, 0};
+    struct answers a;
+    ward_status st = answers_get(t, network, &a);
+
+    s.classifier.build = build_behind;
+    snprintf(s.what, sizeof s.what, "a small network behind the logits, rate %g", rate);
+    if (!st)
+        st = params_append(&params, network);
+    if (!st && are_finite(&a)) {
+        st = draw_behind(t, &a, &params);
+        if (!st)
+            st = search_run(&s, &params);
+    }
+    tensor_list_release(&params);
+    answers_release(&a);
+    return st;
+}
+
+/* ---- features ---- */
+
 static ward_status probe_features(struct thief *t, const struct tensor_list *network, double rate)
 {
     char head[TENSOR_MAX_NAME];
@@ -211,6 +323,8 @@ static ward_status probe(struct thief *t, const struct tensor_list *network)
 
     for (size_t i = 0; i < t->budget->effort && i < RATES && !st; i++) {
         st = probe_logits(t, network, rates[i]);
+        if (!st)
+            st = probe_behind(t, network, rates[i]);
         if (!st)
             st = probe_features(t, network, rates[i]);
     }
