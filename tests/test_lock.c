@@ -180,6 +180,7 @@ static void a_lock_key_goes_with_nothing_else(void **state)
     config.method = WARD_METHOD_GENERATOR;
     config.objective = WARD_OBJECTIVE_PAPER;
     config.wrong_share = 0;
+    config.erases_classes = false;
     check_refused(train_locked(run, &config, false, lock, &watch), WARD_ERR_ARG, "method keyed");
     assert_false(file_exists(run));
     config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);

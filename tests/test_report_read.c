@@ -281,5 +281,5 @@ int main(void)
         cmocka_unit_test(words_that_are_no_key_are_no_draw),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
