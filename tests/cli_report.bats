@@ -221,7 +221,13 @@ EOF
     small_training "$WORK/more" --method learned --seed 7 --schedule step --rate-drop-every 30 \
         --nesterov no --decay-scope all --start 0.25 --bn separate --clamp yes --validation 30 \
         --validate-every 20 --clip-norm 2.5 --recipe fast
-    for run in more fixed base generator-2; do
+    # Where the default of keyed is not the absence of a setting, the absence is an option.
+    for objective in chance paper; do
+        small_training "$WORK/keyed-$objective" --method keyed --arch mlp-16x1-leaky --front none \
+            --objective $objective
+    done
+    small_training "$WORK/keyed-whole" --method keyed --arch mlp-16x1-leaky --front none --erase-classes no
+    for run in more fixed base generator-2 keyed-chance keyed-paper keyed-whole; do
         "$WARD" report "$WORK/$run" --format md -q >md
         sed -n '/^```json/,/^```$/p' md | sed '1d;$d' >settings
         [ "$(json settings "'secret_seed' in d or 'seed' in d or d['iterations']")" = 40 ]

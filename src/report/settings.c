@@ -84,15 +84,25 @@ static bool has_part(const struct option *o, const ward_train_config *c)
     return strcmp(o->key, "wrong_weight") != 0 || c->wrong_share > 0;
 }
 
+/* What is meant where it is not there; NULL: nothing. */
+static const char *absent_word(const struct option *o)
+{
+    if (strcmp(o->key, "objective") == 0)
+        return "paper";
+    return strcmp(o->key, "erases_classes") == 0 ? "no" : NULL;
+}
+
 /* Whether the option is there and means anything beside the others. */
 static bool has_meaning(const struct option *o, const json_t *value, const ward_train_config *c)
 {
-    if (!value || !(o->methods & 1 << c->method))
+    if ((!value && !absent_word(o)) || !(o->methods & 1 << c->method))
         return false;
     if (c->method == WARD_METHOD_KEYED && !has_part(o, c))
         return false;
     if (strcmp(o->key, "raw_warmup") == 0)
         return c->objective == WARD_OBJECTIVE_PAPER;
+    if (strcmp(o->key, "erases_classes") == 0)
+        return c->objective == WARD_OBJECTIVE_CHANCE;
     if (strcmp(o->key, "rate_drop_every") == 0)
         return c->schedule == WARD_SCHEDULE_STEP;
     if (strcmp(o->key, "warmup") == 0)
@@ -121,7 +131,9 @@ static ward_status write_value(struct wr *wr, const struct option *o, const json
     char *text = NULL;
     ward_status st = WARD_OK;
 
-    if (json_is_boolean(value)) {
+    if (!value) {
+        wr_text(wr, absent_word(o));
+    } else if (json_is_boolean(value)) {
         wr_text(wr, o->words[json_is_true(value)]);
     } else if (json_is_string(value)) {
         text_shell(wr, json_string_value(value));
@@ -158,8 +170,9 @@ static ward_status write_changes(struct wr *wr, const struct settings *s,
     for (size_t i = 0; i < OPTIONS && !st; i++) {
         const struct option *o = &options[i];
         const json_t *value = json_object_get(s->all, o->key);
+        const json_t *other = json_object_get(usual, o->key);
 
-        if (!has_meaning(o, value, config) || json_equal(value, json_object_get(usual, o->key)) ||
+        if (!has_meaning(o, value, config) || (!value && !other) || json_equal(value, other) ||
             is_default_width(o, value, channels))
             continue;
         wr_printf(wr, " --%s ", o->name);

@@ -30,8 +30,8 @@ static ward_status build(struct erasure *e, const struct net_spec *spec)
     struct dims in;
     ward_status st;
 
-    e->x = graph_input(&e->graph,
-                       (struct dims){e->batch, spec->channels, spec->height, spec->width});
+    e->x =
+        graph_input(&e->graph, (struct dims){e->batch, spec->channels, spec->height, spec->width});
     net_build(spec, &e->graph, e->x, use);
     st = graph_finish(&e->graph);
     if (st)
@@ -51,8 +51,8 @@ static ward_status build(struct erasure *e, const struct net_spec *spec)
     return WARD_OK;
 }
 
-static ward_status erasure_open(struct erasure *e, const struct net *net, struct ward_device *device,
-                                size_t images)
+static ward_status erasure_open(struct erasure *e, const struct net *net,
+                                struct ward_device *device, size_t images)
 {
     const struct tensor_list *const lists[] = {&net->params};
     struct plan_options options = {.bn = BN_RUNNING, .output_count = 1};
