@@ -84,8 +84,9 @@ typedef struct ward_train_config {
     double raw_warmup;
     bool separates_bn; /* processed and raw rows have batch-norm statistics of their own */
 
-    /* Chance: after the last step take out of F's last layer what a linear map of its answers to raw
-     * images would tell of their class (Ravfogel et al. 2020; Belrose et al. 2023). Needs twice as many features as classes. Paper: false. */
+    /* Chance: after the last step take out of F's last layer what a linear map of its answers to
+     * raw images would tell of their class (Ravfogel et al. 2020; Belrose et al. 2023). Needs twice
+     * as many features as classes. Paper: false. */
     bool erases_classes;
 
     /* Chance: share of the batch that is also shown under a wrong key, 0 .. 1; paper, and methods

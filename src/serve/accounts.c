@@ -224,8 +224,8 @@ ward_status accounts_add(struct accounts *accounts, const char *user, uint64_t c
     return st;
 }
 
-/* Requests are charged while a disk takes its time. An account that comes in between moves others up
- * by a place, so none is missed. */
+/* Requests are charged while a disk takes its time. An account that comes in between moves others
+ * up by a place, so none is missed. */
 void accounts_sync(struct accounts *accounts)
 {
     bool is_there = true;

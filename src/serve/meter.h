@@ -31,8 +31,8 @@ WARD_CHECK ward_status meter_open(struct meter *meter, const char *path);
  */
 WARD_CHECK ward_status meter_add(struct meter *meter, size_t count, const void *images, size_t len,
                                  uint64_t max, bool *is_full);
-/* A descriptor of the file, to be synced and closed by the caller while others go on with the meter;
- * -1 if nothing has been added since the last call, or if there is no descriptor to be had. */
+/* A descriptor of the file, to be synced and closed by the caller while others go on with the
+ * meter; -1 if nothing has been added since the last call, or if there is none to be had. */
 int meter_take_unsynced(struct meter *meter);
 void meter_close(struct meter *meter);
 
