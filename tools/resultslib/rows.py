@@ -158,6 +158,7 @@ COMMANDS = {
     "again": "attack RUN --budget quick --seed 2 --out NEW",
     "standard": "attack RUN --budget standard",
     "softened": "attack RUN --budget quick --only perturbed --out NEW",
+    "readout": "attack RUN --budget quick --only readout,random-readout --labels 1000 --trials 3 --out NEW",
     "keys": "key report RUN",
     "input-only": "attack RUN --attack input-only --trials 20",
     "pair": "attack RUN --attack pair --pairs 1 --trials 5",
@@ -173,7 +174,7 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *(("redteam", f"split-{name}") for name in SPLIT),
     ("again", "split-fashion-simple-cnn-generator-1"),
     *(("standard", f"split-fashion-simple-cnn-generator-{seed}") for seed in (1, 2, 3)),
-    *((kind, f"lock-{name}") for kind in ("redteam", "keys") for name in LOCKS),
+    *((kind, f"lock-{name}") for kind in ("redteam", "readout", "keys") for name in LOCKS),
     *(("standard", f"lock-{data}-cascade-{seed}") for data in ("fashion", "mnist")
       for seed in (1, 2, 3)),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),

@@ -195,6 +195,21 @@ def conv_accuracy(results, data):
     return f"{100 * max(found):.2f}" if found else "-"
 
 
+def logit_cells(results, name):
+    """What 1,000 labels read from the logits, by any means; from the features; from those of random weights."""
+    found = results.get(f"readout-lock-{name}", {}).get("result")
+    if not found:
+        return "-"
+    tries = {who: [t for c in found["attacks"] if c["attack"] == who and c["amount"] == 1000 for t in c["tries"]]
+             for who in ("readout", "random-readout")}
+
+    def best(who, is_feature):
+        return 100 * max(t["accuracy"] for t in tries[who]
+                         if t["what"].startswith("a new last layer") == is_feature)
+    return (f"{best('readout', False):.1f} %; features {best('readout', True):.1f} % "
+            f"({best('random-readout', True):.1f} %)")
+
+
 def key_cells(results, name):
     keys = results.get(f"keys-lock-{name}", {}).get("result")
     if not keys:
@@ -206,7 +221,8 @@ def lock_table(results):
     """Every lock that was tried, what was expected, and what adversaries made of it."""
     lines = ["| lock | options | expected | authorised (raw) | best baseline on the same images | budget "
              "| labelled images: best attack, points over training without F | pairs: the same "
-             "| no labels | readout (of random weights) | random keys that unlock | flags |", "|---" * 12 + "|"]
+             "| no labels | readout (of random weights) | logits, 1,000 labels; features (of random weights) "
+             "| random keys that unlock | flags |", "|---" * 13 + "|"]
     for name, (data, options, expected) in LOCKS.items():
         if f"lock-{name}" not in results:
             continue
@@ -224,7 +240,7 @@ def lock_table(results):
                          f"{100 * none['accuracy']:.1f} % ({none['attack']})" if none else "-",
                          f"{100 * r['readout']:.1f} % ({100 * r['readout_control']:.1f} %)"]
                 flags = ", ".join(flag["flag"] for flag in r["flags"]) or "none"
-            lines.append("| " + " | ".join([*row, *cells, key_cells(results, name), flags]) + " |")
+            lines.append("| " + " | ".join([*row, *cells, logit_cells(results, name), key_cells(results, name), flags]) + " |")
     return lines
 
 
