@@ -289,6 +289,32 @@ static void test_a_meter_cut_off_by_a_crash_goes_on_and_a_foreign_file_does_not(
     assert_fails(meter_open(&meter, in_folder("foreign.meter")), WARD_ERR_FORMAT, "foreign");
 }
 
+/* What is handed out for syncing is the same file, and nothing is where nothing came since. */
+static void test_a_meter_is_synced_once_for_what_was_added(void **state)
+{
+    const char *path = in_folder("unsynced.meter");
+    const float images[2] = {1, 2};
+    struct stat handed, own;
+    struct meter meter;
+    bool is_full;
+    int fd;
+
+    (void)state;
+    assert_ok(meter_open(&meter, path));
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(meter_add(&meter, i + 1, images, sizeof images[0], 0, &is_full));
+        fd = meter_take_unsynced(&meter);
+        assert_true(fd >= 0 && fstat(fd, &handed) == 0 && stat(path, &own) == 0);
+        assert_true(handed.st_ino == own.st_ino && fd != meter.fd);
+        close(fd);
+        assert_int_equal(meter_take_unsynced(&meter), -1);
+    }
+    assert_ok(meter_add(&meter, 2, images, sizeof images[0], 0, &is_full)); /* known already */
+    assert_int_equal(meter_take_unsynced(&meter), -1);
+    meter_close(&meter);
+    assert_int_equal(meter_take_unsynced(&meter), -1);
+}
+
 static void test_todays_use_is_found_again_in_the_log(void **state)
 {
     static const char log[] =
@@ -535,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_a_rate_is_overdrawn_once_and_then_waited_for),
         cmocka_unit_test(test_different_images_are_counted_across_restarts),
         cmocka_unit_test(test_a_meter_cut_off_by_a_crash_goes_on_and_a_foreign_file_does_not),
+        cmocka_unit_test(test_a_meter_is_synced_once_for_what_was_added),
         cmocka_unit_test(test_todays_use_is_found_again_in_the_log),
         cmocka_unit_test(test_data_may_be_flat_or_nested),
         cmocka_unit_test(test_what_is_wrong_with_a_request_is_said),
