@@ -99,6 +99,34 @@ static void the_control_is_always_there(void **state)
     assert_null(cells);
 }
 
+/* With one label of each pair, too, but only where anybody holds pairs. */
+static void the_control_has_as_many_labels_as_others_have_labels_or_pairs(void **state)
+{
+    static const struct {
+        const char *only;
+        uint64_t amounts[6];
+    } cases[] = {{"universal", {10, 100}},
+                 {"infomax", {10, 100}},
+                 {"subtract", {10, 100, 1, 785}},
+                 {"universal,pair", {10, 100, 1, 785}}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct suite_plan plan = plan_of("quick", 15000);
+        ward_redteam_cell *cells = NULL;
+        size_t count, found = 0;
+
+        plan.trials = 1;
+        plan.only = cases[i].only;
+        assert_ok(suite_cells(&plan, &cells, &count));
+        for (size_t j = 0; j < count; j++)
+            if (suite_raid_of(&cells[j]) == &raid_scratch)
+                assert_int_equal(cells[j].amount, cases[i].amounts[found++]);
+        assert_int_equal(cases[i].amounts[found], 0);
+        mem_free(cells);
+    }
+}
+
 static void without_the_transform_there_are_no_pairs(void **state)
 {
     struct suite_plan plan = plan_of("full", 15000);
@@ -526,6 +554,7 @@ int main(void)
         cmocka_unit_test(every_name_of_an_attack_is_listed_once),
         cmocka_unit_test(no_cell_wants_more_than_the_pool_has),
         cmocka_unit_test(the_control_is_always_there),
+        cmocka_unit_test(the_control_has_as_many_labels_as_others_have_labels_or_pairs),
         cmocka_unit_test(without_the_transform_there_are_no_pairs),
         cmocka_unit_test(who_holds_more_holds_what_others_do),
         cmocka_unit_test(labelled_images_are_drawn_evenly_from_the_classes),

@@ -226,7 +226,15 @@ static ward_status add_amounts(struct cells *cells, const struct raid *raid, war
     return st;
 }
 
-/* The control is needed wherever labels or pairs are. */
+static bool has_pairs(const struct cells *cells)
+{
+    for (size_t i = 0; i < cells->count; i++)
+        if (cells->items[i].knows == WARD_KNOWS_PAIRS)
+            return true;
+    return false;
+}
+
+/* The control is needed wherever labels or pairs are; it comes last. */
 static ward_status add_raid(struct cells *cells, const struct raid *raid)
 {
     size_t first = cells->count;
@@ -235,7 +243,7 @@ static ward_status add_raid(struct cells *cells, const struct raid *raid)
     if (raid->knows == WARD_KNOWS_NOTHING)
         return add(cells, raid, 0);
     st = add_amounts(cells, raid, raid->knows, first);
-    if (!st && raid == &raid_scratch && cells->plan->has_service)
+    if (!st && raid == &raid_scratch && has_pairs(cells))
         st = add_amounts(cells, raid, WARD_KNOWS_PAIRS, first);
     return st;
 }
