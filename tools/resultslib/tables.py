@@ -243,6 +243,17 @@ def claims_table(results):
             *("| " + " | ".join(row) + " |" for row in rows)]
 
 
+def lock_lines(results):
+    """What the red team says of the recommended lock, in sentences; of the first network of the rows."""
+    r = results["redteam-lock-fashion-cascade-1"]["result"]
+    pairs = max(r["best_pairs"], key=int)
+    served = max((c for c in r["attacks"] if c["attack"] == "extract"), key=lambda c: c["accuracy"])
+    return [f"> {r['sentence']}", ">",
+            f"> With {pairs} pairs he reaches {100 * r['best_pairs'][pairs]['accuracy']:.1f} %; who has {pairs} labelled images and "
+            f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {served['amount']} answers "
+            f"of the authorised service, {100 * served['accuracy']:.1f} %."]
+
+
 def logit_cells(results, name):
     """What 1,000 labels read from the logits, by any means; from the features; from those of random weights."""
     found = results.get(f"readout-lock-{name}", {}).get("result")
@@ -389,7 +400,7 @@ def write_tables(check):
                                       "relock": relock_table}),
             ("docs/redteam.md", {"claims": claims_table}),
             ("docs/results/locks.md", {"locks": lock_table}),
-            ("README.md", {"accuracies": accuracy_table, "timed": timed_table})):
+            ("README.md", {"accuracies": accuracy_table, "timed": timed_table, "lock": lock_lines})):
         for name, table in tables.items():
             fill(os.path.join(ROOT, path), name, table(results), check)
     for kind, rows in (("tuning", TUNING), ("choice", CHOICES)):
