@@ -477,6 +477,9 @@ static void settings_out_of_range_are_refused(void **state)
     ward_redteam_defaults(&s);
     s.labelled[0] = s.labelled[1] = 20;
     assert_fails(ward_redteam(run, device, data, &s, &nowhere, &r), WARD_ERR_ARG, "20, 20");
+    s.labelled[1] = 0;
+    s.labelled[2] = 30; /* behind the end */
+    assert_fails(ward_redteam(run, device, data, &s, &nowhere, &r), WARD_ERR_ARG, "0, 30");
     ward_run_close(run);
 }
 

@@ -172,8 +172,9 @@ static void too_few_features_are_refused_before_a_training(void **state)
     snprintf(spec.arch, sizeof spec.arch, "mlp-4x1");
     check_ok(erase_check(&spec), "four for two");
     snprintf(spec.arch, sizeof spec.arch, "mlp-3x1");
-    check_refused(erase_check(&spec), WARD_ERR_ARG, "has 3 inputs: too few to take 2 classes out");
-    check_refused(train_whole(in_dir("few"), &config), WARD_ERR_ARG, "has 3 inputs");
+    check_refused(erase_check(&spec), WARD_ERR_ARG,
+                  "erases_classes: the last layer of mlp-3x1 has 3 inputs");
+    check_refused(train_whole(in_dir("few"), &config), WARD_ERR_ARG, "has 3 inputs, too few");
     assert_false(file_exists(in_dir("few")) || file_is_directory(in_dir("few")));
     config.erases_classes = false;
     check_ok(train_whole(in_dir("few"), &config), "without it");

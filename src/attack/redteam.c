@@ -54,7 +54,7 @@ static ward_status settings_check(const ward_redteam_settings *s)
     if (s->seed > max_seed)
         return ward_fail(WARD_ERR_ARG, "seed %ju: larger than 2^53", (uintmax_t)s->seed);
     for (size_t i = 1; i < WARD_REDTEAM_LABELLED; i++)
-        if (s->labelled[i] && s->labelled[i] <= s->labelled[i - 1])
+        if (s->labelled[i] && (!s->labelled[i - 1] || s->labelled[i] <= s->labelled[i - 1]))
             return ward_fail(WARD_ERR_ARG, "amounts of labels that do not ascend: %ju, %ju",
                              (uintmax_t)s->labelled[i - 1], (uintmax_t)s->labelled[i]);
     return WARD_OK;

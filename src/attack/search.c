@@ -389,10 +389,8 @@ ward_status search_head(const struct net_spec *net, char *name, size_t len)
     graph_init(&g);
     st = net_graph(&g, net);
     if (!st) {
-        const struct op_desc *last = &g.nodes[g.node_count - 1];
-        const char *weight = g.params[last->param[0]].name;
+        const char *weight = g.params[net_head(&g)->param[0]].name;
 
-        assert(last->kind == OP_DENSE);
         snprintf(name, len, "%.*s.", (int)strcspn(weight, "."), weight);
     }
     graph_release(&g);

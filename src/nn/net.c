@@ -107,6 +107,14 @@ static ward_status init_params(struct tensor_list *list, const struct graph *g, 
     return WARD_OK;
 }
 
+const struct op_desc *net_head(const struct graph *g)
+{
+    const struct op_desc *last = &g->nodes[g->node_count - 1];
+
+    assert(last->kind == OP_DENSE);
+    return last;
+}
+
 ward_status net_graph(struct graph *g, const struct net_spec *spec)
 {
     struct dims image = {1, spec->channels, spec->height, spec->width};

@@ -60,6 +60,10 @@ const char *net_arch_name(size_t i);
  */
 WARD_CHECK ward_status net_graph(struct graph *g, const struct net_spec *spec);
 
+/* The last layer of a network that a finished graph ends with: the dense one that makes the logits,
+ * from features. */
+const struct op_desc *net_head(const struct graph *g);
+
 /*
  * Copy parameters between tensors and a plan, by name: every graph parameter that the list has.
  * params_load: WARD_ERR_FORMAT if a graph parameter is in none of the count lists (a list may be

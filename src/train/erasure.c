@@ -1,7 +1,6 @@
 /* See erasure.h. */
 #include "train/erasure.h"
 
-#include <assert.h>
 #include <math.h>
 
 #include "base/mem.h"
@@ -36,8 +35,7 @@ static ward_status build(struct erasure *e, const struct net_spec *spec)
     st = graph_finish(&e->graph);
     if (st)
         return st;
-    last = &e->graph.nodes[e->graph.node_count - 1];
-    assert(last->kind == OP_DENSE);
+    last = net_head(&e->graph);
     e->features_node = last->input[0];
     e->weight = e->graph.params[last->param[0]].name;
     e->bias = e->graph.params[last->param[1]].name;
@@ -45,9 +43,10 @@ static ward_status build(struct erasure *e, const struct net_spec *spec)
     e->features = in.c * in.h * in.w;
     e->classes = spec->classes;
     if (e->features < 2 * e->classes)
-        return ward_fail(WARD_ERR_ARG,
-                         "the last layer of %s has %zu inputs: too few to take %zu classes out of",
-                         spec->arch, e->features, e->classes);
+        return ward_fail(
+            WARD_ERR_ARG,
+            "erases_classes: the last layer of %s has %zu inputs, too few for %zu classes",
+            spec->arch, e->features, e->classes);
     return WARD_OK;
 }
 

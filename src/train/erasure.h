@@ -2,12 +2,12 @@
  * What raw images' answers tell of their class, taken out of F's last layer. Trained to equal
  * probabilities, F answers raw images with nearly equal logits; but small differences are
  * differences, and a linear map of the logits, however small they are, may read the class from
- * them. No such map does better than a constant where the mean logits are the same for all classes
- * (Belrose et al. 2023, "LEACE", section 3), and the mean logits of a class are the last layer's
- * answer to the mean of its features. So the weights are projected onto what is orthogonal to the
- * differences of these means (after Ravfogel et al. 2020, "Null It Out"). The mean logits of all
- * raw images stay what they are. Nothing is promised of readings that are not linear, nor of the
- * features, which stay as they are.
+ * them. On the images that are averaged no such map does better than a constant where the mean
+ * logits are the same for all classes (Belrose et al. 2023, "LEACE", section 3), and the mean
+ * logits of a class are the last layer's answer to the mean of its features. So the weights are
+ * projected onto what is orthogonal to the differences of these means (after Ravfogel et al. 2020,
+ * "Null It Out"). The mean logits of all raw images stay what they are. Nothing is promised of
+ * readings that are not linear, nor of the features, which stay as they are.
  */
 #ifndef TRAIN_ERASURE_H
 #define TRAIN_ERASURE_H
