@@ -46,7 +46,7 @@ enum option_key {
     OPT_START,
     OPT_CLAMP,
     OPT_OBJECTIVE,
-    OPT_ERASE_CLASSES,
+    OPT_ERASE_AXES,
     OPT_WRONG_KEYS,
     OPT_WRONG_WEIGHT,
     OPT_HARDEN,
@@ -108,9 +108,9 @@ static const struct cli_option options[] = {
     {OPT_RAW_WARMUP, "raw-warmup", "X",
      "share of the first steps in which raw images are to\n"
      "get equal probabilities, not wrong ones"},
-    {OPT_ERASE_CLASSES, "erase-classes", "YES|NO",
-     "chance: at the end, take out of the last layer what\n"
-     "linear maps of raw images' answers tell of the class"},
+    {OPT_ERASE_AXES, "erase-axes", "X",
+     "chance: at the end, make the last layer blind to this\n"
+     "share of the axes in which raw images differ, 0 .. 0.5"},
     {OPT_WRONG_KEYS, "wrong-keys", "X",
      "keyed, chance: share of each batch that is also shown\n"
      "under a wrong key, 0 .. 1"},
@@ -216,7 +216,7 @@ static const struct setting {
     {OPT_GAMMA, AS_REAL, AT(gamma), FOR_TRAINED, NULL},
     {OPT_RAW_SHARE, AS_REAL, AT(raw_share), FOR_PROTECTED, NULL},
     {OPT_RAW_WARMUP, AS_REAL, AT(raw_warmup), FOR_PROTECTED, NULL},
-    {OPT_ERASE_CLASSES, AS_BOOL, AT(erases_classes), FOR_PROTECTED, yes_words},
+    {OPT_ERASE_AXES, AS_REAL, AT(erased_axes), FOR_PROTECTED, NULL},
     {OPT_WRONG_KEYS, AS_REAL, AT(wrong_share), FOR_KEYED, NULL},
     {OPT_WRONG_WEIGHT, AS_REAL, AT(wrong_weight), FOR_KEYED, NULL},
     {OPT_HARDEN, AS_REAL, AT(harden), FOR_PROTECTED, NULL},
@@ -354,8 +354,8 @@ static void drop_defaults(const struct cli *cli, ward_train_config *config)
 
     if (config->objective == WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_RAW_WARMUP))
         config->raw_warmup = 0;
-    if (config->objective != WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_ERASE_CLASSES))
-        config->erases_classes = false;
+    if (config->objective != WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_ERASE_AXES))
+        config->erased_axes = 0;
     if ((config->objective != WARD_OBJECTIVE_CHANCE || !has_tables) &&
         !cli_has(cli, OPT_WRONG_KEYS))
         config->wrong_share = 0;
@@ -373,7 +373,7 @@ static int check_parts(const struct cli *cli, const ward_train_config *config)
         const char *needs;
     } parts[] = {
         {OPT_RAW_WARMUP, !is_chance, "objective paper"},
-        {OPT_ERASE_CLASSES, is_chance, "objective chance"},
+        {OPT_ERASE_AXES, is_chance, "objective chance"},
         {OPT_WRONG_KEYS, is_chance, "objective chance"},
         {OPT_WRONG_WEIGHT, is_chance && config->wrong_share > 0, "--wrong-keys"},
         {OPT_FRONT_WIDTH, config->has_front, "front conv"},

@@ -226,7 +226,7 @@ EOF
         small_training "$WORK/keyed-$objective" --method keyed --arch mlp-16x1-leaky --front none \
             --objective $objective
     done
-    small_training "$WORK/keyed-whole" --method keyed --arch mlp-16x1-leaky --front none --erase-classes no
+    small_training "$WORK/keyed-whole" --method keyed --arch mlp-16x1-leaky --front none --erase-axes 0
     for run in more fixed base generator-2 keyed-chance keyed-paper keyed-whole; do
         "$WARD" report "$WORK/$run" --format md -q >md
         sed -n '/^```json/,/^```$/p' md | sed '1d;$d' >settings

@@ -324,12 +324,12 @@ END
     keyed bare --front none --coordinates none
     keyed loss --front none --json >"$BATS_TEST_TMPDIR/json"
     [ "$(json "$BATS_TEST_TMPDIR/json" "d['loss']['wrong'] >= 0")" = True ]
-    [ "$(json "$RUN.loss/config.json" "d['erases_classes']")" = True ]
-    keyed whole --front none --erase-classes no
-    [ "$(json "$RUN.whole/config.json" "'erases_classes' in d")" = False ]
+    [ "$(json "$RUN.loss/config.json" "d['erased_axes']")" = 0.25 ]
+    keyed whole --front none --erase-axes 0
+    [ "$(json "$RUN.whole/config.json" "'erased_axes' in d")" = False ]
     ! cmp -s "$RUN.loss/model.safetensors" "$RUN.whole/model.safetensors"
-    run -2 --separate-stderr small_training "$RUN.refused" --method fixed --erase-classes yes
-    [[ "$stderr" == *"--erase-classes means nothing without objective chance"* ]]
+    run -2 --separate-stderr small_training "$RUN.refused" --method fixed --erase-axes 0.1
+    [[ "$stderr" == *"--erase-axes means nothing without objective chance"* ]]
     keyed parts --front none --coordinates none --shuffle 4 --negative 0.5 --sigma 0.1 --p 0.3
     keyed residual --residual yes --generator-width 4 --start 1 --front-width 8 --rounds 5
     keyed paper --objective paper --beta 0.5 --front none --json >"$BATS_TEST_TMPDIR/json"

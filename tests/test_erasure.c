@@ -1,5 +1,4 @@
-/* Erasing classes from the last layer: what linear readings of raw answers have left, and what
- * stays as it was. */
+/* Erasing axes from the last layer: what is left of raw answers, and what stays as it was. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,19 +18,32 @@
 
 enum { COUNT = CLASSES * TRAIN_IMAGES };
 
-static const char *const archs[] = {"mlp-16x2-leaky", "mlp-16x1-residual", "simple-cnn",
-                                    "resnet8-leaky"};
+static const struct victim {
+    const char *arch;
+    double share; /* as many axes as images, or more */
+} victims[] = {
+    {"mlp-128x2-leaky", 0.25},
+    {"mlp-128x1-residual", 0.25},
+    {"simple-cnn", 0.1},
+    {"resnet8-leaky", 0.5},
+};
 
 struct fixture {
     ward_device *device;
     ward_dataset *data;
     struct split images;
     struct net net;
+    struct transform transform;
 };
 
 static void open_net(struct fixture *f, const char *device, const char *arch)
 {
     struct net_spec spec = {.channels = 1, .height = SIDE, .width = SIDE, .classes = CLASSES};
+    const struct transform_spec transform = {.method = WARD_METHOD_KEYED,
+                                             .channels = 1,
+                                             .height = SIDE,
+                                             .width = SIDE,
+                                             .keyed = {.coordinates = WARD_COORDINATES_DENSE}};
 
     *f = (struct fixture){.data = NULL};
     snprintf(spec.arch, sizeof spec.arch, "%s", arch);
@@ -39,71 +51,74 @@ static void open_net(struct fixture *f, const char *device, const char *arch)
     check_ok(ward_dataset_open(&f->data, in_dir("data")), "the pictures");
     check_ok(split_init(&f->images, f->data, WARD_SPLIT_TRAIN, 1, 0), "a split");
     check_ok(net_init(&f->net, &spec, 1), arch);
+    check_ok(transform_init(&f->transform, &transform, secret), "a transform");
 }
 
 static void close_net(struct fixture *f)
 {
+    transform_release(&f->transform);
     net_release(&f->net);
     split_release(&f->images);
     ward_dataset_free(f->data);
     ward_device_close(f->device);
 }
 
-/* The logits of all raw images, and their labels. */
-static void answer(struct fixture *f, float logits[COUNT * CLASSES], int32_t labels[COUNT])
+/* The logits of all images, raw if the transform is NULL. */
+static void answer(struct fixture *f, const struct transform *transform,
+                   float logits[COUNT * CLASSES])
 {
-    const struct tensor_list *const lists[] = {&f->net.params};
+    const struct tensor_list *const lists[] = {&f->net.params,
+                                               transform ? &transform->params : NULL};
     struct plan_options options = {.bn = BN_RUNNING, .output_count = 1};
     struct plan *plan = NULL;
     struct graph g;
-    int x;
+    int x, processed;
 
     graph_init(&g);
     x = graph_input(&g, (struct dims){COUNT, 1, SIDE, SIDE});
-    options.outputs[0] = net_build(&f->net.spec, &g, x, (struct net_use){.is_frozen = true});
+    processed = transform ? transform_build(&transform->spec, &g, x, true) : x;
+    options.outputs[0] =
+        net_build(&f->net.spec, &g, processed, (struct net_use){.is_frozen = true});
     check_ok(graph_finish(&g), "a graph");
     check_ok(plan_compile(&plan, f->device, &g, &options), "a plan");
-    check_ok(params_load(plan, lists, 1), "its parameters");
-    check_ok(batch_read(&f->images, 0, COUNT, plan_input(plan, x), labels), "the pictures");
+    check_ok(params_load(plan, lists, 2), "its parameters");
+    check_ok(batch_read(&f->images, 0, COUNT, plan_input(plan, x), NULL), "the pictures");
     check_ok(plan_forward(plan), "a pass");
     memcpy(logits, plan_output(plan, options.outputs[0]), COUNT * CLASSES * sizeof *logits);
     plan_free(plan);
     graph_release(&g);
 }
 
-/* Of each logit, over the images of a class; class CLASSES: over all. */
-static void find_means(struct fixture *f, double means[CLASSES + 1][CLASSES])
+static float farthest(const float *a, const float *b, size_t count)
 {
-    float logits[COUNT * CLASSES];
-    int32_t labels[COUNT];
+    float most = 0;
 
-    answer(f, logits, labels);
-    memset(means, 0, (CLASSES + 1) * sizeof *means);
-    for (size_t i = 0; i < COUNT; i++)
-        for (size_t k = 0; k < CLASSES; k++) {
-            means[labels[i]][k] += (double)logits[i * CLASSES + k] / TRAIN_IMAGES;
-            means[CLASSES][k] += (double)logits[i * CLASSES + k] / COUNT;
-        }
+    for (size_t i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(a[i] - (b ? b[i] : 0)));
+    return most;
 }
 
-static void check_erased(const char *device, const char *arch)
+/* So few images differ along fewer axes than are taken out, and are fewer than what is left of the
+ * features: raw ones are answered alike, and processed ones exactly as before. */
+static void check_erased(const char *device, const char *arch, double share)
 {
-    double before[CLASSES + 1][CLASSES], after[CLASSES + 1][CLASSES];
+    float raw[2][COUNT * CLASSES], processed[2][COUNT * CLASSES];
     struct tensor_list kept = {NULL, 0};
     struct fixture f;
 
     open_net(&f, device, arch);
     check_ok(tensor_list_copy(&kept, &f.net.params), "a copy");
-    find_means(&f, before);
-    check_ok(erase_classes(&f.net, f.device, &f.images), arch);
-    find_means(&f, after);
-    for (size_t k = 0; k < CLASSES; k++) {
-        double difference = fabs(before[0][k] - before[1][k]);
-
-        assert_true(difference > 1e-3);
-        assert_true(fabs(after[0][k] - after[1][k]) < 1e-4 * difference);
-        assert_true(fabs(after[CLASSES][k] - before[CLASSES][k]) < 1e-5);
-    }
+    answer(&f, NULL, raw[0]);
+    answer(&f, &f.transform, processed[0]);
+    check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, share, 1), arch);
+    answer(&f, NULL, raw[1]);
+    answer(&f, &f.transform, processed[1]);
+    assert_true(farthest(raw[0], NULL, COUNT * CLASSES) > 1e-2f);
+    if (farthest(raw[1], NULL, COUNT * CLASSES) > 1e-4f ||
+        farthest(processed[0], processed[1], COUNT * CLASSES) > 1e-2f)
+        fail_msg("%s, %s: %g left of raw answers, processed ones moved by %g", device, arch,
+                 (double)farthest(raw[1], NULL, COUNT * CLASSES),
+                 (double)farthest(processed[0], processed[1], COUNT * CLASSES));
     for (size_t i = 0; i < kept.count; i++) {
         const struct tensor *t = &kept.items[i];
         bool is_same = memcmp(t->data, tensor_list_find(&f.net.params, t->name)->data,
@@ -116,51 +131,61 @@ static void check_erased(const char *device, const char *arch)
     close_net(&f);
 }
 
-static void raw_images_of_all_classes_get_the_same_mean_answer(void **state)
+static void raw_images_are_answered_alike_and_processed_ones_as_before(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++) {
-        check_erased("ref", archs[i]);
-        check_erased("cpu", archs[i]);
+    for (size_t i = 0; i < sizeof victims / sizeof victims[0]; i++) {
+        check_erased("ref", victims[i].arch, victims[i].share);
+        check_erased("cpu", victims[i].arch, victims[i].share);
     }
 }
 
-static void what_is_erased_stays_erased(void **state)
+/* Sum of squares of the logits around equal ones, over raw images. */
+static double left_of_raw(struct fixture *f)
 {
-    float once[COUNT * CLASSES], twice[COUNT * CLASSES];
-    int32_t labels[COUNT];
-    struct fixture f;
+    float logits[COUNT * CLASSES];
+    double sum = 0;
 
-    (void)state;
-    open_net(&f, "ref", archs[0]);
-    check_ok(erase_classes(&f.net, f.device, &f.images), "once");
-    answer(&f, once, labels);
-    check_ok(erase_classes(&f.net, f.device, &f.images), "twice");
-    answer(&f, twice, labels);
+    answer(f, NULL, logits);
     for (size_t i = 0; i < COUNT * CLASSES; i++)
-        assert_true(fabsf(once[i] - twice[i]) < 1e-5f);
-    close_net(&f);
+        sum += (double)logits[i] * (double)logits[i];
+    return sum;
 }
 
-static void a_class_without_images_changes_nothing(void **state)
+static void a_larger_share_leaves_less_and_what_is_gone_stays_gone(void **state)
 {
-    double means[CLASSES + 1][CLASSES];
-    float before[COUNT * CLASSES], after[COUNT * CLASSES];
-    int32_t labels[COUNT];
+    static const double shares[] = {0.01, 0.05, 0.1};
+    double left = INFINITY, again;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        double before = left;
+        struct fixture f;
+
+        open_net(&f, "ref", victims[0].arch);
+        check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, shares[i], 1), "once");
+        left = left_of_raw(&f);
+        check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, shares[i], 1), "again");
+        again = left_of_raw(&f);
+        if (left > before / 2 || fabs(again - left) > 1e-3 * left)
+            fail_msg("share %g: %g after %g, then %g", shares[i], left, before, again);
+        close_net(&f);
+    }
+}
+
+static void the_same_seed_makes_the_same_layer(void **state)
+{
+    float once[COUNT * CLASSES], twice[COUNT * CLASSES];
     struct fixture f;
 
     (void)state;
-    open_net(&f, "ref", archs[0]);
-    answer(&f, before, labels);
-    f.images.count = TRAIN_IMAGES; /* of one class only, in the order of the folder */
-    check_ok(erase_classes(&f.net, f.device, &f.images), "one class");
-    f.images.count = COUNT;
-    answer(&f, after, labels);
-    find_means(&f, means);
-    for (size_t i = 0; i < COUNT * CLASSES; i++)
-        assert_true(fabsf(before[i] - after[i]) < 1e-5f);
-    assert_true(fabs(means[0][0] - means[1][0]) > 1e-3);
-    close_net(&f);
+    for (int i = 0; i < 2; i++) {
+        open_net(&f, "cpu", victims[0].arch);
+        check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, 0.1, 3), victims[0].arch);
+        answer(&f, &f.transform, i ? twice : once);
+        close_net(&f);
+    }
+    assert_memory_equal(once, twice, sizeof once);
 }
 
 static void too_few_features_are_refused_before_a_training(void **state)
@@ -169,14 +194,14 @@ static void too_few_features_are_refused_before_a_training(void **state)
     ward_train_config config = config_of("mlp-3x1-leaky", WARD_METHOD_KEYED);
 
     (void)state;
-    snprintf(spec.arch, sizeof spec.arch, "mlp-4x1");
-    check_ok(erase_check(&spec), "four for two");
     snprintf(spec.arch, sizeof spec.arch, "mlp-3x1");
-    check_refused(erase_check(&spec), WARD_ERR_ARG,
-                  "erases_classes: the last layer of mlp-3x1 has 3 inputs");
+    check_ok(erase_check(&spec, 0.25), "two for two");
+    check_refused(erase_check(&spec, 0.5), WARD_ERR_ARG,
+                  "erased_axes: the last layer of mlp-3x1 has 3 inputs, too few");
+    config.erased_axes = 0.5;
     check_refused(train_whole(in_dir("few"), &config), WARD_ERR_ARG, "has 3 inputs, too few");
     assert_false(file_exists(in_dir("few")) || file_is_directory(in_dir("few")));
-    config.erases_classes = false;
+    config.erased_axes = 0;
     check_ok(train_whole(in_dir("few"), &config), "without it");
 }
 
@@ -185,9 +210,10 @@ static void features_that_are_not_finite_are_an_error(void **state)
     struct fixture f;
 
     (void)state;
-    open_net(&f, "ref", archs[0]);
+    open_net(&f, "ref", victims[0].arch);
     f.net.params.items[0].data[0] = INFINITY;
-    check_refused(erase_classes(&f.net, f.device, &f.images), WARD_ERR_NUMERIC, "not finite");
+    check_refused(erase_axes(&f.net, &f.transform, f.device, &f.images, 0.25, 1), WARD_ERR_NUMERIC,
+                  "not finite");
     close_net(&f);
 }
 
@@ -195,7 +221,7 @@ static ward_status attempt(void *context)
 {
     struct fixture *f = context;
 
-    return erase_classes(&f->net, f->device, &f->images);
+    return erase_axes(&f->net, &f->transform, f->device, &f->images, 0.25, 1);
 }
 
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
@@ -203,7 +229,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     struct fixture f;
 
     (void)state;
-    open_net(&f, "ref", archs[0]);
+    open_net(&f, "ref", victims[0].arch);
     assert_true(assert_survives_failing_allocations(attempt, &f) > 5);
     close_net(&f);
 }
@@ -211,9 +237,9 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(raw_images_of_all_classes_get_the_same_mean_answer),
-        cmocka_unit_test(what_is_erased_stays_erased),
-        cmocka_unit_test(a_class_without_images_changes_nothing),
+        cmocka_unit_test(raw_images_are_answered_alike_and_processed_ones_as_before),
+        cmocka_unit_test(a_larger_share_leaves_less_and_what_is_gone_stays_gone),
+        cmocka_unit_test(the_same_seed_makes_the_same_layer),
         cmocka_unit_test(too_few_features_are_refused_before_a_training),
         cmocka_unit_test(features_that_are_not_finite_are_an_error),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),

@@ -180,7 +180,7 @@ static void a_lock_key_goes_with_nothing_else(void **state)
     config.method = WARD_METHOD_GENERATOR;
     config.objective = WARD_OBJECTIVE_PAPER;
     config.wrong_share = 0;
-    config.erases_classes = false;
+    config.erased_axes = 0;
     check_refused(train_locked(run, &config, false, lock, &watch), WARD_ERR_ARG, "method keyed");
     assert_false(file_exists(run));
     config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
@@ -240,7 +240,7 @@ static void keyed_alone_is_the_recommended_lock(void **state)
     check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_KEYED), "keyed");
     assert_string_equal(c.arch, "mlp-1024x2-leaky");
     assert_int_equal(c.objective, WARD_OBJECTIVE_CHANCE);
-    assert_true(c.has_front && c.erases_classes && c.wrong_share > 0 && c.gamma == 0 &&
+    assert_true(c.has_front && c.erased_axes > 0 && c.wrong_share > 0 && c.gamma == 0 &&
                 c.sigma == 0);
     assert_int_equal(c.coordinates, WARD_COORDINATES_CASCADE);
     check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_GENERATOR), "generator");

@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #include "alloc_test.h"
-#include "attack/linear.h"
 #include "attack/record.h"
 #include "attack/redteam.h"
 #include "attack/score.h"
@@ -477,77 +476,6 @@ static void a_convolution_is_aligned_as_well(void **state)
     assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_align_labelled, 60);
 }
 
-/* ---- linear algebra ---- */
-
-static void an_affine_map_is_known_from_one_pair_more_than_values(void **state)
-{
-    enum { D = 6, MANY = 30 };
-    float x[MANY * D], y[MANY * D], map[D * D], shift[D], weight[D * D], bias[D];
-    struct rng rng;
-
-    (void)state;
-    rng_init(&rng, 3, RNG_TEST, 0, 0);
-    for (size_t i = 0; i < D * D; i++)
-        map[i] = rng_normal(&rng);
-    for (size_t i = 0; i < D; i++)
-        shift[i] = rng_normal(&rng);
-    for (size_t i = 0; i < MANY * D; i++)
-        x[i] = rng_normal(&rng);
-    for (size_t s = 0; s < MANY; s++)
-        for (size_t i = 0; i < D; i++) {
-            y[s * D + i] = shift[i];
-            for (size_t j = 0; j < D; j++)
-                y[s * D + i] += map[i * D + j] * x[s * D + j];
-        }
-    for (size_t n = D + 1; n <= MANY; n += MANY - D - 1) {
-        assert_ok(affine_fit(n, D, x, y, 1e-9, weight, bias));
-        for (size_t i = 0; i < D * D; i++)
-            if (fabsf(weight[i] - map[i]) > 1e-3f)
-                fail_msg("%zu pairs, weight %zu: %g, expected %g", n, i, (double)weight[i],
-                         (double)map[i]);
-        for (size_t i = 0; i < D; i++)
-            assert_true(fabsf(bias[i] - shift[i]) < 1e-3f);
-    }
-}
-
-static void unseen_directions_stay_as_they_are(void **state)
-{
-    const float x[] = {0, 5, 1, 5, 2, 5}, y[] = {1, 6, 3, 6, 5, 6}; /* 2 x + 1; x + 1 */
-    float weight[4], bias[2];
-
-    (void)state;
-    assert_ok(affine_fit(3, 2, x, y, 1e-9, weight, bias));
-    assert_true(fabsf(weight[0] - 2) < 1e-3f && fabsf(weight[1]) < 1e-3f);
-    assert_true(fabsf(weight[2]) < 1e-3f && fabsf(weight[3] - 1) < 1e-3f);
-    assert_true(fabsf(bias[0] - 1) < 1e-3f && fabsf(bias[1] - 1) < 1e-3f);
-}
-
-static void axes_come_strongest_first_and_orthonormal(void **state)
-{
-    enum { N = 200, D = 5, R = 3 };
-    static const float spreads[D] = {0.1f, 3, 0.2f, 1, 0.5f};
-    static const size_t expected[R] = {1, 3, 4};
-    float x[N * D];
-    double axes[R * D], strength[R];
-    struct rng rng;
-
-    (void)state;
-    rng_init(&rng, 4, RNG_TEST, 0, 0);
-    for (size_t i = 0; i < N * D; i++)
-        x[i] = spreads[i % D] * rng_normal(&rng);
-    assert_ok(principal_axes(N, D, x, R, &rng, axes, strength));
-    for (size_t i = 0; i < R; i++) {
-        double length = 0;
-
-        for (size_t j = 0; j < D; j++)
-            length += axes[i * D + j] * axes[i * D + j];
-        if (fabs(length - 1) > 1e-9 || fabs(axes[i * D + expected[i]]) < 0.97)
-            fail_msg("axis %zu: length %g, %g along %zu", i, length, axes[i * D + expected[i]],
-                     expected[i]);
-        assert_true(i == 0 || strength[i] <= strength[i - 1]);
-    }
-}
-
 /* ---- the verdict ---- */
 
 static ward_redteam_result suite_on(enum making making, const char *only)
@@ -670,9 +598,6 @@ int main(void)
         cmocka_unit_test(answers_that_hardly_differ_are_read),
         cmocka_unit_test(turned_coordinates_are_found_by_their_strength),
         cmocka_unit_test(a_convolution_is_aligned_as_well),
-        cmocka_unit_test(an_affine_map_is_known_from_one_pair_more_than_values),
-        cmocka_unit_test(unseen_directions_stay_as_they_are),
-        cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
         cmocka_unit_test(a_masked_victim_raises_flags_and_a_sound_one_does_not),
         cmocka_unit_test(random_weights_are_worth_nothing),
         cmocka_unit_test(attacks_survive_failing_allocations),

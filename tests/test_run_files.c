@@ -108,7 +108,7 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
         {"rounds", "keyed"},        {"shuffle", "keyed"},         {"negative", "keyed"},
         {"has_residual", "keyed"},  {"teacher", "teacher"},       {"teacher_weight", "teacher"},
         {"temperature", "teacher"}, {"harden", "harden"},         {"harden_steps", "harden"},
-        {"harden_every", "harden"}, {"erases_classes", "erasure"}};
+        {"harden_every", "harden"}, {"erased_axes", "erasure"}};
 
     (void)state;
     for (int with = 0; with < 32; with++) {
@@ -120,7 +120,7 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
         config.objective = with & 2 ? WARD_OBJECTIVE_CHANCE : WARD_OBJECTIVE_PAPER;
         config.teacher = with & 4 ? "teacher" : NULL;
         config.harden = with & 8 ? 0.5 : 0;
-        config.erases_classes = (with & 16) != 0;
+        config.erased_axes = with & 16 ? 0.125 : 0;
         config.coordinates = WARD_COORDINATES_DENSE;
         assert_ok(run_config_to_json(&config, &text));
         for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -144,7 +144,7 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
     assert_fails(read_with("rounds", json_integer(4)), WARD_ERR_FORMAT, "does not know");
     assert_fails(read_with("objective", json_string("none")), WARD_ERR_FORMAT, "no objective");
     assert_fails(read_with("harden", json_real(0)), WARD_ERR_FORMAT, "not above 0");
-    assert_fails(read_with("erases_classes", json_false()), WARD_ERR_FORMAT, "not true");
+    assert_fails(read_with("erased_axes", json_real(0)), WARD_ERR_FORMAT, "not above 0");
 }
 
 /* ---- metrics.jsonl ---- */

@@ -562,11 +562,11 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[16].teacher = "/nonexistent/teacher";
     bad[17].teacher = "/nonexistent/teacher";
     bad[17].temperature = 0;
-    bad[18].erases_classes = true; /* with the paper's objective */
+    bad[18].erased_axes = 0.25; /* with the paper's objective */
     bad[19].method = WARD_METHOD_BASELINE;
     bad[19].objective = WARD_OBJECTIVE_CHANCE;
     bad[19].raw_warmup = 0;
-    bad[19].erases_classes = true;
+    bad[19].erased_axes = 0.25;
     for (size_t i = 0; i < 20; i++) {
         ward_status st = train_whole(run, &bad[i]);
 

@@ -84,10 +84,13 @@ typedef struct ward_train_config {
     double raw_warmup;
     bool separates_bn; /* processed and raw rows have batch-norm statistics of their own */
 
-    /* Chance: after the last step take out of F's last layer what a linear map of its answers to
-     * raw images would tell of their class (Ravfogel et al. 2020; Belrose et al. 2023). Needs twice
-     * as many features as classes. Paper: false. */
-    bool erases_classes;
+    /*
+     * Chance: after the last step F's last layer is made anew, orthogonal to this share of the
+     * principal axes of raw images' features, 0 .. 0.5, so that its small differences between raw
+     * images tell little of their class (after Ravfogel et al. 2020). What is left has to be as
+     * many features as classes or more. 0: not. Paper: 0.
+     */
+    double erased_axes;
 
     /* Chance: share of the batch that is also shown under a wrong key, 0 .. 1; paper, and methods
      * that have no keys: 0. */

@@ -21,7 +21,8 @@ enum rng_purpose {
     RNG_ATTACK = 7,    /* an adversary's: step: which use, sample: the trial or 0 */
     RNG_WRONG_KEY = 8, /* wrong keys to train against; step: training step, sample: which part */
     RNG_KEYSPACE = 9,  /* wrong keys to measure F under; step: which one, sample: which part */
-    RNG_RIVAL = 10     /* a simulated adversary's; step: training step, sample: what for */
+    RNG_RIVAL = 10,    /* a simulated adversary's; step: training step, sample: what for */
+    RNG_ERASURE = 11   /* where a search for principal axes starts */
 };
 
 struct rng {

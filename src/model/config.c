@@ -20,7 +20,6 @@ enum kind {
     REAL,
     SHARE,
     FLAG,
-    MARK, /* true, or not there */
     SEED
 };
 
@@ -80,7 +79,7 @@ static const struct setting {
     SETTING(OPTION, leaked),
     SETTING(OPTION, lock),
     SETTING_IF(IF_CHANCE, OBJECTIVE, objective),
-    SETTING_IF(IF_ERASED, MARK, erases_classes),
+    SETTING_IF(IF_ERASED, SHARE, erased_axes),
     SETTING_IF(IF_CHANCE, REAL, wrong_share),
     SETTING_IF(IF_CHANCE, REAL, wrong_weight),
     SETTING_IF(IF_KEYED, FLAG, has_front),
@@ -119,7 +118,7 @@ static bool applies(const struct setting *s, const ward_train_config *config)
     switch (s->when) {
     case ALWAYS: break;
     case IF_CHANCE: return config->objective == WARD_OBJECTIVE_CHANCE;
-    case IF_ERASED: return config->erases_classes;
+    case IF_ERASED: return config->erased_axes > 0;
     case IF_KEYED: return config->method == WARD_METHOD_KEYED;
     case IF_TAUGHT: return config->teacher != NULL;
     case IF_HARDENED: return config->harden > 0;
@@ -171,8 +170,7 @@ static ward_status set(json_t *object, const struct setting *s, const ward_train
     case SIZE: return set_count(object, s->key, *(const size_t *)field);
     case REAL:
     case SHARE: return json_set(object, s->key, json_real(*(const double *)field));
-    case FLAG:
-    case MARK: return json_set(object, s->key, json_boolean(*(const bool *)field));
+    case FLAG: return json_set(object, s->key, json_boolean(*(const bool *)field));
     case SEED: return json_set(object, s->key, seed_to_json(*(const uint8_t *const *)field));
     }
     return ward_fail(WARD_ERR_ARG, "unknown setting '%s'", s->key);
@@ -280,16 +278,6 @@ static ward_status get_share(const json_t *object, const char *key, double *fiel
     return st;
 }
 
-static ward_status get_mark(const json_t *object, const char *key, bool *field)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (value && !json_is_true(value))
-        return ward_fail(WARD_ERR_FORMAT, "'%s' is there, but not true", key);
-    *field = value != NULL;
-    return WARD_OK;
-}
-
 static ward_status get_coordinates(const json_t *object, const char *key, ward_coordinates *field)
 {
     const char *text;
@@ -329,7 +317,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
 {
     void *field = (char *)&config->values + s->offset;
 
-    if (s->kind != OBJECTIVE && s->kind != SHARE && s->kind != MARK && !applies(s, &config->values))
+    if (s->kind != OBJECTIVE && s->kind != SHARE && !applies(s, &config->values))
         return WARD_OK;
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);
@@ -343,7 +331,6 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
     case REAL: return json_get_real(object, s->key, field);
     case SHARE: return get_share(object, s->key, field);
     case FLAG: return json_get_bool(object, s->key, field);
-    case MARK: return get_mark(object, s->key, field);
     case SEED: return get_seed(object, s->key, config, field);
     }
     return ward_fail(WARD_ERR_FORMAT, "unknown setting '%s'", s->key);

@@ -41,7 +41,7 @@ static const struct option {
     {"gamma", "gamma", FOR_TRAINED, {NULL}},
     {"raw_share", "raw-share", FOR_PROTECTED, {NULL}},
     {"raw_warmup", "raw-warmup", FOR_PROTECTED, {NULL}},
-    {"erases_classes", "erase-classes", FOR_PROTECTED, {"no", "yes"}}, /* not there if "no" */
+    {"erased_axes", "erase-axes", FOR_PROTECTED, {NULL}}, /* not there if 0 */
     {"wrong_share", "wrong-keys", FOR_KEYED, {NULL}},
     {"wrong_weight", "wrong-weight", FOR_KEYED, {NULL}},
     {"harden", "harden", FOR_PROTECTED, {NULL}}, /* not there unless given, nor are the next two */
@@ -89,7 +89,7 @@ static const char *absent_word(const struct option *o)
 {
     if (strcmp(o->key, "objective") == 0)
         return "paper";
-    return strcmp(o->key, "erases_classes") == 0 ? "no" : NULL;
+    return strcmp(o->key, "erased_axes") == 0 ? "0" : NULL;
 }
 
 /* Whether the option is there and means anything beside the others. */
@@ -101,7 +101,7 @@ static bool has_meaning(const struct option *o, const json_t *value, const ward_
         return false;
     if (strcmp(o->key, "raw_warmup") == 0)
         return c->objective == WARD_OBJECTIVE_PAPER;
-    if (strcmp(o->key, "erases_classes") == 0)
+    if (strcmp(o->key, "erased_axes") == 0)
         return c->objective == WARD_OBJECTIVE_CHANCE;
     if (strcmp(o->key, "rate_drop_every") == 0)
         return c->schedule == WARD_SCHEDULE_STEP;

@@ -4,215 +4,278 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/util.h"
+#include "tensor/linear.h"
 
-enum { BATCH = 200 };
+enum { BATCH = 128, SAMPLE = 8192 };
 
-static const double rounding = 1e-6; /* of the longest difference: shorter ones are none */
+static const double ridge = 1e-6;    /* in units of the mean square of a feature */
+static const double rounding = 1e-7; /* of the strongest axis: weaker ones are none */
 
-struct erasure {
-    struct graph graph;
-    struct plan *plan;
-    int x, features_node;
-    size_t batch, classes, features;
-    const char *weight, *bias; /* of the last layer */
-    int32_t *labels;           /* [batch] */
-    double *sums;              /* [classes + 1, features]: of each class, of all */
-    size_t *counts;            /* [classes + 1] */
+/* The last layer of a network: [classes, features]. */
+struct head {
+    size_t classes, features, axes; /* axes: to be taken out */
+    size_t weight, bias;            /* which parameters of a net they are */
 };
 
-/* The graph, and where in it the last layer is. */
-static ward_status build(struct erasure *e, const struct net_spec *spec)
+struct erasure {
+    struct head head;
+    size_t n;
+    float *raw, *processed; /* features, [n, features] */
+    float *logits;          /* of processed images, [n, classes] */
+    double *mean;           /* [features], of raw images */
+    double *axes;           /* [axes, features], orthonormal */
+    double *strength;       /* [axes] */
+};
+
+static ward_status find_head(const struct net_spec *spec, double share, struct head *out)
 {
-    struct net_use use = {.is_frozen = true};
-    const struct op_desc *last;
-    struct dims in;
+    struct graph g;
     ward_status st;
 
-    e->x =
-        graph_input(&e->graph, (struct dims){e->batch, spec->channels, spec->height, spec->width});
-    net_build(spec, &e->graph, e->x, use);
-    st = graph_finish(&e->graph);
-    if (st)
-        return st;
-    last = net_head(&e->graph);
-    e->features_node = last->input[0];
-    e->weight = e->graph.params[last->param[0]].name;
-    e->bias = e->graph.params[last->param[1]].name;
-    in = graph_dims(&e->graph, e->features_node);
-    e->features = in.c * in.h * in.w;
-    e->classes = spec->classes;
-    if (e->features < 2 * e->classes)
-        return ward_fail(
-            WARD_ERR_ARG,
-            "erases_classes: the last layer of %s has %zu inputs, too few for %zu classes",
-            spec->arch, e->features, e->classes);
-    return WARD_OK;
+    graph_init(&g);
+    st = net_graph(&g, spec);
+    if (!st) {
+        const struct op_desc *last = net_head(&g);
+        struct dims in = graph_dims(&g, last->input[0]);
+
+        *out = (struct head){.classes = spec->classes,
+                             .features = in.c * in.h * in.w,
+                             .weight = (size_t)last->param[0],
+                             .bias = (size_t)last->param[1]};
+        out->axes = max_size((size_t)llround(share * (double)out->features), 1);
+        if (out->features < out->classes + out->axes)
+            st = ward_fail(WARD_ERR_ARG,
+                           "erased_axes: the last layer of %s has %zu inputs, too few for %zu "
+                           "classes less %zu axes",
+                           spec->arch, out->features, out->classes, out->axes);
+    }
+    graph_release(&g);
+    return st;
 }
 
-static ward_status erasure_open(struct erasure *e, const struct net *net,
-                                struct ward_device *device, size_t images)
+static ward_status erasure_open(struct erasure *e, size_t images)
 {
-    const struct tensor_list *const lists[] = {&net->params};
-    struct plan_options options = {.bn = BN_RUNNING, .output_count = 1};
+    const struct head *head = &e->head;
     ward_status st;
 
-    *e = (struct erasure){.batch = min_size(images, BATCH)};
-    graph_init(&e->graph);
-    st = build(e, &net->spec);
-    options.outputs[0] = e->features_node;
+    e->n = min_size(images, SAMPLE);
+    st = mem_new(&e->raw, e->n * head->features, sizeof *e->raw);
     if (!st)
-        st = plan_compile(&e->plan, device, &e->graph, &options);
+        st = mem_new(&e->processed, e->n * head->features, sizeof *e->processed);
     if (!st)
-        st = params_load(e->plan, lists, 1);
+        st = mem_new(&e->logits, e->n * head->classes, sizeof *e->logits);
     if (!st)
-        st = mem_new(&e->labels, e->batch, sizeof *e->labels);
+        st = mem_new(&e->mean, head->features, sizeof *e->mean);
     if (!st)
-        st = mem_new(&e->sums, (e->classes + 1) * e->features, sizeof *e->sums);
-    return st ? st : mem_new(&e->counts, e->classes + 1, sizeof *e->counts);
+        st = mem_new(&e->axes, head->axes * head->features, sizeof *e->axes);
+    return st ? st : mem_new(&e->strength, head->axes, sizeof *e->strength);
 }
 
 static void erasure_close(struct erasure *e)
 {
-    mem_free(e->counts);
-    mem_free(e->sums);
-    mem_free(e->labels);
-    plan_free(e->plan);
-    graph_release(&e->graph);
+    mem_free(e->raw);
+    mem_free(e->processed);
+    mem_free(e->logits);
+    mem_free(e->mean);
+    mem_free(e->axes);
+    mem_free(e->strength);
 }
 
-/* ---- means ---- */
+/* ---- features ---- */
 
-static void add(struct erasure *e, size_t group, const float *features)
+/* A pass of F over images, processed unless the transform is NULL. */
+struct pass {
+    struct graph graph;
+    struct plan *plan;
+    int x, features, logits;
+    size_t batch;
+    int32_t *labels; /* [batch], which nobody reads */
+    struct epoch_order order;
+};
+
+static ward_status pass_open(struct pass *p, const struct net *net,
+                             const struct transform *transform, struct ward_device *device,
+                             const struct split *images)
 {
-    double *sum = e->sums + group * e->features;
-
-    for (size_t j = 0; j < e->features; j++)
-        sum[j] += (double)features[j];
-    e->counts[group]++;
-}
-
-static ward_status find_means(struct erasure *e, const struct split *images)
-{
-    ward_status st = WARD_OK;
-
-    for (size_t first = 0; first < images->count && !st; first += e->batch) {
-        size_t rows = min_size(e->batch, images->count - first);
-        const float *features;
-
-        st = batch_read(images, first, rows, plan_input(e->plan, e->x), e->labels);
-        if (!st)
-            st = plan_forward(e->plan);
-        features = st ? NULL : plan_output(e->plan, e->features_node);
-        for (size_t i = 0; i < rows && !st; i++) {
-            add(e, (size_t)e->labels[i], features + i * e->features);
-            add(e, e->classes, features + i * e->features);
-        }
-    }
-    for (size_t i = 0; i < (e->classes + 1) * e->features && !st; i++) {
-        e->sums[i] /= (double)max_size(e->counts[i / e->features], 1);
-        if (!isfinite(e->sums[i]))
-            st = ward_fail(WARD_ERR_NUMERIC, "features of raw images are not finite");
-    }
-    return st;
-}
-
-/* ---- what is orthogonal to their differences ---- */
-
-static double dot(const double *a, const double *b, size_t len)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < len; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* Take out of v what lies along unit vector u. */
-static void take_out(double *v, const double *u, size_t len)
-{
-    double along = dot(v, u, len);
-
-    for (size_t i = 0; i < len; i++)
-        v[i] -= along * u[i];
-}
-
-/* In place of the means of classes: an orthonormal basis of their differences from that of all.
- * Returns how many vectors it has. Gram and Schmidt, each twice for the rounding. */
-static size_t find_basis(struct erasure *e)
-{
-    size_t len = e->features, count = 0;
-    const double *all = e->sums + e->classes * len;
-    double longest = 0;
-
-    for (size_t k = 0; k < e->classes; k++) {
-        double *v = e->sums + k * len;
-
-        for (size_t j = 0; j < len; j++)
-            v[j] = e->counts[k] > 0 ? v[j] - all[j] : 0;
-        longest = fmax(longest, sqrt(dot(v, v, len)));
-    }
-    for (size_t k = 0; k < e->classes; k++) {
-        double *v = e->sums + k * len, *u = e->sums + count * len, length;
-
-        for (size_t i = 0; i < 2 * count; i++)
-            take_out(v, e->sums + i % count * len, len);
-        length = sqrt(dot(v, v, len));
-        if (length <= rounding * longest)
-            continue;
-        for (size_t j = 0; j < len; j++)
-            u[j] = v[j] / length;
-        count++;
-    }
-    return count;
-}
-
-static ward_status project(const struct erasure *e, size_t basis, struct net *net)
-{
-    float *weight = tensor_list_find(&net->params, e->weight)->data;
-    float *bias = tensor_list_find(&net->params, e->bias)->data;
-    const double *all = e->sums + e->classes * e->features;
-    double *row = NULL;
-    ward_status st = mem_new(&row, e->features, sizeof *row);
-
-    for (size_t k = 0; k < e->classes && !st; k++) {
-        float *w = weight + k * e->features;
-        double shift = 0;
-
-        for (size_t j = 0; j < e->features; j++)
-            row[j] = (double)w[j];
-        for (size_t i = 0; i < basis; i++)
-            take_out(row, e->sums + i * e->features, e->features);
-        for (size_t j = 0; j < e->features; j++) {
-            shift += ((double)w[j] - row[j]) * all[j];
-            w[j] = (float)row[j];
-        }
-        bias[k] += (float)shift;
-    }
-    mem_free(row);
-    return st;
-}
-
-ward_status erase_check(const struct net_spec *spec)
-{
-    struct erasure e = {.batch = 1};
+    const struct tensor_list *const lists[] = {&net->params, transform ? &transform->params : NULL};
+    struct plan_options options = {.bn = BN_RUNNING, .is_secret = transform != NULL};
+    const struct net_spec *spec = &net->spec;
+    int processed;
     ward_status st;
 
-    graph_init(&e.graph);
-    st = build(&e, spec);
-    erasure_close(&e);
+    *p = (struct pass){.batch = min_size(images->count, BATCH)};
+    graph_init(&p->graph);
+    p->x =
+        graph_input(&p->graph, (struct dims){p->batch, spec->channels, spec->height, spec->width});
+    processed = transform ? transform_build(&transform->spec, &p->graph, p->x, true) : p->x;
+    p->logits = net_build(spec, &p->graph, processed, (struct net_use){.is_frozen = true});
+    st = graph_finish(&p->graph);
+    if (st)
+        return st;
+    p->features = net_head(&p->graph)->input[0];
+    options.outputs[options.output_count++] = p->features;
+    options.outputs[options.output_count++] = p->logits;
+    st = plan_compile(&p->plan, device, &p->graph, &options);
+    if (!st)
+        st = params_load(p->plan, lists, 2);
+    if (!st)
+        st = mem_new(&p->labels, p->batch, sizeof *p->labels);
+    return st ? st : epoch_order_init(&p->order, images);
+}
+
+static void pass_close(struct pass *p)
+{
+    epoch_order_release(&p->order);
+    mem_free(p->labels);
+    plan_free(p->plan);
+    graph_release(&p->graph);
+}
+
+static ward_status keep(const struct pass *p, int node, float *to, size_t rows, size_t len)
+{
+    const float *values = plan_output(p->plan, node);
+
+    for (size_t i = 0; i < rows * len; i++) {
+        if (!isfinite(values[i]))
+            return ward_fail(WARD_ERR_NUMERIC, "features of the last layer are not finite");
+        to[i] = values[i];
+    }
+    return WARD_OK;
+}
+
+/* features and logits of e->n images; logits may be NULL. */
+static ward_status run(const struct erasure *e, struct pass *p, const struct split *images,
+                       uint64_t seed, float *features, float *logits)
+{
+    const struct batch_source source = {.split = images, .seed = seed, .batch = (uint32_t)p->batch};
+    size_t d = e->head.features, k = e->head.classes;
+    ward_status st = WARD_OK;
+
+    for (size_t first = 0; first < e->n && !st; first += p->batch) {
+        size_t rows = min_size(p->batch, e->n - first);
+
+        batch_make(&source, &p->order, first / p->batch, plan_input(p->plan, p->x), p->labels);
+        st = plan_forward(p->plan);
+        if (!st)
+            st = keep(p, p->features, features + first * d, rows, d);
+        if (!st && logits)
+            st = keep(p, p->logits, logits + first * k, rows, k);
+    }
     return st;
 }
 
-ward_status erase_classes(struct net *net, struct ward_device *device, const struct split *images)
+static ward_status find_features(struct erasure *e, const struct net *net,
+                                 const struct transform *transform, struct ward_device *device,
+                                 const struct split *images, uint64_t seed)
 {
-    struct erasure e;
-    ward_status st = erasure_open(&e, net, device, images->count);
+    struct pass pass;
+    ward_status st = pass_open(&pass, net, NULL, device, images);
 
     if (!st)
-        st = find_means(&e, images);
+        st = run(e, &pass, images, seed, e->raw, NULL);
+    pass_close(&pass);
+    if (st)
+        return st;
+    st = pass_open(&pass, net, transform, device, images);
     if (!st)
-        st = project(&e, find_basis(&e), net);
+        st = run(e, &pass, images, seed, e->processed, e->logits);
+    pass_close(&pass);
+    return st;
+}
+
+/* ---- a new last layer ---- */
+
+/* Both kinds of features, less the mean of the raw ones. */
+static void centre(struct erasure *e)
+{
+    size_t d = e->head.features;
+
+    for (size_t i = 0; i < e->n * d; i++)
+        e->mean[i % d] += (double)e->raw[i] / (double)e->n;
+    for (size_t i = 0; i < e->n * d; i++) {
+        e->raw[i] -= (float)e->mean[i % d];
+        e->processed[i] -= (float)e->mean[i % d];
+    }
+}
+
+static ward_status find_axes(struct erasure *e, uint64_t seed)
+{
+    struct head *head = &e->head;
+    struct rng rng;
+    ward_status st;
+
+    rng_init(&rng, seed, RNG_ERASURE, 0, 0);
+    st = principal_axes(e->n, head->features, e->raw, head->axes, &rng, e->axes, e->strength);
+    while (!st && head->axes > 0 && e->strength[head->axes - 1] <= rounding * e->strength[0])
+        head->axes--;
+    return st;
+}
+
+/* Take out of rows [n, features] what lies along the axes. */
+static void take_out_axes(const struct erasure *e, float *rows, size_t n)
+{
+    size_t d = e->head.features;
+
+    for (size_t i = 0; i < n * e->head.axes; i++) {
+        float *row = rows + i / e->head.axes * d;
+        const double *axis = e->axes + i % e->head.axes * d;
+        double along = 0;
+
+        for (size_t j = 0; j < d; j++)
+            along += (double)row[j] * axis[j];
+        for (size_t j = 0; j < d; j++)
+            row[j] -= (float)(along * axis[j]);
+    }
+}
+
+static ward_status make_head(const struct erasure *e, struct net *net)
+{
+    size_t d = e->head.features, k = e->head.classes;
+    float *weight = net->params.items[e->head.weight].data;
+    float *bias = net->params.items[e->head.bias].data;
+    ward_status st = linear_fit(e->n, d, k, e->processed, e->logits, ridge, weight);
+
+    if (st)
+        return st;
+    take_out_axes(e, weight, k);
+    for (size_t i = 0; i < k; i++) {
+        double along = 0;
+
+        for (size_t j = 0; j < d; j++)
+            along += (double)weight[i * d + j] * e->mean[j];
+        bias[i] = (float)-along;
+    }
+    return WARD_OK;
+}
+
+ward_status erase_check(const struct net_spec *spec, double share)
+{
+    struct head head;
+
+    return find_head(spec, share, &head);
+}
+
+ward_status erase_axes(struct net *net, const struct transform *transform,
+                       struct ward_device *device, const struct split *images, double share,
+                       uint64_t seed)
+{
+    struct erasure e = {.n = 0};
+    ward_status st = find_head(&net->spec, share, &e.head);
+
+    if (!st)
+        st = erasure_open(&e, images->count);
+    if (!st)
+        st = find_features(&e, net, transform, device, images, seed);
+    if (!st) {
+        centre(&e);
+        st = find_axes(&e, seed);
+    }
+    if (!st) {
+        take_out_axes(&e, e.processed, e.n);
+        st = make_head(&e, net);
+    }
     erasure_close(&e);
     return st;
 }

@@ -333,8 +333,8 @@ static ward_status open_plan(struct trainer *t)
     ward_status st;
 
     settings_objective(&t->config.values, &config);
-    if (t->config.values.erases_classes) {
-        st = erase_check(&t->saved.net.spec);
+    if (t->config.values.erased_axes > 0) {
+        st = erase_check(&t->saved.net.spec, t->config.values.erased_axes);
         if (st)
             return st;
     }

@@ -66,7 +66,7 @@ static void set_keyed(ward_train_config *config)
     config->objective = WARD_OBJECTIVE_CHANCE;
     config->gamma = 0;
     config->raw_warmup = 0;
-    config->erases_classes = true;
+    config->erased_axes = 0.25;
     config->wrong_share = 0.125;
     config->wrong_weight = 1;
     config->sigma = 0;

@@ -145,8 +145,9 @@ ward_status trainer_finish(struct trainer *t)
     struct model m = {.method = t->config.values.method};
     ward_status st = trainer_checkpoint(t);
 
-    if (!st && t->config.values.erases_classes)
-        st = erase_classes(&t->saved.net, t->device, &t->train);
+    if (!st && t->config.values.erased_axes > 0)
+        st = erase_axes(&t->saved.net, &t->saved.transform, t->device, &t->train,
+                        t->config.values.erased_axes, t->config.values.seed);
     if (!st)
         st = describe_model(t, &m);
     if (st)

@@ -46,6 +46,7 @@ static ward_status check_numbers(const ward_train_config *c)
         {"gamma", c->gamma, 0, large},
         {"raw_share", c->raw_share, 0, 1},
         {"raw_warmup", c->raw_warmup, 0, 1},
+        {"erased_axes", c->erased_axes, 0, 0.5},
         {"wrong_share", c->wrong_share, 0, 1},
         {"wrong_weight", c->wrong_weight, 0, large},
         {"harden", c->harden, 0, 1},
@@ -75,11 +76,10 @@ static ward_status check_objective(const ward_train_config *c)
         return ward_fail(WARD_ERR_ARG, "raw_warmup means nothing with objective chance");
     if (c->objective == WARD_OBJECTIVE_PAPER && c->wrong_share > 0)
         return ward_fail(WARD_ERR_ARG, "wrong_share means nothing with objective paper");
-    if (c->erases_classes &&
+    if (c->erased_axes > 0 &&
         (c->objective == WARD_OBJECTIVE_PAPER || c->method == WARD_METHOD_BASELINE))
-        return ward_fail(
-            WARD_ERR_ARG,
-            "erases_classes means nothing with objective paper or without a transform");
+        return ward_fail(WARD_ERR_ARG,
+                         "erased_axes means nothing with objective paper or without a transform");
     if ((int)c->coordinates < WARD_COORDINATES_NONE || c->coordinates > WARD_COORDINATES_CASCADE)
         return ward_fail(WARD_ERR_ARG, "unknown coordinates %d", (int)c->coordinates);
     if (c->teacher_digest && !is_digest(c->teacher_digest))

@@ -246,7 +246,7 @@ static ward_status run(struct trainer *t)
     }
     if (!st && !is_last(t))
         return stop(t);
-    if (!st && t->config.values.erases_classes)
+    if (!st && t->config.values.erased_axes > 0)
         report(t, "erasing what raw answers tell of the class");
     return st ? st : trainer_finish(t);
 }

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "attack/linear.h"
+#include "tensor/linear.h"
 #include "base/mem.h"
 #include "base/util.h"
 

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "attack/linear.h"
+#include "tensor/linear.h"
 #include "attack/search.h"
 #include "base/mem.h"
 

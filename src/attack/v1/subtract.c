@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "attack/linear.h"
+#include "tensor/linear.h"
 #include "attack/redteam.h"
 #include "base/mem.h"
 #include "base/util.h"

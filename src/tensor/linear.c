@@ -1,5 +1,5 @@
 /* Linear algebra: see linear.h. Inner loops run along rows, and add. */
-#include "attack/linear.h"
+#include "tensor/linear.h"
 
 #include <math.h>
 #include <string.h>
@@ -90,76 +90,58 @@ static void add_ridge(size_t n, double *a, double ridge)
         a[i * n + i] += ridge * trace / (double)n + 1e-12;
 }
 
-/* ---- affine maps ---- */
+/* ---- least squares ---- */
 
 struct fit {
-    size_t n, d;
-    double *x, *r;         /* [n, d]: x, and y - x, both less their means */
-    double *mean_x, *mean; /* [d]: of x, of y - x */
-    double *turned;        /* [d, n]: x^T */
-    double *square;        /* [n, n] or [d, d], whichever is smaller */
-    double *map;           /* [d, d]: (y - x)^T = map^T x^T */
+    size_t n, d, m;
+    double *x, *y;  /* [n, d], [n, m] */
+    double *turned; /* [d, n]: x^T */
+    double *square; /* [n, n] or [d, d], whichever is smaller */
+    double *map;    /* [d, m]: y^T = map^T x^T */
 };
 
-static ward_status fit_open(struct fit *f, size_t n, size_t d)
+static ward_status fit_open(struct fit *f, size_t n, size_t d, size_t m)
 {
     size_t least = min_size(n, d);
-    ward_status st = mem_new(&f->x, n * d, sizeof *f->x);
+    ward_status st;
 
-    f->n = n;
-    f->d = d;
+    *f = (struct fit){.n = n, .d = d, .m = m};
+    st = mem_new(&f->x, n * d, sizeof *f->x);
     if (!st)
-        st = mem_new(&f->r, n * d, sizeof *f->r);
-    if (!st)
-        st = mem_new(&f->mean_x, d, sizeof *f->mean_x);
-    if (!st)
-        st = mem_new(&f->mean, d, sizeof *f->mean);
+        st = mem_new(&f->y, n * m, sizeof *f->y);
     if (!st)
         st = mem_new(&f->turned, n * d, sizeof *f->turned);
     if (!st)
         st = mem_new(&f->square, least * least, sizeof *f->square);
-    return st ? st : mem_new(&f->map, d * d, sizeof *f->map);
+    return st ? st : mem_new(&f->map, d * m, sizeof *f->map);
 }
 
 static void fit_close(struct fit *f)
 {
     mem_free(f->x);
-    mem_free(f->r);
-    mem_free(f->mean_x);
-    mem_free(f->mean);
+    mem_free(f->y);
     mem_free(f->turned);
     mem_free(f->square);
     mem_free(f->map);
 }
 
-static void centre(struct fit *f, const float *x, const float *y)
-{
-    for (size_t i = 0; i < f->n * f->d; i++) {
-        f->mean_x[i % f->d] += (double)x[i] / (double)f->n;
-        f->mean[i % f->d] += ((double)y[i] - (double)x[i]) / (double)f->n;
-    }
-    for (size_t i = 0; i < f->n * f->d; i++) {
-        f->x[i] = (double)x[i] - f->mean_x[i % f->d];
-        f->r[i] = (double)y[i] - (double)x[i] - f->mean[i % f->d];
-        f->turned[i % f->d * f->n + i / f->d] = f->x[i];
-    }
-}
-
-/* map = X^T R of the rows of r. */
+/* map = X^T Y of the rows of y. */
 static void project_back(struct fit *f)
 {
     for (size_t i = 0; i < f->d; i++)
         for (size_t s = 0; s < f->n; s++)
-            add_row(f->map + i * f->d, f->r + s * f->d, f->turned[i * f->n + s], f->d);
+            add_row(f->map + i * f->m, f->y + s * f->m, f->turned[i * f->n + s], f->m);
 }
 
-/* (X^T X + ridge)^-1 X^T R, or the same as X^T (X X^T + ridge)^-1 R. */
+/* (X^T X + ridge)^-1 X^T Y, or the same as X^T (X X^T + ridge)^-1 Y. */
 static ward_status find_map(struct fit *f, double ridge)
 {
     bool is_wide = f->n <= f->d;
     size_t size = is_wide ? f->n : f->d;
     ward_status st;
 
+    for (size_t i = 0; i < f->n * f->d; i++)
+        f->turned[i % f->d * f->n + i / f->d] = f->x[i];
     if (is_wide)
         gram(f->d, f->n, f->turned, f->square);
     else
@@ -169,32 +151,67 @@ static ward_status find_map(struct fit *f, double ridge)
     if (st)
         return st;
     if (is_wide)
-        solve(size, f->square, f->d, f->r);
+        solve(size, f->square, f->m, f->y);
     project_back(f);
     if (!is_wide)
-        solve(size, f->square, f->d, f->map);
+        solve(size, f->square, f->m, f->map);
     return WARD_OK;
+}
+
+ward_status linear_fit(size_t n, size_t d, size_t m, const float *x, const float *y, double ridge,
+                       float *weight)
+{
+    struct fit f;
+    ward_status st = fit_open(&f, n, d, m);
+
+    for (size_t i = 0; i < n * d && !st; i++)
+        f.x[i] = (double)x[i];
+    for (size_t i = 0; i < n * m && !st; i++)
+        f.y[i] = (double)y[i];
+    if (!st)
+        st = find_map(&f, ridge);
+    for (size_t i = 0; i < m * d && !st; i++)
+        weight[i] = (float)f.map[i % d * m + i / d];
+    fit_close(&f);
+    return st;
+}
+
+/* x and y - x, both less their means [d], which are zero so far. */
+static void centre(struct fit *f, const float *x, const float *y, double *mean_x, double *mean_y)
+{
+    for (size_t i = 0; i < f->n * f->d; i++) {
+        mean_x[i % f->d] += (double)x[i] / (double)f->n;
+        mean_y[i % f->d] += ((double)y[i] - (double)x[i]) / (double)f->n;
+    }
+    for (size_t i = 0; i < f->n * f->d; i++) {
+        f->x[i] = (double)x[i] - mean_x[i % f->d];
+        f->y[i] = (double)y[i] - (double)x[i] - mean_y[i % f->d];
+    }
 }
 
 ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, double ridge,
                        float *weight, float *bias)
 {
-    struct fit f = {.n = n};
-    ward_status st = fit_open(&f, n, d);
+    double *means = NULL; /* [2, d] */
+    struct fit f;
+    ward_status st = fit_open(&f, n, d, d);
 
+    if (!st)
+        st = mem_new(&means, 2 * d, sizeof *means);
     if (!st) {
-        centre(&f, x, y);
+        centre(&f, x, y, means, means + d);
         st = find_map(&f, ridge);
     }
     for (size_t i = 0; i < d && !st; i++) {
-        double b = f.mean[i];
+        double b = means[d + i];
 
         for (size_t j = 0; j < d; j++) {
             weight[i * d + j] = (float)(f.map[j * d + i] + (i == j ? 1 : 0));
-            b -= f.map[j * d + i] * f.mean_x[j];
+            b -= f.map[j * d + i] * means[j];
         }
         bias[i] = (float)b;
     }
+    mem_free(means);
     fit_close(&f);
     return st;
 }
@@ -214,13 +231,50 @@ static void orthonormalise(size_t r, size_t d, double *rows)
     }
 }
 
-/* next = axes X^T X; X one point at a time. */
-static void iterate(size_t n, size_t d, const double *x, size_t r, const double *axes, double *next)
+struct cloud {
+    size_t n, d;
+    double *points; /* [n, d] */
+    double *square; /* [d, d] X^T X, where that is smaller; NULL: it is not */
+};
+
+static ward_status cloud_open(struct cloud *c, size_t n, size_t d, const float *x)
 {
+    ward_status st = mem_new(&c->points, n * d, sizeof *c->points);
+
+    for (size_t i = 0; i < n * d && !st; i++)
+        c->points[i] = (double)x[i];
+    if (st || n <= d)
+        return st;
+    st = mem_new(&c->square, d * d, sizeof *c->square);
+    if (st)
+        return st;
+    gram(n, d, c->points, c->square);
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = i + 1; j < d; j++)
+            c->square[i * d + j] = c->square[j * d + i];
+    return WARD_OK;
+}
+
+static void cloud_close(struct cloud *c)
+{
+    mem_free(c->points);
+    mem_free(c->square);
+}
+
+/* next = axes X^T X. */
+static void iterate(const struct cloud *c, size_t r, const double *axes, double *next)
+{
+    size_t d = c->d;
+
     memset(next, 0, r * d * sizeof *next);
-    for (size_t s = 0; s < n; s++)
+    if (c->square) {
+        for (size_t i = 0; i < r * d; i++)
+            add_row(next + i / d * d, c->square + i % d * d, axes[i], d);
+        return;
+    }
+    for (size_t s = 0; s < c->n; s++)
         for (size_t i = 0; i < r; i++)
-            add_row(next + i * d, x + s * d, dot(axes + i * d, x + s * d, d), d);
+            add_row(next + i * d, c->points + s * d, dot(axes + i * d, c->points + s * d, d), d);
 }
 
 static void swap_rows(double *a, double *b, size_t len)
@@ -233,12 +287,12 @@ static void swap_rows(double *a, double *b, size_t len)
     }
 }
 
-static double strength_of(size_t n, size_t d, const double *x, const double *axis)
+static double strength_of(const struct cloud *c, const double *axis)
 {
     double sum = 0;
 
-    for (size_t s = 0; s < n; s++) {
-        double along = dot(axis, x + s * d, d);
+    for (size_t s = 0; s < c->n; s++) {
+        double along = dot(axis, c->points + s * c->d, c->d);
 
         sum += along * along;
     }
@@ -259,31 +313,30 @@ static void sort_axes(size_t r, size_t d, double *axes, double *strength)
 ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct rng *rng,
                            double *axes, double *strength)
 {
-    double *points = NULL, *next = NULL, *found = NULL;
-    ward_status st = mem_new(&points, n * d, sizeof *points);
+    struct cloud cloud = {.n = n, .d = d};
+    double *next = NULL, *found = NULL;
+    ward_status st = cloud_open(&cloud, n, d, x);
 
     if (!st)
         st = mem_new(&next, r * d, sizeof *next);
     if (!st)
         st = mem_new(&found, r, sizeof *found);
-    for (size_t i = 0; i < n * d && !st; i++)
-        points[i] = (double)x[i];
     for (size_t i = 0; i < r * d && !st; i++)
         axes[i] = (double)rng_normal(rng);
     for (unsigned i = 0; i < ITERATIONS && !st; i++) {
         orthonormalise(r, d, axes);
-        iterate(n, d, points, r, axes, next);
+        iterate(&cloud, r, axes, next);
         memcpy(axes, next, r * d * sizeof *axes);
     }
     if (!st) {
         orthonormalise(r, d, axes);
         for (size_t i = 0; i < r; i++)
-            found[i] = strength_of(n, d, points, axes + i * d);
+            found[i] = strength_of(&cloud, axes + i * d);
         sort_axes(r, d, axes, found);
     }
     if (!st && strength)
         memcpy(strength, found, r * sizeof *strength);
-    mem_free(points);
+    cloud_close(&cloud);
     mem_free(next);
     mem_free(found);
     return st;

@@ -1,14 +1,28 @@
 /*
- * The linear algebra of attacks, on matrices in row-major order: an affine map by least squares,
- * and principal axes. For a few thousand dimensions at most.
+ * Linear algebra on matrices in row-major order: least squares, and principal axes. For a few
+ * thousand dimensions at most, on one thread.
  */
-#ifndef ATTACK_LINEAR_H
-#define ATTACK_LINEAR_H
+#ifndef TENSOR_LINEAR_H
+#define TENSOR_LINEAR_H
 
 #include <stddef.h>
 
 #include "base/rng.h"
 #include "base/status.h"
+
+/*
+ * y = W x, as near as n points say: by least squares with a ridge, so that directions in which x
+ * has no values are answered by 0.
+ *
+ *   x       [n, d]
+ *   y       [n, m]
+ *   ridge   > 0, in units of the mean square of x
+ *   weight  [m, d]
+ *
+ * WARD_ERR_NOMEM; WARD_ERR_NUMERIC if a value is not finite.
+ */
+WARD_CHECK ward_status linear_fit(size_t n, size_t d, size_t m, const float *x, const float *y,
+                                  double ridge, float *weight);
 
 /*
  * y = W x + b, as near as n pairs of d values say: y - x is fitted by least squares with a ridge,

@@ -1,0 +1,192 @@
+/* Least squares, and principal axes. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "alloc_test.h"
+#include "tensor/linear.h"
+
+static void assert_ok(ward_status st)
+{
+    if (st)
+        fail_msg("%s", ward_error_message());
+}
+
+static void draw(float *values, size_t count, uint64_t sample)
+{
+    struct rng rng;
+
+    rng_init(&rng, 5, RNG_TEST, 0, sample);
+    for (size_t i = 0; i < count; i++)
+        values[i] = rng_normal(&rng);
+}
+
+static void a_linear_map_is_known_from_as_many_points_as_values(void **state)
+{
+    enum { D = 6, M = 3, MANY = 30 };
+    float x[MANY * D], y[MANY * M] = {0}, map[M * D], weight[M * D];
+
+    (void)state;
+    draw(x, MANY * D, 0);
+    draw(map, M * D, 1);
+    for (size_t i = 0; i < MANY * M; i++)
+        for (size_t j = 0; j < D; j++)
+            y[i] += map[i % M * D + j] * x[i / M * D + j];
+    for (size_t n = D; n <= MANY; n += MANY - D) {
+        assert_ok(linear_fit(n, D, M, x, y, 1e-9, weight));
+        for (size_t i = 0; i < M * D; i++)
+            if (fabsf(weight[i] - map[i]) > 1e-3f)
+                fail_msg("%zu points, weight %zu: %g, expected %g", n, i, (double)weight[i],
+                         (double)map[i]);
+    }
+}
+
+static void a_ridge_pulls_to_zero_what_few_points_say(void **state)
+{
+    const float x[] = {2, 0, 1, 0}, y[] = {6, 3}; /* y = 3 x_0; x_1 never differs from 0 */
+    float weight[2];
+
+    (void)state;
+    assert_ok(linear_fit(2, 2, 1, x, y, 1e-9, weight));
+    assert_true(fabsf(weight[0] - 3) < 1e-4f && fabsf(weight[1]) < 1e-6f);
+    assert_ok(linear_fit(2, 2, 1, x, y, 2, weight)); /* the mean square is 5 / 2 */
+    assert_true(fabsf(weight[0] - 1.5f) < 1e-4f && fabsf(weight[1]) < 1e-6f);
+}
+
+static void values_that_are_not_finite_are_an_error(void **state)
+{
+    float x[] = {1, 2, 3, INFINITY}, y[] = {1, 2, 3, 4}, weight[4], bias[2];
+
+    (void)state;
+    assert_int_equal(linear_fit(4, 1, 1, x, y, 1e-9, weight), WARD_ERR_NUMERIC);
+    assert_int_equal(affine_fit(2, 2, x, y, 1e-9, weight, bias), WARD_ERR_NUMERIC);
+}
+
+static void an_affine_map_is_known_from_one_pair_more_than_values(void **state)
+{
+    enum { D = 6, MANY = 30 };
+    float x[MANY * D], y[MANY * D], map[D * D], shift[D], weight[D * D], bias[D];
+    struct rng rng;
+
+    (void)state;
+    rng_init(&rng, 3, RNG_TEST, 0, 0);
+    for (size_t i = 0; i < D * D; i++)
+        map[i] = rng_normal(&rng);
+    for (size_t i = 0; i < D; i++)
+        shift[i] = rng_normal(&rng);
+    for (size_t i = 0; i < MANY * D; i++)
+        x[i] = rng_normal(&rng);
+    for (size_t s = 0; s < MANY; s++)
+        for (size_t i = 0; i < D; i++) {
+            y[s * D + i] = shift[i];
+            for (size_t j = 0; j < D; j++)
+                y[s * D + i] += map[i * D + j] * x[s * D + j];
+        }
+    for (size_t n = D + 1; n <= MANY; n += MANY - D - 1) {
+        assert_ok(affine_fit(n, D, x, y, 1e-9, weight, bias));
+        for (size_t i = 0; i < D * D; i++)
+            if (fabsf(weight[i] - map[i]) > 1e-3f)
+                fail_msg("%zu pairs, weight %zu: %g, expected %g", n, i, (double)weight[i],
+                         (double)map[i]);
+        for (size_t i = 0; i < D; i++)
+            assert_true(fabsf(bias[i] - shift[i]) < 1e-3f);
+    }
+}
+
+static void unseen_directions_stay_as_they_are(void **state)
+{
+    const float x[] = {0, 5, 1, 5, 2, 5}, y[] = {1, 6, 3, 6, 5, 6}; /* 2 x + 1; x + 1 */
+    float weight[4], bias[2];
+
+    (void)state;
+    assert_ok(affine_fit(3, 2, x, y, 1e-9, weight, bias));
+    assert_true(fabsf(weight[0] - 2) < 1e-3f && fabsf(weight[1]) < 1e-3f);
+    assert_true(fabsf(weight[2]) < 1e-3f && fabsf(weight[3] - 1) < 1e-3f);
+    assert_true(fabsf(bias[0] - 1) < 1e-3f && fabsf(bias[1] - 1) < 1e-3f);
+}
+
+static void axes_come_strongest_first_and_orthonormal(void **state)
+{
+    enum { N = 200, D = 5, R = 3 };
+    static const float spreads[D] = {0.1f, 3, 0.2f, 1, 0.5f};
+    static const size_t expected[R] = {1, 3, 4};
+    float x[N * D];
+    double axes[R * D], strength[R];
+    struct rng rng;
+
+    (void)state;
+    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    for (size_t i = 0; i < N * D; i++)
+        x[i] = spreads[i % D] * rng_normal(&rng);
+    assert_ok(principal_axes(N, D, x, R, &rng, axes, strength));
+    for (size_t i = 0; i < R; i++) {
+        double length = 0;
+
+        for (size_t j = 0; j < D; j++)
+            length += axes[i * D + j] * axes[i * D + j];
+        if (fabs(length - 1) > 1e-9 || fabs(axes[i * D + expected[i]]) < 0.97)
+            fail_msg("axis %zu: length %g, %g along %zu", i, length, axes[i * D + expected[i]],
+                     expected[i]);
+        assert_true(i == 0 || strength[i] <= strength[i - 1]);
+    }
+}
+
+/* More values than points: the axes of the points, and what is left of the space is as good as any. */
+static void few_points_have_few_axes(void **state)
+{
+    enum { N = 3, D = 40, R = 2 };
+    float x[N * D] = {0};
+    double axes[R * D], strength[R];
+    struct rng rng;
+
+    (void)state;
+    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    x[7] = 3;
+    x[D + 30] = -2;
+    x[2 * D + 7] = 4;
+    assert_ok(principal_axes(N, D, x, R, &rng, axes, strength));
+    assert_true(fabs(fabs(axes[7]) - 1) < 1e-9 && fabs(fabs(axes[D + 30]) - 1) < 1e-9);
+    assert_true(fabs(strength[0] - 5) < 1e-9 && fabs(strength[1] - 2) < 1e-9);
+}
+
+static ward_status attempt(void *context)
+{
+    const float x[] = {0, 5, 1, 5, 2, 5}, y[] = {1, 6, 3, 6, 5, 6};
+    float weight[4], bias[2];
+    double axes[4], strength[2];
+    struct rng rng;
+    ward_status st = linear_fit(3, 2, 2, x, y, 1e-9, weight);
+
+    (void)context;
+    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    if (!st)
+        st = affine_fit(3, 2, x, y, 1e-9, weight, bias);
+    return st ? st : principal_axes(3, 2, x, 2, &rng, axes, strength);
+}
+
+static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
+{
+    (void)state;
+    assert_true(assert_survives_failing_allocations(attempt, NULL) > 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_linear_map_is_known_from_as_many_points_as_values),
+        cmocka_unit_test(a_ridge_pulls_to_zero_what_few_points_say),
+        cmocka_unit_test(values_that_are_not_finite_are_an_error),
+        cmocka_unit_test(an_affine_map_is_known_from_one_pair_more_than_values),
+        cmocka_unit_test(unseen_directions_stay_as_they_are),
+        cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
+        cmocka_unit_test(few_points_have_few_axes),
+        cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
