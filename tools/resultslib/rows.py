@@ -99,9 +99,7 @@ LOCKS = {
 # What may decide how well random patterns do; each against clamp-no-resnet20-METHOD, the default.
 VARIED = {f"{method}-{options[2:].replace(' ', '-')}": (method, options) for method, options in (
     ("fixed", "--raw-share 1"), ("learned", "--raw-share 1"), ("fixed", "--bn separate"),
-    ("learned", "--bn separate"), ("fixed", "--sigma 0.05"), ("fixed", "--sigma 0.2"),
-    ("learned", "--gamma 0.1"), ("learned", "--gamma 0.001"), ("fixed", "--clip-norm 0"),
-    ("learned", "--clip-norm 0"))}
+    ("learned", "--bn separate"), ("fixed", "--clip-norm 0"))}
 # All of the paper's settings, in a tenth of its iterations.
 VARIED |= {f"{method}-as-printed": (method, "--recipe paper --iterations 4000 --rate-drop-every 1000")
            for method in ("fixed", "learned")}
