@@ -136,7 +136,7 @@ static void axes_come_strongest_first_and_orthonormal(void **state)
     }
 }
 
-/* More values than points: the axes of the points, and what is left of the space is as good as any. */
+/* More values than points. */
 static void few_points_have_few_axes(void **state)
 {
     enum { N = 3, D = 40, R = 2 };

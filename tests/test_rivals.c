@@ -14,45 +14,22 @@
 
 #include "alloc_test.h"
 #include "base/mem.h"
+#include "pictures_fixture.h"
 #include "run_fixture.h"
 #include "train/rivals.h"
 #include "train/settings.h"
 #include "ward/device.h"
-#include "ward/image.h"
 #include "ward/train.h"
 
-enum { SIDE = 8, CLASSES = 2, IMAGES = 10, STEPS = 12 };
+enum { IMAGES = 10, STEPS = 12 };
 
 static ward_device *device;
-
-/* ---- a data set: bright above or bright below ---- */
-
-static void make_picture(const char *part, int class, int number)
-{
-    char name[64];
-    float x[SIDE * SIDE];
-    ward_image image = {0};
-
-    for (int i = 0; i < SIDE * SIDE; i++)
-        x[i] = ((i / SIDE < SIDE / 2) == (class == 0) ? 0.7f : 0.2f) +
-               0.2f * sinf((float)(i * (number + 3)));
-    assert_ok(ward_image_from_float(&image, x, 1, SIDE, SIDE, 0, 1));
-    snprintf(name, sizeof name, "data/%s/class%d", part, class);
-    assert_ok(file_make_directory(in_folder(name)));
-    snprintf(name, sizeof name, "data/%s/class%d/%02d.png", part, class, number);
-    assert_ok(ward_image_write(&image, in_folder(name), 0));
-    ward_image_release(&image);
-}
 
 static int enter(void **state)
 {
     if (folder_make(state) || ward_device_open(&device, "ref"))
         return -1;
-    for (int class = 0; class < CLASSES; class ++)
-        for (int i = 0; i < IMAGES; i++) {
-            make_picture("train", class, i);
-            make_picture("test", class, IMAGES + i);
-        }
+    pictures_make(in_folder("data"), IMAGES, IMAGES);
     return 0;
 }
 

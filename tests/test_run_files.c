@@ -103,11 +103,11 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
     static const struct {
         const char *key, *part;
     } parts[] = {
-        {"objective", "chance"},    {"wrong_share", "chance"},    {"wrong_weight", "chance"},
-        {"has_front", "keyed"},     {"front_width", "keyed"},     {"coordinates", "keyed"},
-        {"rounds", "keyed"},        {"shuffle", "keyed"},         {"negative", "keyed"},
-        {"has_residual", "keyed"},  {"teacher", "teacher"},       {"teacher_weight", "teacher"},
-        {"temperature", "teacher"}, {"harden", "harden"},         {"harden_steps", "harden"},
+        {"objective", "chance"},    {"wrong_share", "chance"}, {"wrong_weight", "chance"},
+        {"has_front", "keyed"},     {"front_width", "keyed"},  {"coordinates", "keyed"},
+        {"rounds", "keyed"},        {"shuffle", "keyed"},      {"negative", "keyed"},
+        {"has_residual", "keyed"},  {"teacher", "teacher"},    {"teacher_weight", "teacher"},
+        {"temperature", "teacher"}, {"harden", "harden"},      {"harden_steps", "harden"},
         {"harden_every", "harden"}, {"erased_axes", "erasure"}};
 
     (void)state;

@@ -13,10 +13,11 @@
 #include "base/file.h"
 #include "key/seal.h"
 #include "model/model.h"
+#include "pictures_fixture.h"
 #include "train/leaked.h"
 #include "ward/ward.h"
 
-enum { SIDE = 8, CLASSES = 2, TRAIN_IMAGES = 8, TEST_IMAGES = 4, STEPS = 6 };
+enum { TRAIN_IMAGES = 8, TEST_IMAGES = 4, STEPS = 6 };
 
 static char dir[64] = "/tmp/ward-test-sealed-XXXXXX";
 static ward_device *device;
@@ -49,23 +50,6 @@ static const char *in_dir(const char *name)
     return buffer;
 }
 
-static void make_picture(const char *part, int class, int number)
-{
-    char name[64];
-    float x[SIDE * SIDE];
-    ward_image image = {0};
-
-    for (int i = 0; i < SIDE * SIDE; i++)
-        x[i] = ((i / SIDE < SIDE / 2) == (class == 0) ? 0.7f : 0.2f) +
-               0.2f * sinf((float)(i * (number + 3)));
-    assert_ok(ward_image_from_float(&image, x, 1, SIDE, SIDE, 0, 1));
-    snprintf(name, sizeof name, "data/%s/class%d", part, class);
-    assert_ok(file_make_directory(in_dir(name)));
-    snprintf(name, sizeof name, "data/%s/class%d/%02d.png", part, class, number);
-    assert_ok(ward_image_write(&image, in_dir(name), 0));
-    ward_image_release(&image);
-}
-
 static int enter(void **state)
 {
     const ward_key_options plain = {.protection = WARD_PROTECT_FILE};
@@ -74,12 +58,7 @@ static int enter(void **state)
     ward_set_threads(1);
     if (!mkdtemp(dir) || setenv("XDG_DATA_HOME", dir, 1) != 0)
         return -1;
-    for (int class = 0; class < CLASSES; class ++) {
-        for (int i = 0; i < TRAIN_IMAGES; i++)
-            make_picture("train", class, i);
-        for (int i = 0; i < TEST_IMAGES; i++)
-            make_picture("test", class, TRAIN_IMAGES + i);
-    }
+    pictures_make(in_dir("data"), TRAIN_IMAGES, TEST_IMAGES);
     return ward_device_open(&device, "ref") ||
            ward_key_new(in_dir("owner.key"), WARD_KEY_OWNER, &plain, &owner_key) ||
            ward_key_new(in_dir("other.key"), WARD_KEY_OWNER, &plain, NULL) ||

@@ -1,11 +1,8 @@
-/*
- * What the tests of training share: pictures of 8 x 8, bright above or bright below, with a pattern
- * of its own each, and trainings of a few steps on them. Include after cmocka.h.
- */
+/* What the tests of training share: trainings of a few steps on a few pictures. Include after
+ * cmocka.h. */
 #ifndef TRAIN_FIXTURE_H
 #define TRAIN_FIXTURE_H
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +10,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "pictures_fixture.h"
 #include "protect/transform.h"
 #include "ward/device.h"
-#include "ward/image.h"
 #include "ward/train.h"
 
-enum { SIDE = 8, CLASSES = 2, TRAIN_IMAGES = 10, TEST_IMAGES = 2, STEPS = 6 };
+enum { TRAIN_IMAGES = 10, TEST_IMAGES = 2, STEPS = 6 };
 
 static char dir[64];
 static const uint8_t secret[TRANSFORM_SEED_LEN] = {1, 2, 3};
@@ -46,23 +43,6 @@ static inline void check_refused(ward_status st, ward_status expected, const cha
                  ward_status_name(st), ward_error_message());
 }
 
-static inline void make_picture(const char *part, int class, int number)
-{
-    char name[64];
-    float x[SIDE * SIDE];
-    ward_image image = {0};
-
-    for (int i = 0; i < SIDE * SIDE; i++)
-        x[i] = ((i / SIDE < SIDE / 2) == (class == 0) ? 0.7f : 0.2f) +
-               0.2f * sinf((float)(i * (number + 3)));
-    check_ok(ward_image_from_float(&image, x, 1, SIDE, SIDE, 0, 1), "a picture");
-    snprintf(name, sizeof name, "data/%s/class%d", part, class);
-    check_ok(file_make_directory(in_dir(name)), name);
-    snprintf(name, sizeof name, "data/%s/class%d/%02d.png", part, class, number);
-    check_ok(ward_image_write(&image, in_dir(name), 0), name);
-    ward_image_release(&image);
-}
-
 static inline int enter(void **state)
 {
     (void)state;
@@ -70,12 +50,7 @@ static inline int enter(void **state)
     snprintf(dir, sizeof dir, "/tmp/ward-test-train-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
-    for (int class = 0; class < CLASSES; class ++) {
-        for (int i = 0; i < TRAIN_IMAGES; i++)
-            make_picture("train", class, i);
-        for (int i = 0; i < TEST_IMAGES; i++)
-            make_picture("test", class, TRAIN_IMAGES + i);
-    }
+    pictures_make(in_dir("data"), TRAIN_IMAGES, TEST_IMAGES);
     return 0;
 }
 
