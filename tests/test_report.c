@@ -306,6 +306,8 @@ static const char *make_run(const struct made_run *r)
     assert_ok(ward_train_defaults(&config, "fast", "arrows", "resnet8", r->method));
     config.seed = r->seed;
     config.secret_seed = test_seed;
+    config.generator_width = m.net.spec.channels == 1 ? 16 : 64; /* as a training resolves it */
+    config.front_width = m.net.spec.channels == 1 ? 16 : 12;
     assert_ok(file_make_directory(path));
     assert_ok(run_dir_init(&dir, path));
     assert_ok(model_write(dir.model, &m));

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "report/text.h"
+#include "train/settings.h"
 
 /* Methods with which a setting means something: ward train refuses it with others. */
 enum {
@@ -148,32 +149,25 @@ static ward_status write_value(struct wr *wr, const struct option *o, const json
     return st;
 }
 
-/* The generator's width by default depends on the data, and is stored as resolved. */
-static bool is_default_width(const struct option *o, const json_t *value, size_t channels)
-{
-    const json_int_t grey = 16, colour = 64;
-
-    return strcmp(o->key, "generator_width") == 0 &&
-           json_integer_value(value) == (channels == 1 ? grey : colour);
-}
-
 static ward_status write_changes(struct wr *wr, const struct settings *s,
                                  const ward_train_config *config, size_t channels)
 {
+    const ward_dataset_info shape = {.input = {.channels = (unsigned)channels}};
     ward_train_config defaults;
     json_t *usual = NULL;
     ward_status st =
         ward_train_defaults(&defaults, config->recipe, config->data, config->arch, config->method);
 
-    if (!st)
+    if (!st) {
+        settings_resolve(&defaults, &shape);
         st = to_object(&defaults, &usual);
+    }
     for (size_t i = 0; i < OPTIONS && !st; i++) {
         const struct option *o = &options[i];
         const json_t *value = json_object_get(s->all, o->key);
         const json_t *other = json_object_get(usual, o->key);
 
-        if (!has_meaning(o, value, config) || (!value && !other) || json_equal(value, other) ||
-            is_default_width(o, value, channels))
+        if (!has_meaning(o, value, config) || (!value && !other) || json_equal(value, other))
             continue;
         wr_printf(wr, " --%s ", o->name);
         st = write_value(wr, o, value);

@@ -48,7 +48,7 @@ static ward_status find_head(const struct net_spec *spec, double share, struct h
         if (out->features < out->classes + out->axes)
             st = ward_fail(WARD_ERR_ARG,
                            "erased_axes: the last layer of %s has %zu inputs, too few for %zu "
-                           "classes less %zu axes",
+                           "classes beside %zu axes",
                            spec->arch, out->features, out->classes, out->axes);
     }
     graph_release(&g);

@@ -12,7 +12,7 @@
 #include "model/run_dir.h"
 #include "train/origin.h"
 
-enum { MAX_BATCH = 65536, GREY_WIDTH = 16, COLOUR_WIDTH = 64 };
+enum { MAX_BATCH = 65536 };
 enum { MIN_RIVAL_STEPS = 5, MAX_RIVAL_STEPS = 20 };
 
 /* Philox streams are named by 32 bits of the step (base/rng.h). */
@@ -136,8 +136,12 @@ ward_status settings_check(const ward_train_config *config)
 
 void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
 {
+    bool is_grey = data->input.channels == 1;
+
     if (config->generator_width == 0)
-        config->generator_width = data->input.channels == 1 ? GREY_WIDTH : COLOUR_WIDTH;
+        config->generator_width = is_grey ? 16 : 64;
+    if (config->front_width == 0)
+        config->front_width = is_grey ? 16 : 12;
 }
 
 /* Name the first key of one object that the other has not, or not with the same value. */
