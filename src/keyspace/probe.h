@@ -1,4 +1,7 @@
-/* F behind G with tables that are exchanged: compiled once, and asked how often it is right. */
+/*
+ * F behind G with tables that are exchanged: compiled once, and asked how often it is right. What
+ * comes before the tables, the front, is the same under every key, and computed once.
+ */
 #ifndef KEYSPACE_PROBE_H
 #define KEYSPACE_PROBE_H
 
@@ -8,12 +11,13 @@
 
 /* All zero is empty. */
 struct probe {
-    struct split images;
+    size_t count, len; /* images, values of one */
+    float *values;     /* [count, len]: images, behind the front if there is one */
+    int32_t *labels;   /* [count] */
     size_t batch, classes;
-    struct graph graph;
+    struct graph graph; /* of what comes after the front */
     struct plan *plan;
     int x, logits;
-    int32_t *labels; /* [batch] */
     /* Asked after each batch; false: stop. */
     bool (*go_on)(void *context);
     void *context;
