@@ -85,7 +85,7 @@ static ward_status apply_front(struct probe *p, const ward_run *run, ward_device
 
 static ward_status read_images(struct probe *p, const ward_dataset *data)
 {
-    struct split split = {NULL};
+    struct split split = {.index = NULL};
     ward_status st = choose_images(&split, data, p->count);
 
     if (!st)
