@@ -116,8 +116,15 @@ static ward_status fit_open(struct fit *f, size_t n, size_t d, size_t m)
     return st ? st : mem_new(&f->map, d * m, sizeof *f->map);
 }
 
+/* x and y may be of processed images. */
 static void fit_close(struct fit *f)
 {
+    if (f->x)
+        mem_wipe(f->x, f->n * f->d * sizeof *f->x);
+    if (f->y)
+        mem_wipe(f->y, f->n * f->m * sizeof *f->y);
+    if (f->turned)
+        mem_wipe(f->turned, f->n * f->d * sizeof *f->turned);
     mem_free(f->x);
     mem_free(f->y);
     mem_free(f->turned);

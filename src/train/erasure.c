@@ -75,6 +75,8 @@ static ward_status erasure_open(struct erasure *e, size_t images)
 
 static void erasure_close(struct erasure *e)
 {
+    if (e->processed)
+        mem_wipe(e->processed, e->n * e->head.features * sizeof *e->processed);
     mem_free(e->raw);
     mem_free(e->processed);
     mem_free(e->logits);

@@ -1,12 +1,12 @@
 /*
  * What raw images' answers tell of their class, taken out of F's last layer. Trained to equal
  * probabilities, F answers raw images with nearly equal logits; but small differences are
- * differences, and whoever has F can magnify them. They come from the features that raw images
- * differ in most, which are not those that processed images need. So the last layer is made anew,
- * orthogonal to the first principal axes of raw images' features (after Ravfogel et al. 2020, "Null
- * It Out", where axes are those of a classifier), to answer processed images as before, as nearly
- * as least squares can; the mean of raw features gets equal logits. Nothing is promised of the
- * features, which stay as they are.
+ * differences, and whoever has F can magnify them. They come mostly from the features that raw
+ * images differ in most, which processed images were seen to need little (docs/results/locks.md).
+ * So the last layer is made anew, orthogonal to the first principal axes of raw images' features
+ * (after Ravfogel et al. 2020, "Null It Out", where axes are those of a classifier), to answer
+ * processed images as before, as nearly as least squares can; the mean of raw features gets equal
+ * logits. Nothing is promised of the features, which stay as they are.
  */
 #ifndef TRAIN_ERASURE_H
 #define TRAIN_ERASURE_H
