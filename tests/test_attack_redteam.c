@@ -422,10 +422,9 @@ static void a_stopped_suite_goes_on_and_repeats_nothing(void **state)
     ward_run_close(run);
 }
 
-/* By a build that judges otherwise, say. */
-static void write_another_sentence(const char *path)
+/* By a build that says otherwise, say: what follows these words first begins with #. */
+static void write_otherwise(const char *path, const char *before)
 {
-    static const char before[] = "\"sentence\": \"";
     uint8_t *text = NULL;
     size_t len = 0;
     char *at;
@@ -447,7 +446,7 @@ static void a_finished_suite_is_judged_anew_and_so_is_its_file(void **state)
     size_t len = 0;
 
     (void)state;
-    write_another_sentence(in_folder("judged/quick.json"));
+    write_otherwise(in_folder("judged/quick.json"), "\"sentence\": \"");
     again = red_team(run, "direct", &options);
     assert_string_equal(first.json, again.json);
     assert_ok(file_read(in_folder("judged/quick.json"), 1 << 20, &text, &len));
@@ -455,6 +454,75 @@ static void a_finished_suite_is_judged_anew_and_so_is_its_file(void **state)
     mem_free(text);
     ward_redteam_result_release(&first);
     ward_redteam_result_release(&again);
+    ward_run_close(run);
+}
+
+/* ---- adversaries who repeat what the first one chose ---- */
+
+static ward_redteam_result repeat(const ward_run *run, const char *only, uint64_t trials,
+                                  const ward_redteam_options *options)
+{
+    ward_redteam_settings s;
+    ward_redteam_result result;
+
+    ward_redteam_defaults(&s);
+    s.budget = "standard";
+    s.only = only;
+    s.trials = trials;
+    s.labelled[0] = 10;
+    assert_ok(ward_redteam(run, device, data, &s, options, &result));
+    return result;
+}
+
+static const ward_redteam_cell *cell_at(const ward_redteam_result *r, const char *attack,
+                                        uint64_t trial)
+{
+    for (size_t i = 0; i < r->cell_count; i++)
+        if (strcmp(r->cells[i].attack, attack) == 0 && r->cells[i].trial == trial)
+            return &r->cells[i];
+    fail_msg("no cell of '%s'", attack);
+    return NULL;
+}
+
+static void with_standard_others_train_what_did_best_for_the_first(void **state)
+{
+    static const char *const names[] = {"universal", "fine-tune", "scratch"};
+    ward_run *run = open_run(WARD_METHOD_LEARNED);
+    ward_redteam_result r = repeat(run, "universal,fine-tune", 3, &nowhere);
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        const ward_redteam_cell *first = cell_at(&r, names[i], 0);
+
+        assert_true(first->try_count > 2);
+        for (uint64_t trial = 1; trial < 3; trial++) {
+            const ward_redteam_cell *other = cell_at(&r, names[i], trial);
+
+            if (other->try_count >= first->try_count)
+                fail_msg("%zu tries of '%s'", other->try_count, names[i]);
+            for (size_t j = 0; j < other->try_count; j++)
+                assert_memory_equal(other->tries[j].what, first->chosen,
+                                    strlen(other->tries[j].what));
+        }
+    }
+    ward_redteam_result_release(&r);
+    ward_run_close(run);
+}
+
+static void who_finds_no_such_choice_tries_everything(void **state)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED);
+    const ward_redteam_options options = {.directory = in_folder("repeated")};
+    ward_redteam_result one = repeat(run, "universal", 1, &options), two;
+
+    (void)state;
+    write_otherwise(in_folder("repeated/standard.json"), "\"chosen\": \"");
+    two = repeat(run, "universal", 2, &options);
+    assert_true(cell_at(&two, "universal", 0)->chosen[0] == '#');
+    assert_int_equal(cell_at(&two, "universal", 1)->try_count,
+                     cell_at(&one, "universal", 0)->try_count);
+    ward_redteam_result_release(&one);
+    ward_redteam_result_release(&two);
     ward_run_close(run);
 }
 
@@ -570,6 +638,8 @@ int main(void)
         cmocka_unit_test(a_dead_network_raises_its_flag_and_a_random_one_does_not),
         cmocka_unit_test(a_stopped_suite_goes_on_and_repeats_nothing),
         cmocka_unit_test(a_finished_suite_is_judged_anew_and_so_is_its_file),
+        cmocka_unit_test(with_standard_others_train_what_did_best_for_the_first),
+        cmocka_unit_test(who_finds_no_such_choice_tries_everything),
         cmocka_unit_test(settings_out_of_range_are_refused),
         cmocka_unit_test(an_attack_ends_with_an_offer_or_says_what_failed),
     };

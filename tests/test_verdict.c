@@ -36,7 +36,10 @@ static struct sample *sample_new(void)
 
     s = (struct sample){
         .facts = {.authorised = 0.9, .unauthorised = 0.1, .chance = 0.1, .training = 1000}};
-    s.result = (ward_redteam_result){.cells = s.cells, .test_count = 10000, .is_disjoint = true};
+    s.result = (ward_redteam_result){.settings = {.budget = "quick"},
+                                     .cells = s.cells,
+                                     .test_count = 10000,
+                                     .is_disjoint = true};
     return &s;
 }
 
@@ -414,6 +417,25 @@ static void a_black_box_is_compared_with_the_pattern_of_the_same_adversary(void 
     assert_true(v.flag_count == 1 && has_flag(&v, "masked-gradient"));
 }
 
+/* With standard, those after the first train only what did best for him. */
+static void only_who_has_tried_everything_finds_a_mask(void **state)
+{
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    add_try(put(s, "fine-tune", 100, 1, 0.5), 0.3, (double)NAN, false);
+    add_try(put(s, "another-backward", 100, 1, 0.5), 0.5, (double)NAN, true);
+    v = verdict_of(s);
+    assert_true(has_flag(&v, "masked-gradient"));
+    s->result.settings.budget = "standard";
+    v = verdict_of(s);
+    assert_false(has_flag(&v, "masked-gradient"));
+    s->cells[0].trial = s->cells[1].trial = 0;
+    v = verdict_of(s);
+    assert_true(has_flag(&v, "masked-gradient"));
+}
+
 static void a_black_box_that_only_guesses_is_not_better(void **state)
 {
     struct sample *s = sample_new();
@@ -574,6 +596,7 @@ int main(void)
         cmocka_unit_test(starts_are_compared_for_adversaries_who_did_both),
         cmocka_unit_test(a_mask_is_what_other_attacks_get_around),
         cmocka_unit_test(a_black_box_is_compared_with_the_pattern_of_the_same_adversary),
+        cmocka_unit_test(only_who_has_tried_everything_finds_a_mask),
         cmocka_unit_test(a_black_box_that_only_guesses_is_not_better),
         cmocka_unit_test(without_cells_nothing_is_claimed),
         cmocka_unit_test(a_record_reads_back_as_it_was_written),

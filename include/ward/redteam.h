@@ -3,8 +3,9 @@
  * worth. docs/redteam.md says what each attack is and how to read the verdict.
  *
  * A suite is made of cells. A cell is an attack by an adversary who holds F and some amount of one
- * kind of knowledge; each is tried by a number of adversaries with draws of their own. All that an
- * adversary chooses, he chooses on images set apart for that. Test images score what he has chosen.
+ * kind of knowledge; each is tried by a number of adversaries with draws of their own; of "standard"
+ * those after the first train only what he has chosen. All that an adversary chooses, he chooses on
+ * images set apart for that. Test images score what he has chosen.
  */
 #ifndef WARD_REDTEAM_H
 #define WARD_REDTEAM_H
@@ -160,7 +161,8 @@ typedef struct ward_redteam_options {
 
 /*
  * Do the suite "v1" on a run. As many adversaries work side by side as there are threads
- * (ward_set_threads()), each on one thread. A cell follows from the settings and its place alone.
+ * (ward_set_threads()), each on one thread. A cell follows from the settings and its place
+ * alone; of "standard", where what the first adversary of it has chosen is kept, from that, too.
  *
  *   run, device, data, settings, options  borrowed
  *   out    written only on success; ward_redteam_result_release()

@@ -283,6 +283,12 @@ static double best_by_gradient(const ward_redteam_result *r, const ward_redteam_
     return best;
 }
 
+/* Whoever repeats what another has chosen has not gone by every gradient that he compares with. */
+static bool has_tried_all(const ward_redteam_result *r, const ward_redteam_cell *c)
+{
+    return c->trial == 0 || !suite_budget(r->settings.budget)->repeats;
+}
+
 /* By another backward pass, or without any gradient. Below chance nothing is better than anything,
  * and who chooses without labels may choose badly, which is no sign either. */
 static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
@@ -293,7 +299,8 @@ static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
         double plain = best_by_gradient(r, c);
         double other = is_black_box(c) ? best_try(c, -1, -1) : best_try(c, 1, -1);
 
-        if (c->is_done && !isnan(plain) && other > fmax(plain, v->chance) + by)
+        if (c->is_done && has_tried_all(r, c) && !isnan(plain) &&
+            other > fmax(plain, v->chance) + by)
             raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by %s",
                   c->attack, (uintmax_t)c->amount, percent(plain), percent(other),
                   is_black_box(c) ? "none" : "another");

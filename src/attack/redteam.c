@@ -239,8 +239,9 @@ static ward_status measure(struct redteam *r)
 /* ---- one adversary of one cell ---- */
 
 struct piece {
-    size_t at;      /* of the cell */
-    double seconds; /* of a clock on the wall */
+    size_t at;           /* of the cell */
+    const char *repeats; /* as a thief has it */
+    double seconds;      /* of a clock on the wall */
     ward_redteam_cell cell;
 };
 
@@ -291,6 +292,18 @@ static ward_status score(const struct redteam *r, struct thief *t)
     return st;
 }
 
+/* What the first adversary has chosen may have other words in the file of another build. */
+static ward_status attempt(struct thief *t)
+{
+    const struct raid *raid = suite_raid_of(t->cell);
+    ward_status st = raid->attempt(t);
+
+    if (st || t->has_offer)
+        return st;
+    t->repeats = NULL;
+    return raid->attempt(t);
+}
+
 /* That this thread has computed for: what else the machine does costs an adversary nothing. */
 static double thread_seconds(void)
 {
@@ -319,6 +332,7 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
         .choice_count = r->result.choice_count,
         .random_flip = ward_dataset_get_info(r->data)->random_flip,
         .budget = &r->budget,
+        .repeats = piece->repeats,
         .seed = holdings_seed(r->result.settings.seed, piece->cell.trial),
         .is_stopping = is_stopping,
         .cell = &piece->cell,
@@ -331,7 +345,7 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
     if (!st)
         st = open_service(r, &t);
     if (!st)
-        st = suite_raid_of(t.cell)->attempt(&t);
+        st = attempt(&t);
     if (!st)
         st = score(r, &t);
     ward_session_free(t.service);
@@ -345,23 +359,38 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
 
 /* ---- the crew's errands ---- */
 
-/* The largest amounts first: they take longest, and one of them should not be the last to end. */
+/* The cell whose choice another one repeats; NULL: it tries everything. */
+static const ward_redteam_cell *first_of(const struct redteam *r, const ward_redteam_cell *cell)
+{
+    return r->budget.repeats && cell->trial > 0 ? cell - cell->trial : NULL;
+}
+
+static bool is_ready(const struct redteam *r, size_t i)
+{
+    const ward_redteam_cell *cell = &r->result.cells[i], *first = first_of(r, cell);
+
+    return !cell->is_done && !r->is_taken[i] && (!first || first->is_done);
+}
+
+/* The largest amounts first: they take longest, and one of them should not be the last to end. A
+ * worker for whom nothing is ready goes: what waits is left to who does the first of it. */
 static bool take(void *context, void *item)
 {
     struct redteam *r = context;
     struct piece *piece = item;
-    const ward_redteam_cell *cells = r->result.cells;
+    const ward_redteam_cell *cells = r->result.cells, *first;
     size_t at = r->result.cell_count;
 
     for (size_t i = 0; i < r->result.cell_count; i++)
-        if (!cells[i].is_done && !r->is_taken[i] &&
-            (at == r->result.cell_count || cells[i].amount > cells[at].amount))
+        if (is_ready(r, i) && (at == r->result.cell_count || cells[i].amount > cells[at].amount))
             at = i;
     if (at == r->result.cell_count)
         return false;
     r->is_taken[at] = true;
+    first = first_of(r, &cells[at]);
     piece->at = at;
     piece->cell = cells[at];
+    piece->repeats = first ? first->chosen : NULL;
     return true;
 }
 

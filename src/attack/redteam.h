@@ -14,7 +14,8 @@
  *  - a thief sees what his knowledge says and nothing else of the run;
  *  - of all that he offers, the one that does best by his own choice is scored on the test images,
  *    once, after he has ended;
- *  - a cell is a function of the settings and its place.
+ *  - a cell is a function of the settings and its place, and, where the budget says that adversaries
+ *    repeat, of what the first one of the same cell has chosen.
  */
 #ifndef ATTACK_REDTEAM_H
 #define ATTACK_REDTEAM_H
@@ -31,6 +32,7 @@ struct budget {
     bool is_sparing;   /* with few labels, only cheap attacks */
     uint64_t steps;    /* of one training, at most: see search_run() */
     uint64_t trials;   /* adversaries a cell */
+    bool repeats;      /* those after the first train only what did best for him */
     size_t choice;     /* images that choices are made on, at most */
     size_t unlabelled; /* images without labels for those who hold labels, too; at most */
     uint64_t amounts[WARD_KNOWS_QUERIES + 1][SUITE_AMOUNTS]; /* ascending; 0 ends; SUITE_ALL: all */
@@ -102,7 +104,8 @@ struct thief {
     size_t choice_count;              /* the first so many of it */
     bool random_flip;                 /* whether flipping an image keeps its class */
     const struct budget *budget;
-    uint64_t seed; /* of all his draws */
+    const char *repeats; /* what the first adversary has chosen; NULL: he tries everything */
+    uint64_t seed;       /* of all his draws */
     const atomic_bool *is_stopping;
     ward_redteam_cell *cell;
     /* The room's own: */

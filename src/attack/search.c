@@ -366,11 +366,23 @@ static ward_status train(struct work *w)
     return st;
 }
 
+/* Whoever repeats what another has chosen trains that, and what it starts from: of a search that goes
+ * on from others, the words begin with theirs. */
+static bool is_wanted(const struct search *s)
+{
+    const char *chosen = s->thief->repeats;
+
+    return !chosen || strncmp(chosen, s->what, strlen(s->what)) == 0;
+}
+
 ward_status search_run(const struct search *s, struct tensor_list *params)
 {
     struct work w;
-    ward_status st = work_open(&w, s, params);
+    ward_status st;
 
+    if (!is_wanted(s))
+        return WARD_OK;
+    st = work_open(&w, s, params);
     if (!st)
         st = train(&w);
     if (!st)

@@ -60,6 +60,7 @@ static const struct budget budgets[] = {
         .effort = 1,
         .steps = 500,
         .trials = 3,
+        .repeats = true,
         .choice = 2000,
         .unlabelled = 1000,
         .amounts = {[WARD_KNOWS_LABELLED] = {10, 100, 600, 6000},

@@ -101,9 +101,9 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
     };
     ward_status st = has_front ? thief_transform(t, &spec, restart, &front) : WARD_OK;
 
-    snprintf(s.what, sizeof s.what, "%s, rate %.2g, %s %.2g, T %.2g%s", target_names[v->target],
-             s.rate, is_soft ? "softplus" : "slope", (double)(is_soft ? v->softness : v->leak),
-             v->is_tempered ? (double)temperature : 1.0, restart > 0 ? ", again" : "");
+    snprintf(s.what, sizeof s.what, "%s, rate %.2g, %s %.2g%s%s", target_names[v->target], s.rate,
+             is_soft ? "softplus" : "slope", (double)(is_soft ? v->softness : v->leak),
+             v->is_tempered ? ", tempered" : "", restart > 0 ? ", again" : "");
     if (!st)
         st = thief_network(t, &front.params);
     if (!st)

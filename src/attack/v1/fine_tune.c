@@ -39,6 +39,16 @@ static ward_status renew_head(struct thief *t, const char *head, struct tensor_l
     return st;
 }
 
+static double head_rate(const struct search *all)
+{
+    return 10 * all->rate;
+}
+
+static void describe_head(const struct search *all, char *out, size_t len)
+{
+    snprintf(out, len, "a new head, rate %g", head_rate(all));
+}
+
 /* Until the new head fits, the other layers stay what they are. */
 static ward_status train_head(const struct search *all, struct tensor_list *params)
 {
@@ -48,8 +58,8 @@ static ward_status train_head(const struct search *all, struct tensor_list *para
 
     s.trained = head;
     s.trains_network = false;
-    s.rate *= 10;
-    snprintf(s.what, sizeof s.what, "a new head, rate %g", s.rate);
+    s.rate = head_rate(all);
+    describe_head(all, s.what, sizeof s.what);
     if (!st)
         st = renew_head(s.thief, head, params);
     return st ? st : search_run(&s, params);
@@ -71,8 +81,11 @@ static ward_status try_variant(struct thief *t, const struct variant *v)
     };
     ward_status st = thief_network(t, &params);
 
-    snprintf(s.what, sizeof s.what, "%s, rate %g%s%s", v->has_new_head ? "head, then all" : "all",
-             v->rate, v->augments ? ", augmented" : "", v->is_leaky ? ", leaky backward" : "");
+    if (v->has_new_head)
+        describe_head(&s, s.what, sizeof s.what);
+    snprintf(s.what + strlen(s.what), sizeof s.what - strlen(s.what), "%s, rate %g%s%s",
+             v->has_new_head ? ", then all" : "all", v->rate, v->augments ? ", augmented" : "",
+             v->is_leaky ? ", leaky backward" : "");
     if (!st && v->has_new_head)
         st = train_head(&s, &params);
     if (!st)
