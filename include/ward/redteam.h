@@ -3,9 +3,9 @@
  * worth. docs/redteam.md says what each attack is and how to read the verdict.
  *
  * A suite is made of cells. A cell is an attack by an adversary who holds F and some amount of one
- * kind of knowledge; each is tried by a number of adversaries with draws of their own; of "standard"
- * those after the first train only what he has chosen. All that an adversary chooses, he chooses on
- * images set apart for that. Test images score what he has chosen.
+ * kind of knowledge; each is tried by a number of adversaries with draws of their own; with
+ * "standard" those after the first train only what he has chosen. All that an adversary chooses, he
+ * chooses on images set apart for that. Test images score what he has chosen.
  */
 #ifndef WARD_REDTEAM_H
 #define WARD_REDTEAM_H

@@ -14,8 +14,8 @@
  *  - a thief sees what his knowledge says and nothing else of the run;
  *  - of all that he offers, the one that does best by his own choice is scored on the test images,
  *    once, after he has ended;
- *  - a cell is a function of the settings and its place, and, where the budget says that adversaries
- *    repeat, of what the first one of the same cell has chosen.
+ *  - a cell is a function of the settings and its place, and, where the budget says that others
+ *    repeat, of what the first adversary has chosen in the same place.
  */
 #ifndef ATTACK_REDTEAM_H
 #define ATTACK_REDTEAM_H

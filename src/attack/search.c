@@ -366,8 +366,8 @@ static ward_status train(struct work *w)
     return st;
 }
 
-/* Whoever repeats what another has chosen trains that, and what it starts from: of a search that goes
- * on from others, the words begin with theirs. */
+/* Whoever repeats what another has chosen trains that, and what it starts from: of a search that
+ * goes on from others, the words begin with theirs. */
 static bool is_wanted(const struct search *s)
 {
     const char *chosen = s->thief->repeats;
