@@ -4,8 +4,10 @@ import os
 import statistics
 import sys
 
+from resultslib.adversaries import (claims_table, controls_table, lock_lines, lock_table, percents,
+                                    redteam_table, softened_table)
 from resultslib.places import RESULTS, ROOT, read_json
-from resultslib.rows import CHOICES, DONE, LOCKS, METHODS, RUNS, SETS, TUNING, VARIED
+from resultslib.rows import CHOICES, DONE, METHODS, RUNS, SETS, TUNING, VARIED
 
 
 def load():
@@ -13,13 +15,6 @@ def load():
     for path in glob.glob(os.path.join(RESULTS, "*.json")):
         results[os.path.basename(path)[:-5]] = read_json(path)
     return results
-
-
-def percents(pair):
-    if not pair:
-        return "-"
-    text = f"{100 * pair['authorised']:.2f}"
-    return text if pair["unauthorised"] is None else f"{text} ({100 * pair['unauthorised']:.2f})"
 
 
 def find(results, recipe, data, arch, method):
@@ -148,161 +143,6 @@ def serving_table(results):
     return lines
 
 
-def gain_cells(result, key, best):
-    """Of each amount: what the best attack with it reaches, what it gains over none."""
-    return [f"{amount}: {100 * best[amount]['accuracy']:.1f} % ({best[amount]['attack']}), "
-            f"{100 * result[key][amount]:+.1f}" for amount in best]
-
-
-def redteam_table(results):
-    lines = ["| run | budget | authorised (raw) | labelled images: best attack, points over training without F "
-             "| pairs: the same | no labels | flags |", "|---" * 7 + "|"]
-    for name, (kind, run) in DONE.items():
-        if kind not in ("redteam", "again", "standard") or name not in results:
-            continue
-        r = results[name]["result"]
-        none = r["without_labels"]
-        budget = r["budget"] + (f", seed {r['seed']}" if r["seed"] != 1 else "")
-        lines.append(f"| {run} | {budget} | {percents(r)} | {'<br>'.join(gain_cells(r, 'adv', r['best']))} "
-                     f"| {'<br>'.join(gain_cells(r, 'adv_pairs', r['best_pairs']))} | "
-                     + (f"{100 * none['accuracy']:.1f} % ({none['attack']})" if none else "-")
-                     + f" | {', '.join(flag['flag'] for flag in r['flags']) or 'none'} |")
-    return lines
-
-
-def softened_table(results):
-    """What F is worth with softplus for its ReLUs, by how soft it is; nothing else is changed."""
-    lines = ["| run | authorised (raw) | softened, test images | by beta, images for choices |",
-             "|---" * 4 + "|"]
-    for name, (kind, run) in DONE.items():
-        if kind != "softened" or name not in results:
-            continue
-        r = results[name]["result"]
-        cell = next(c for c in r["attacks"] if c["attack"] == "perturbed")
-        soft = [(t["what"].removeprefix("softened by "), t["accuracy"]) for t in cell["tries"]
-                if t["what"].startswith("softened by ")]
-        best = cell["chosen"].startswith("softened by ")
-        lines.append(f"| {run} | {percents(r)} | "
-                     + (f"{100 * cell['accuracy']:.1f} ({cell['chosen']})" if best else "-")
-                     + " | " + ", ".join(f"{beta}: {100 * a:.1f}" for beta, a in soft) + " |")
-    return lines
-
-
-def conv_accuracy(results, data):
-    """The convolutional baselines that were trained on the same images."""
-    found = [results[name]["evaluation"]["authorised"] for name in RUNS
-             if name in results and name.startswith(f"split-{data}-") and name.endswith("-baseline")]
-    return f"{100 * max(found):.2f}" if found else "-"
-
-
-def paper_attack(results, attack, method, pairs=None):
-    """A row of the paper's Table 3 beside ours: the two means, the two bests."""
-    row = next(r for r in results["fast-tables"]["table3"]
-               if (r["attack"], r["method"], r["pairs"]) == (attack, method, pairs))
-    return [f"{100 * value:.2f}" if value is not None else "-"
-            for value in (row["accuracy"]["paper"], row["accuracy"]["mean"], row["paper_best"], row["best"])]
-
-
-def claim_rows(results):
-    """What is claimed, in which figure, and what was measured."""
-    rows = []
-    for method in METHODS[1:]:
-        paper, ours, _, _ = paper_attack(results, "direct", method)
-        rows.append((f"`{method}`: a copy of F alone gives invalid results", f"{paper} %", f"{ours} % as it is"))
-    soft = results.get("softened-pretrained-generator", {}).get("result")
-    if soft:
-        cell = next(c for c in soft["attacks"] if c["attack"] == "perturbed")
-        rows[-1] = (*rows[-1][:2], rows[-1][2] + f"; {100 * cell['accuracy']:.1f} % {cell['chosen']}, "
-                    f"that is with softplus for its ReLUs (authorised: {100 * soft['authorised']:.1f} %)")
-    for method in METHODS[1:]:
-        paper, ours, paper_best, best = paper_attack(results, "input-only", method)
-        rows.append((f"`{method}`: random patterns stay well below the authorised accuracy",
-                     f"{paper} % on average, {paper_best} % at best", f"{ours} %, {best} %"))
-    paper, ours, paper_best, best = paper_attack(results, "pair", "generator", 1.0)
-    rows.append(("`generator`: a copy of G fitted to all pairs stays 5 to 15 points short",
-                 f"{paper} % on average, {paper_best} % at best", f"{ours} %, {best} %"))
-    return rows
-
-
-def worth_row(results, name, claim, claimed):
-    """What an adversary with labels or pairs gains at most, of one network."""
-    found = results.get(name, {}).get("result")
-    if not found:
-        return []
-    gains = [f"{kind} {100 * max(found[key].values()):+.1f}" for kind, key in (("labels", "adv"), ("pairs", "adv_pairs"))]
-    return [(claim, claimed, f"points over training without F: {', '.join(gains)} (`{found['budget']}`, {found['arch']})")]
-
-
-def claims_table(results):
-    rows = claim_rows(results)
-    rows += worth_row(results, "redteam-demo-fashion-simple-cnn-generator",
-                      "`generator`: resistant to various attacks; thieves who train are not considered", "-")
-    rows += worth_row(results, "redteam-lock-fashion-cascade-1", "`keyed`, ours: F is worth little to who has labels "
-                      "([locks.md](locks.md)); of pairs the contrary is said", "+2 at most is the aim")
-    return ["| claimed | claimed figure | measured here |", "|---|---|---|",
-            *("| " + " | ".join(row) + " |" for row in rows)]
-
-
-def lock_lines(results):
-    """What the red team says of the recommended lock, in sentences; of the first network of the rows."""
-    r = results["redteam-lock-fashion-cascade-1"]["result"]
-    pairs = max(r["best_pairs"], key=int)
-    served = max((c for c in r["attacks"] if c["attack"] == "extract"), key=lambda c: c["accuracy"])
-    return [f"> {r['sentence']}", ">",
-            f"> With {pairs} pairs he reaches {100 * r['best_pairs'][pairs]['accuracy']:.1f} %; who has {pairs} labelled images and "
-            f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {served['amount']} answers "
-            f"of the authorised service, {100 * served['accuracy']:.1f} %."]
-
-
-def logit_cells(results, name):
-    """What 1,000 labels read from the logits, by any means; from the features; from those of random weights."""
-    found = results.get(f"readout-lock-{name}", {}).get("result")
-    if not found:
-        return "-"
-    tries = {who: [t for c in found["attacks"] if c["attack"] == who and c["amount"] == 1000 for t in c["tries"]]
-             for who in ("readout", "random-readout")}
-
-    def best(who, is_feature):
-        return 100 * max(t["accuracy"] for t in tries[who]
-                         if t["what"].startswith("a new last layer") == is_feature)
-    return (f"{best('readout', False):.1f} %; features {best('readout', True):.1f} % "
-            f"({best('random-readout', True):.1f} %)")
-
-
-def key_cells(results, name):
-    keys = results.get(f"keys-lock-{name}", {}).get("result")
-    if not keys:
-        return "-"
-    return f"{keys['random']['unlocks']} of {keys['random']['keys']}, best {100 * keys['random']['best']:.1f} %"
-
-
-def lock_table(results):
-    """Every lock that was tried, what was expected, and what adversaries made of it."""
-    lines = ["| lock | options | expected | authorised (raw) | best baseline on the same images | budget "
-             "| labelled images: best attack, points over training without F | pairs: the same "
-             "| no labels | readout (of random weights) | logits, 1,000 labels; features (of random weights) "
-             "| random keys that unlock | flags |", "|---" * 13 + "|"]
-    for name, (data, options, expected) in LOCKS.items():
-        if f"lock-{name}" not in results:
-            continue
-        row = [name, f"`{options}`" if options else "the default", expected,
-               percents(results[f"lock-{name}"]["evaluation"]), conv_accuracy(results, data)]
-        found = [results[f"{kind}-lock-{name}"]["result"] for kind in ("redteam", "standard")
-                 if f"{kind}-lock-{name}" in results]
-        for r in found or [None]:
-            cells = ["-"] * 5
-            flags = "-"
-            if r:
-                none = r["without_labels"]
-                cells = [r["budget"], "<br>".join(gain_cells(r, "adv", r["best"])),
-                         "<br>".join(gain_cells(r, "adv_pairs", r["best_pairs"])),
-                         f"{100 * none['accuracy']:.1f} % ({none['attack']})" if none else "-",
-                         f"{100 * r['readout']:.1f} % ({100 * r['readout_control']:.1f} %)"]
-                flags = ", ".join(flag["flag"] for flag in r["flags"]) or "none"
-            lines.append("| " + " | ".join([*row, *cells, logit_cells(results, name), key_cells(results, name), flags]) + " |")
-    return lines
-
-
 def clamp_table(results):
     """What the paper's attacks reach where processed images may leave the range of values, or not."""
     lines = ["| network | method | clamped | authorised (raw) | input-only: mean | best "
@@ -398,7 +238,7 @@ def write_tables(check):
                                      "serving": serving_table}),
             ("docs/threat-model.md", {"redteam": redteam_table, "softened": softened_table,
                                       "relock": relock_table}),
-            ("docs/redteam.md", {"claims": claims_table}),
+            ("docs/redteam.md", {"controls": controls_table, "claims": claims_table}),
             ("docs/results/locks.md", {"locks": lock_table}),
             ("README.md", {"accuracies": accuracy_table, "timed": timed_table, "lock": lock_lines})):
         for name, table in tables.items():
