@@ -353,6 +353,38 @@ static void an_honest_network_raises_neither(void **state)
     ward_run_close(run);
 }
 
+/* A network whose logits are those of another, times a power of two, which costs no precision. */
+static ward_run *open_scaled(float scale)
+{
+    struct model m = handmade(WARD_METHOD_LEARNED);
+    char name[32];
+
+    set(&m.net.params, "fc2.weight", 0, scale);
+    set(&m.net.params, "fc2.bias", 0, -1.1f * scale);
+    model_identify(&m);
+    snprintf(name, sizeof name, "scaled-%g", (double)scale);
+    return open_run_of(&m, name);
+}
+
+static void answers_are_no_harder_to_use_for_being_small(void **state)
+{
+    ward_run *plain = open_scaled(1), *small = open_scaled(1.0f / 4096);
+    ward_redteam_result a = red_team(plain, "universal", &nowhere);
+    ward_redteam_result b = red_team(small, "universal", &nowhere);
+
+    (void)state;
+    assert_true(best_of(&a, "universal") > 0.95);
+    for (uint64_t i = 0; i < a.cell_count; i++)
+        if (strcmp(a.cells[i].attack, "universal") == 0) {
+            assert_true(a.cells[i].accuracy == b.cells[i].accuracy);
+            assert_string_equal(a.cells[i].chosen, b.cells[i].chosen);
+        }
+    ward_redteam_result_release(&a);
+    ward_redteam_result_release(&b);
+    ward_run_close(plain);
+    ward_run_close(small);
+}
+
 /* Parameters all zero let no gradient through, whatever is read from the last layer. */
 static ward_run *open_start(const char *arch, bool is_dead)
 {
@@ -635,6 +667,7 @@ int main(void)
         cmocka_unit_test(who_trains_through_the_network_undoes_a_pattern),
         cmocka_unit_test(a_masked_gradient_raises_its_flags),
         cmocka_unit_test(an_honest_network_raises_neither),
+        cmocka_unit_test(answers_are_no_harder_to_use_for_being_small),
         cmocka_unit_test(a_dead_network_raises_its_flag_and_a_random_one_does_not),
         cmocka_unit_test(a_stopped_suite_goes_on_and_repeats_nothing),
         cmocka_unit_test(a_finished_suite_is_judged_anew_and_so_is_its_file),

@@ -39,9 +39,10 @@ typedef struct ward_redteam_try {
     /* What he chooses by, the more the better: that accuracy; without labels, how confident and how
      * diverse the answers are. */
     double merit;
-    double bound;  /* on what is added to an image; infinite: none; NaN: nothing is bounded */
-    bool is_leaky; /* by another backward pass than F's own: other slopes of ReLUs, softplus for
-                        them, or another temperature */
+    double bound; /* on what is added to an image; infinite: none; NaN: nothing is bounded */
+    /* By another backward pass than F's own: other slopes of ReLUs, softplus for them, or answers
+     * that were made less sure before the loss. */
+    bool is_leaky;
 } ward_redteam_try;
 
 /* One adversary of one cell. */

@@ -79,10 +79,22 @@ static double add_answer(const float *logits, size_t classes, double *mean)
     return entropy;
 }
 
+static double squares_about_mean(const float *logits, size_t classes)
+{
+    double mean = 0, squares = 0;
+
+    for (size_t k = 0; k < classes; k++)
+        mean += (double)logits[k] / (double)classes;
+    for (size_t k = 0; k < classes; k++)
+        squares += pow((double)logits[k] - mean, 2);
+    return squares;
+}
+
 ward_status scorer_run(struct scorer *s, const atomic_bool *is_stopping, struct score *out)
 {
     double mean[MAX_CLASSES] = {0}, count = (double)s->count;
     struct score made = {0};
+    double squares = 0;
     size_t right = 0;
 
     for (size_t done = 0; done < s->count; done += s->batch) {
@@ -99,10 +111,13 @@ ward_status scorer_run(struct scorer *s, const atomic_bool *is_stopping, struct 
             return st;
         logits = plan_output(s->plan, s->logits);
         right += count_correct(logits, s->labels, n, s->classes);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             made.entropy += add_answer(logits + i * s->classes, s->classes, mean) / count;
+            squares += squares_about_mean(logits + i * s->classes, s->classes);
+        }
     }
     made.accuracy = (double)right / count;
+    made.deviation = sqrt(squares / (count * (double)s->classes));
     for (size_t k = 0; k < s->classes; k++)
         made.diversity -= mean[k] > 0 ? mean[k] / count * log(mean[k] / count) : 0;
     *out = made;

@@ -8,6 +8,7 @@ struct score {
     double accuracy;
     double entropy;   /* mean of the answers' entropies, nats */
     double diversity; /* entropy of the mean answer, nats */
+    double deviation; /* of the logits from their mean over the classes */
 };
 
 /* A classifier compiled for some images. All zero is empty. */

@@ -13,8 +13,9 @@
 enum { BATCH = 128, SMALL_BATCH = 64, CHECKS = 10, MIN_EVERY = 10, MAX_EVERY = 200 };
 enum { EPOCHS = 15, PATIENCE = 3, DROPS = 2, SHIFT = 2 };
 
-static const double drop = 0.25;         /* of the rate, on a plateau */
-static const double improvement = 0.005; /* of the merit, in PATIENCE checks: less is a plateau */
+static const double drop = 0.25;            /* of the rate, on a plateau */
+static const double improvement = 0.005;    /* of the merit, in PATIENCE checks */
+static const double least_deviation = 1e-6; /* of logits; less is none */
 
 struct work {
     const struct search *s;
@@ -34,6 +35,7 @@ struct work {
     struct adam adam;
     struct scorer scorer;
 
+    float temperature; /* 0: none */
     double rate, plateau;
     unsigned stale, drops;
     uint64_t steps, every;
@@ -114,8 +116,8 @@ static ward_status build(struct work *w)
     n->labels = s->loss->takes_labels ? graph_labels(&w->graph, w->batch) : -1;
     n->logits = classifier.build(&classifier, &w->graph, n->x, &n->front);
     choose_trained(&w->graph, s->trained);
-    if (s->temperature > 0)
-        n->logits = graph_scale(&w->graph, n->logits, 1 / s->temperature);
+    if (w->temperature > 0)
+        n->logits = graph_scale(&w->graph, n->logits, 1 / w->temperature);
     s->loss->build(s, &w->graph, n);
     return graph_finish(&w->graph);
 }
@@ -159,6 +161,20 @@ static ward_status open_scorer(struct work *w)
     return st ? st : tensor_list_copy(&w->now, w->params);
 }
 
+static ward_status choose_temperature(struct work *w)
+{
+    struct score score;
+    ward_status st;
+
+    w->temperature = w->s->temperature;
+    if (w->temperature > 0 || w->s->trained[0] == '\0')
+        return WARD_OK;
+    st = scorer_run(&w->scorer, w->thief->is_stopping, &score);
+    if (!st && score.deviation > least_deviation && score.deviation < 1)
+        w->temperature = (float)score.deviation;
+    return st;
+}
+
 static ward_status work_open(struct work *w, const struct search *s, struct tensor_list *params)
 {
     ward_status st;
@@ -172,13 +188,15 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
     w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
     w->tried = (ward_redteam_try){.merit = -INFINITY,
                                   .bound = s->bound,
-                                  .is_leaky = s->leak > 0 || s->softness > 0 || s->temperature > 0};
+                                  .is_leaky = s->leak > 0 || s->softness > 0 || s->temperature > 1};
     memcpy(w->tried.what, s->what, sizeof w->tried.what);
     graph_init(&w->graph);
     st = open_images(w);
     if (!st)
-        st = open_plan(w);
-    return st ? st : open_scorer(w);
+        st = open_scorer(w);
+    if (!st)
+        st = choose_temperature(w);
+    return st ? st : open_plan(w);
 }
 
 static void work_close(struct work *w)

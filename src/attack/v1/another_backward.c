@@ -97,7 +97,7 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
         .augments = !has_front,
         .leak = v->leak,
         .softness = v->softness,
-        .temperature = v->is_tempered ? temperature : 0,
+        .temperature = v->is_tempered ? temperature : 1,
     };
     ward_status st = has_front ? thief_transform(t, &spec, restart, &front) : WARD_OK;
 
