@@ -20,6 +20,7 @@
 #include "report/plot.h"
 #include "report/text.h"
 #include "report_fixture.h"
+#include "train/settings.h"
 #include "ward/ward.h"
 
 /* ---- text ---- */
@@ -298,6 +299,7 @@ static const char *make_run(const struct made_run *r)
 {
     const char *path = in_folder(r->name);
     struct model m = model_of("resnet8", r->method);
+    const ward_dataset_info shape = {.input = {.channels = m.net.spec.channels}};
     struct run_dir dir = {.path = NULL};
     ward_train_config config;
 
@@ -306,8 +308,7 @@ static const char *make_run(const struct made_run *r)
     assert_ok(ward_train_defaults(&config, "fast", "arrows", "resnet8", r->method));
     config.seed = r->seed;
     config.secret_seed = test_seed;
-    config.generator_width = m.net.spec.channels == 1 ? 16 : 64; /* as a training resolves it */
-    config.front_width = m.net.spec.channels == 1 ? 16 : 12;
+    settings_resolve(&config, &shape);
     assert_ok(file_make_directory(path));
     assert_ok(run_dir_init(&dir, path));
     assert_ok(model_write(dir.model, &m));
