@@ -299,7 +299,7 @@ static const char *make_run(const struct made_run *r)
 {
     const char *path = in_folder(r->name);
     struct model m = model_of("resnet8", r->method);
-    const ward_dataset_info shape = {.input = {.channels = m.net.spec.channels}};
+    const ward_dataset_info shape = {.input = {.channels = (unsigned)m.net.spec.channels}};
     struct run_dir dir = {.path = NULL};
     ward_train_config config;
 
