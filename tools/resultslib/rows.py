@@ -165,9 +165,6 @@ COMMANDS = {
        for steps, rate in FITTING},
 }
 DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
-    ("redteam", "demo-fashion-simple-cnn-generator"),
-    ("redteam", "demo-fashion-simple-cnn-fixed"),
-    ("redteam", "demo-fashion-simple-cnn-learned"),
     *(("redteam", f"split-{name}") for name in SPLIT),
     ("again", "split-fashion-simple-cnn-generator-1"),
     *(("standard", f"split-fashion-simple-cnn-generator-{seed}") for seed in (1, 2, 3)),
