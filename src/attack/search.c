@@ -167,7 +167,7 @@ static ward_status choose_temperature(struct work *w)
     ward_status st;
 
     w->temperature = w->s->temperature;
-    if (w->temperature > 0 || w->s->trained[0] == '\0')
+    if (w->temperature > 0 || !w->s->loss->takes_labels || w->s->trained[0] == '\0')
         return WARD_OK;
     st = scorer_run(&w->scorer, w->thief->is_stopping, &score);
     if (!st && score.deviation > least_deviation && score.deviation < 1)

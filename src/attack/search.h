@@ -53,8 +53,8 @@ struct search {
      * neither where they are chosen nor in what is offered; leak is not read. */
     float softness;
     /* That the logits are divided by before the loss. 0: as suits the classifier, whose answers may
-     * differ so little that the loss hardly feels it: if they deviate by less than 1 at the start,
-     * by that; where all of it is trained by 1, as it finds its own scale. */
+     * differ so little that a loss by labels hardly feels it: if they deviate by less than 1 at the
+     * start, by that; where all of it is trained by 1, as it finds its own scale. */
     float temperature;
     void *context; /* of the loss */
 };
