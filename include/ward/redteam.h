@@ -97,7 +97,8 @@ typedef struct ward_redteam_gain {
     double best;        /* mean accuracy of the attack that is best where choices are made */
     double scratch;     /* of a thief without F, with as many labelled images */
     double advantage;   /* best less scratch; fractions. NaN without a control */
-    double low, high;   /* 95 %, of the advantage: over adversaries and test images */
+    double low, high;   /* 95 %, of the advantage: over adversaries and test images; NaN of one
+                           adversary */
     const char *attack; /* the best one's name, a constant */
 } ward_redteam_gain;
 

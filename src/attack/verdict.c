@@ -102,13 +102,14 @@ static double student(size_t trials)
     return trials < 2 ? 0 : trials - 2 < sizeof t / sizeof t[0] ? t[trials - 2] : 1.96;
 }
 
-/* Half of the interval of a difference: adversaries differ, and test images are a sample. */
+/* Half of the interval of a difference: adversaries differ, and test images are a sample. NaN of one
+ * adversary, who says nothing of others. */
 static double half_interval(const ward_redteam_result *r, const ward_redteam_cell *a,
                             const ward_redteam_cell *b)
 {
     double sum = 0, squares = 0, p = cells_mean(r, a).accuracy, q = cells_mean(r, b).accuracy,
            n = 0;
-    double sample = (p * (1 - p) + q * (1 - q)) / (double)r->test_count, spread = 0;
+    double sample = (p * (1 - p) + q * (1 - q)) / (double)r->test_count, spread;
 
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i];
@@ -124,8 +125,9 @@ static double half_interval(const ward_redteam_result *r, const ward_redteam_cel
             n++;
         }
     }
-    if (n > 1)
-        spread = student((size_t)n) * sqrt(fmax(0, squares / n - sum / n * (sum / n)) / (n - 1));
+    if (n < 2)
+        return (double)NAN;
+    spread = student((size_t)n) * sqrt(fmax(0, squares / n - sum / n * (sum / n)) / (n - 1));
     return spread + 1.96 * sqrt(sample);
 }
 

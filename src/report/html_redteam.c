@@ -76,7 +76,7 @@ static void write_number(struct wr *wr, const char *name, double fraction)
 
 static void write_gain(struct wr *wr, const struct redteam_gain *g, enum redteam_knowledge knows)
 {
-    bool has_control = isfinite(g->advantage);
+    bool has_control = isfinite(g->advantage), has_interval = isfinite(g->low);
 
     wr_text(wr, "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">");
     page_amount(wr, g->amount, knows);
@@ -89,8 +89,8 @@ static void write_gain(struct wr *wr, const struct redteam_gain *g, enum redteam
     if (has_control)
         text_signed(wr, 100 * g->advantage, 2);
     wr_printf(wr, "</strong></td><td class=\"num%s\" role=\"cell\" data-label=\"95 %%\">",
-              has_control ? "" : " none");
-    if (has_control)
+              has_interval ? "" : " none");
+    if (has_interval)
         page_gain_interval(wr, g);
     wr_text(wr, "</td></tr>\n");
 }
@@ -102,7 +102,8 @@ static void write_gains(struct wr *wr, const struct redteam_scores *s)
     if (s->gains.count + s->pair_gains.count == 0)
         return;
     open_table(wr);
-    wr_text(wr, "Accuracies in percent, Adv in points with its 95 % interval.");
+    wr_text(wr, "Accuracies in percent, Adv in points with its 95 % interval; of one adversary "
+                "there is none.");
     write_flag_names(wr, s);
     open_head(wr, "A thief holds");
     open_column(wr, false);

@@ -167,6 +167,8 @@ void page_figure_value(struct wr *wr, const struct redteam_scores *s, size_t i, 
 void page_gain_interval(struct wr *wr, const struct redteam_gain *gain)
 {
     text_signed(wr, 100 * gain->low, 2);
+    if (!isfinite(gain->low))
+        return;
     wr_text(wr, " to ");
     text_signed(wr, 100 * gain->high, 2);
 }

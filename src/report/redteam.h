@@ -45,7 +45,8 @@ struct redteam_line {
 /* What F saves a thief at one amount. */
 struct redteam_gain {
     double amount, best;
-    double scratch, advantage, low, high; /* NaN without a control */
+    double scratch, advantage; /* NaN without a control */
+    double low, high;          /* NaN without, and of one adversary */
     char attack[REDTEAM_NAME_LEN];
 };
 

@@ -21,7 +21,7 @@ def redteam_table(results):
     lines = ["| run | budget | authorised (raw) | labelled images: best attack, points over training without F "
              "| pairs: the same | no labels | flags |", "|---" * 7 + "|"]
     for name, (kind, run) in DONE.items():
-        if kind not in ("redteam", "again", "standard") or name not in results:
+        if kind not in ("redteam", "again", "standard", "standard-again") or name not in results:
             continue
         r = results[name]["result"]
         none = r["without_labels"]
@@ -84,10 +84,8 @@ def unprotected_row(result):
 
 
 def random_row(result):
-    """An interval that begins above 0 would be an advantage."""
-    cells = [f"{k}: {100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-             for k, gain in result["adv"].items() for low, high in [result["adv_ci95"][k]]]
-    return "Adv, 95 %: " + ", ".join(cells), all(low <= 0 for low, _ in result["adv_ci95"].values())
+    gains = ", ".join(f"{k} labels: {100 * gain:+.1f}" for k, gain in result["adv"].items())
+    return f"Adv {gains}", all(gain <= 0 for gain in result["adv"].values())
 
 
 # What the suite has to find, of networks of which it is known: the run, what is expected, what looks.
@@ -101,8 +99,8 @@ CONTROLS = (
 
 
 def overlap_rows(results, run):
-    """Two runs of the suite with other seeds, that is with other images and other draws."""
-    pair = [results.get(f"{kind}-split-{run}", {}).get("result") for kind in ("redteam", "again")]
+    """Two runs of the suite with other seeds, that is with other images and other draws; of several adversaries."""
+    pair = [results.get(f"{kind}-split-{run}", {}).get("result") for kind in ("standard", "standard-again")]
     if not all(pair):
         return []
     cells, overlaps = [], []

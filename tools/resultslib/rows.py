@@ -154,6 +154,7 @@ COMMANDS = {
     "redteam": "attack RUN --budget quick",
     "again": "attack RUN --budget quick --seed 2 --out NEW",
     "standard": "attack RUN --budget standard",
+    "standard-again": "attack RUN --budget standard --seed 2 --out NEW",
     "softened": "attack RUN --budget quick --only perturbed --out NEW",
     "readout": "attack RUN --budget quick --only readout,random-readout --labels 1000 --trials 3 --out NEW",
     "keys": "key report RUN",
@@ -167,6 +168,7 @@ COMMANDS = {
 DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *(("redteam", f"split-{name}") for name in SPLIT),
     ("again", "split-fashion-simple-cnn-generator-1"),
+    ("standard-again", "split-fashion-simple-cnn-generator-1"),
     *(("standard", f"split-fashion-simple-cnn-generator-{seed}") for seed in (1, 2, 3)),
     *((kind, f"lock-{name}") for kind in ("redteam", "readout", "keys") for name in LOCKS),
     *(("standard", f"lock-{data}-cascade-{seed}") for data in ("fashion", "mnist")
