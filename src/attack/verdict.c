@@ -102,8 +102,8 @@ static double student(size_t trials)
     return trials < 2 ? 0 : trials - 2 < sizeof t / sizeof t[0] ? t[trials - 2] : 1.96;
 }
 
-/* Half of the interval of a difference: adversaries differ, and test images are a sample. NaN of one
- * adversary, who says nothing of others. */
+/* Half of the interval of a difference: adversaries differ, and test images are a sample. NaN of
+ * one adversary, who says nothing of others. */
 static double half_interval(const ward_redteam_result *r, const ward_redteam_cell *a,
                             const ward_redteam_cell *b)
 {
