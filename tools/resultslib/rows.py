@@ -86,6 +86,8 @@ LOCKS = {
     "fashion-no-coordinates": ("fashion", "--coordinates none", "authorised as the cascade; Adv(100) +5 to +15, "
                                "as a front alone can be learned again"),
     "fashion-no-wrong-keys": ("fashion", "--wrong-keys 0", "as the cascade by Adv; random keys may unlock it"),
+    "fashion-no-erasure": ("fashion", "--erase-axes 0", "as the cascade by Adv; a third of the classes read from the "
+                           "logits by 1,000 labels"),
     "fashion-paper-objective": ("fashion", "--objective paper", "readout of 80 % and more; Adv +1 to +5 by it"),
     "fashion-harden": ("fashion", "--harden 0.25", "authorised half a point lower; Adv unchanged"),
     "fashion-shuffle": ("fashion", "--arch simple-cnn-leaky --front none --coordinates none --shuffle 4 "
