@@ -366,6 +366,15 @@ static ward_run *open_scaled(float scale)
     return open_run_of(&m, name);
 }
 
+static double scaled_try(const ward_redteam_cell *c)
+{
+    for (size_t i = 0; i < c->try_count; i++)
+        if (strstr(c->tries[i].what, ", scaled"))
+            return c->tries[i].accuracy;
+    fail_msg("'%s' at %ju was not scaled", c->attack, (uintmax_t)c->amount);
+    return -1;
+}
+
 static void answers_are_no_harder_to_use_for_being_small(void **state)
 {
     ward_run *plain = open_scaled(1), *small = open_scaled(1.0f / 4096);
@@ -373,12 +382,10 @@ static void answers_are_no_harder_to_use_for_being_small(void **state)
     ward_redteam_result b = red_team(small, "universal", &nowhere);
 
     (void)state;
-    assert_true(best_of(&a, "universal") > 0.95);
+    assert_true(best_of(&a, "universal") > 0.95 && best_of(&b, "universal") > 0.95);
     for (uint64_t i = 0; i < a.cell_count; i++)
-        if (strcmp(a.cells[i].attack, "universal") == 0) {
-            assert_true(a.cells[i].accuracy == b.cells[i].accuracy);
-            assert_string_equal(a.cells[i].chosen, b.cells[i].chosen);
-        }
+        if (strcmp(a.cells[i].attack, "universal") == 0)
+            assert_true(scaled_try(&a.cells[i]) == scaled_try(&b.cells[i]));
     ward_redteam_result_release(&a);
     ward_redteam_result_release(&b);
     ward_run_close(plain);

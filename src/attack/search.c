@@ -35,11 +35,11 @@ struct work {
     struct adam adam;
     struct scorer scorer;
 
-    float temperature; /* 0: none */
     double rate, plateau;
     unsigned stale, drops;
     uint64_t steps, every;
     ward_redteam_try tried; /* the best so far */
+    double deviation;       /* of the logits, before the first step */
     bool has_diverged;
 };
 
@@ -116,8 +116,8 @@ static ward_status build(struct work *w)
     n->labels = s->loss->takes_labels ? graph_labels(&w->graph, w->batch) : -1;
     n->logits = classifier.build(&classifier, &w->graph, n->x, &n->front);
     choose_trained(&w->graph, s->trained);
-    if (w->temperature > 0)
-        n->logits = graph_scale(&w->graph, n->logits, 1 / w->temperature);
+    if (s->temperature > 0)
+        n->logits = graph_scale(&w->graph, n->logits, 1 / s->temperature);
     s->loss->build(s, &w->graph, n);
     return graph_finish(&w->graph);
 }
@@ -161,20 +161,6 @@ static ward_status open_scorer(struct work *w)
     return st ? st : tensor_list_copy(&w->now, w->params);
 }
 
-static ward_status choose_temperature(struct work *w)
-{
-    struct score score;
-    ward_status st;
-
-    w->temperature = w->s->temperature;
-    if (w->temperature > 0 || !w->s->loss->takes_labels || w->s->trained[0] == '\0')
-        return WARD_OK;
-    st = scorer_run(&w->scorer, w->thief->is_stopping, &score);
-    if (!st && score.deviation > least_deviation && score.deviation < 1)
-        w->temperature = (float)score.deviation;
-    return st;
-}
-
 static ward_status work_open(struct work *w, const struct search *s, struct tensor_list *params)
 {
     ward_status st;
@@ -193,10 +179,8 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
     graph_init(&w->graph);
     st = open_images(w);
     if (!st)
-        st = open_scorer(w);
-    if (!st)
-        st = choose_temperature(w);
-    return st ? st : open_plan(w);
+        st = open_plan(w);
+    return st ? st : open_scorer(w);
 }
 
 static void work_close(struct work *w)
@@ -268,6 +252,8 @@ static ward_status check(struct work *w)
     merit = w->s->loss->is_label_free && !w->s->chooses_by_accuracy
                 ? score.diversity - score.entropy
                 : score.accuracy;
+    if (w->tried.merit == -INFINITY)
+        w->deviation = score.deviation;
     watch_plateau(w, merit);
     if (merit > w->tried.merit) {
         w->tried.merit = merit;
@@ -384,6 +370,8 @@ static ward_status train(struct work *w)
     return st;
 }
 
+/* ---- a search, or two ---- */
+
 /* Whoever repeats what another has chosen trains that, and what it starts from: of a search that
  * goes on from others, the words begin with theirs. */
 static bool is_wanted(const struct search *s)
@@ -393,19 +381,70 @@ static bool is_wanted(const struct search *s)
     return !chosen || strncmp(chosen, s->what, strlen(s->what)) == 0;
 }
 
-ward_status search_run(const struct search *s, struct tensor_list *params)
+struct found {
+    double merit;     /* of the best */
+    double deviation; /* of the logits at the start */
+};
+
+static ward_status search_once(const struct search *s, struct tensor_list *params,
+                               struct found *found)
 {
     struct work w;
-    ward_status st;
+    ward_status st = work_open(&w, s, params);
 
-    if (!is_wanted(s))
-        return WARD_OK;
-    st = work_open(&w, s, params);
     if (!st)
         st = train(&w);
     if (!st)
         st = thief_offer(s->thief, &s->classifier, params, &w.tried);
+    *found = (struct found){w.tried.merit, w.deviation};
     work_close(&w);
+    return st;
+}
+
+/* A loss by labels hardly feels answers that differ so little; who trains all of a network lets it
+ * find its own scale. */
+static bool may_scale(const struct search *s)
+{
+    return s->loss->takes_labels && !(s->temperature > 0) && s->trained[0] != '\0';
+}
+
+static ward_status search_scaled(const struct search *plain, struct tensor_list *params,
+                                 struct tensor_list *start, const struct found *found)
+{
+    struct search s = *plain;
+    struct tensor_list other;
+    struct found scaled;
+    size_t len = strlen(s.what);
+    ward_status st;
+
+    s.temperature = (float)found->deviation;
+    snprintf(s.what + len, sizeof s.what - len, ", scaled");
+    if (!is_wanted(&s))
+        return WARD_OK;
+    st = search_once(&s, start, &scaled);
+    if (st || scaled.merit <= found->merit)
+        return st;
+    other = *params;
+    *params = *start;
+    *start = other;
+    return WARD_OK;
+}
+
+ward_status search_run(const struct search *search, struct tensor_list *params)
+{
+    struct tensor_list start = {NULL, 0};
+    struct found found;
+    ward_status st = WARD_OK;
+
+    if (!is_wanted(search))
+        return WARD_OK;
+    if (may_scale(search))
+        st = tensor_list_copy(&start, params);
+    if (!st)
+        st = search_once(search, params, &found);
+    if (!st && may_scale(search) && found.deviation > least_deviation && found.deviation < 1)
+        st = search_scaled(search, params, &start, &found);
+    tensor_list_release(&start);
     return st;
 }
 

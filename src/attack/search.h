@@ -52,9 +52,10 @@ struct search {
     /* Above 0: F is softened by this beta (see struct net_use) where parameters are trained, but
      * neither where they are chosen nor in what is offered; leak is not read. */
     float softness;
-    /* That the logits are divided by before the loss. 0: as suits the classifier, whose answers may
-     * differ so little that a loss by labels hardly feels it: if they deviate by less than 1 at the
-     * start, by that; where all of it is trained by 1, as it finds its own scale. */
+    /* That the logits are divided by before the loss. 0: by nothing; and then, where they deviate
+     * so little from their mean over the classes that a loss by labels hardly feels it, less than
+     * 1, once more from the same start by that. Not where all of the classifier is trained, as it
+     * finds its own scale. */
     float temperature;
     void *context; /* of the loss */
 };
