@@ -372,13 +372,25 @@ static ward_status train(struct work *w)
 
 /* ---- a search, or two ---- */
 
-/* Whoever repeats what another has chosen trains that, and what it starts from: of a search that
- * goes on from others, the words begin with theirs. */
+static const char is_scaled[] = ", scaled", goes_on[] = ", then";
+
+static bool begins_with(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Whoever repeats what another has chosen trains that, and what it goes on from or was begun by,
+ * whose words it begins with. */
 static bool is_wanted(const struct search *s)
 {
-    const char *chosen = s->thief->repeats;
+    const char *chosen = s->thief->repeats, *rest;
 
-    return !chosen || strncmp(chosen, s->what, strlen(s->what)) == 0;
+    if (!chosen)
+        return true;
+    if (!begins_with(chosen, s->what))
+        return false;
+    rest = chosen + strlen(s->what);
+    return *rest == '\0' || begins_with(rest, is_scaled) || begins_with(rest, goes_on);
 }
 
 struct found {
@@ -418,7 +430,7 @@ static ward_status search_scaled(const struct search *plain, struct tensor_list 
     ward_status st;
 
     s.temperature = (float)found->deviation;
-    snprintf(s.what + len, sizeof s.what - len, ", scaled");
+    snprintf(s.what + len, sizeof s.what - len, "%s", is_scaled);
     if (!is_wanted(&s))
         return WARD_OK;
     st = search_once(&s, start, &scaled);
