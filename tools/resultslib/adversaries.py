@@ -1,7 +1,7 @@
 """The tables of what adversaries made of networks, from docs/results."""
 import statistics
 
-from resultslib.rows import DONE, LOCKS, METHODS, RUNS
+from resultslib.rows import DONE, LOCKS, METHODS, RUNS, SETS, SPLIT
 
 
 def percents(pair):
@@ -249,3 +249,35 @@ def lock_table(results):
                 flags = ", ".join(flag["flag"] for flag in r["flags"]) or "none"
             lines.append("| " + " | ".join([*row, *cells, logit_cells(results, name), key_cells(results, name), flags]) + " |")
     return lines
+
+
+def attacked(results, run):
+    """What adversaries made of a run, by the largest budget that there is."""
+    for kind in ("standard", "redteam"):
+        if f"{kind}-{run}" in results:
+            return results[f"{kind}-{run}"]["result"]
+    return None
+
+
+def designs():
+    """The runs whose worth can be compared: name, data, words."""
+    for name, (data, arch, method, options) in SPLIT.items():
+        if not name.endswith(("-random", "-masked")):
+            yield f"split-{name}", data, ("no protection" if method == "baseline" else f"`{method}`") + f", {arch}"
+    for name, (data, options, _) in LOCKS.items():
+        yield f"lock-{name}", data, "`keyed`" + (f", `{options}`" if options else "")
+
+
+def frontier_table(results):
+    """Authorised accuracy against what F is worth to a thief with labels, the most accurate first."""
+    rows = []
+    for run, data, words in designs():
+        found = attacked(results, run)
+        if not found:
+            continue
+        gains = ", ".join(f"{k}: {100 * gain:+.1f}" for k, gain in found["adv"].items())
+        rows.append((list(SETS).index(data), -found["authorised"],
+                     f"| {SETS[data]} | {words} | {100 * found['authorised']:.2f} | {conv_accuracy(results, data)} | {gains} "
+                     f"| {found['budget']} | {', '.join(flag['flag'] for flag in found['flags']) or 'none'} |"))
+    return ["| images | design | authorised | best baseline on the same | Adv by labels, points | budget | flags |", "|---" * 7 + "|",
+            *(line for _, _, line in sorted(rows))]

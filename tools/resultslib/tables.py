@@ -4,8 +4,8 @@ import os
 import statistics
 import sys
 
-from resultslib.adversaries import (claims_table, controls_table, lock_lines, lock_table, percents,
-                                    redteam_table, softened_table)
+from resultslib.adversaries import (claims_table, controls_table, frontier_table, lock_lines, lock_table,
+                                    percents, redteam_table, softened_table)
 from resultslib.places import RESULTS, ROOT, read_json
 from resultslib.rows import CHOICES, DONE, METHODS, RUNS, SETS, TUNING, VARIED
 
@@ -239,6 +239,7 @@ def write_tables(check):
             ("docs/threat-model.md", {"redteam": redteam_table, "softened": softened_table,
                                       "relock": relock_table}),
             ("docs/redteam.md", {"controls": controls_table, "claims": claims_table}),
+            ("docs/locks.md", {"frontier": frontier_table}),
             ("docs/results/locks.md", {"locks": lock_table}),
             ("README.md", {"accuracies": accuracy_table, "timed": timed_table, "lock": lock_lines})):
         for name, table in tables.items():
