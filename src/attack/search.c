@@ -252,7 +252,7 @@ static ward_status check(struct work *w)
     merit = w->s->loss->is_label_free && !w->s->chooses_by_accuracy
                 ? score.diversity - score.entropy
                 : score.accuracy;
-    if (w->tried.merit == -INFINITY)
+    if (isinf(w->tried.merit)) /* nothing was tried yet */
         w->deviation = score.deviation;
     watch_plateau(w, merit);
     if (merit > w->tried.merit) {
