@@ -157,6 +157,7 @@ COMMANDS = {
     "again": "attack RUN --budget quick --seed 2 --out NEW",
     "standard": "attack RUN --budget standard",
     "standard-again": "attack RUN --budget standard --seed 2 --out NEW",
+    "three": "attack RUN --budget quick --only readout,universal,fine-tune,perturbed --trials 3 --out NEW",
     "softened": "attack RUN --budget quick --only perturbed --out NEW",
     "readout": "attack RUN --budget quick --only readout,random-readout --labels 1000 --trials 3 --out NEW",
     "keys": "key report RUN",
@@ -169,6 +170,7 @@ COMMANDS = {
 }
 DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *(("redteam", f"split-{name}") for name in SPLIT),
+    ("three", "split-fashion-simple-cnn-random"),
     ("again", "split-fashion-simple-cnn-generator-1"),
     ("standard-again", "split-fashion-simple-cnn-generator-1"),
     *(("standard", f"split-fashion-simple-cnn-generator-{seed}") for seed in (1, 2, 3)),
