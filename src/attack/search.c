@@ -372,7 +372,7 @@ static ward_status train(struct work *w)
 
 /* ---- a search, or two ---- */
 
-static const char is_scaled[] = ", scaled", goes_on[] = ", then";
+static const char scaled_words[] = ", scaled", goes_on[] = ", then";
 
 static bool begins_with(const char *text, const char *with)
 {
@@ -390,7 +390,12 @@ static bool is_wanted(const struct search *s)
     if (!begins_with(chosen, s->what))
         return false;
     rest = chosen + strlen(s->what);
-    return *rest == '\0' || begins_with(rest, is_scaled) || begins_with(rest, goes_on);
+    return *rest == '\0' || begins_with(rest, scaled_words) || begins_with(rest, goes_on);
+}
+
+bool search_was_scaled(const ward_redteam_try *tried)
+{
+    return strstr(tried->what, scaled_words) != NULL;
 }
 
 struct found {
@@ -430,7 +435,7 @@ static ward_status search_scaled(const struct search *plain, struct tensor_list 
     ward_status st;
 
     s.temperature = (float)found->deviation;
-    snprintf(s.what + len, sizeof s.what - len, "%s", is_scaled);
+    snprintf(s.what + len, sizeof s.what - len, "%s", scaled_words);
     if (!is_wanted(&s))
         return WARD_OK;
     st = search_once(&s, start, &scaled);

@@ -80,6 +80,11 @@ static struct transform_spec front_of(const struct thief *t, enum target target,
     return spec;
 }
 
+static const char *divided_by(float temperature)
+{
+    return temperature < 1 ? ", scaled" : ", tempered";
+}
+
 static ward_status try_variant(struct thief *t, const struct search_loss *loss,
                                const struct variant *v, float temperature, uint32_t restart)
 {
@@ -103,7 +108,7 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
 
     snprintf(s.what, sizeof s.what, "%s, rate %.2g, %s %.2g%s%s", target_names[v->target], s.rate,
              is_soft ? "softplus" : "slope", (double)(is_soft ? v->softness : v->leak),
-             v->is_tempered ? ", tempered" : "", restart > 0 ? ", again" : "");
+             v->is_tempered ? divided_by(temperature) : "", restart > 0 ? ", again" : "");
     if (!st)
         st = thief_network(t, &front.params);
     if (!st)
