@@ -162,20 +162,10 @@ static void adversaries_who_differ_widen_the_interval(void **state)
     assert_false(has_flag(&wide, "seed"));
 }
 
-static ward_redteam_try *add_try(ward_redteam_cell *c, double accuracy, double bound, bool is_leaky)
+static void add_try(ward_redteam_cell *c, double accuracy, double bound, bool is_leaky)
 {
-    ward_redteam_try *t = &c->tries[c->try_count++];
-
-    *t = (ward_redteam_try){
+    c->tries[c->try_count++] = (ward_redteam_try){
         .accuracy = accuracy, .merit = accuracy, .bound = bound, .is_leaky = is_leaky};
-    return t;
-}
-
-static void add_scaled_try(ward_redteam_cell *c, double accuracy, bool is_leaky)
-{
-    ward_redteam_try *t = add_try(c, accuracy, INFINITY, is_leaky);
-
-    snprintf(t->what, sizeof t->what, "bound inf, scaled");
 }
 
 /* A cell of scratch that has tried one architecture. */
@@ -428,31 +418,6 @@ static void a_black_box_is_compared_with_the_pattern_of_the_same_adversary(void 
     assert_true(v.flag_count == 1 && has_flag(&v, "masked-gradient"));
 }
 
-/* That scaled answers are better to go by is no sign of a mask; that another pass is, of either. */
-static void scaled_searches_are_compared_with_their_like(void **state)
-{
-    static const struct {
-        double plain, leaky, scaled, both;
-        bool is_masked;
-    } cases[] = {
-        {0.2, 0.2, 0.6, 0.6, false}, {0.2, 0.5, 0.6, 0.3, true}, {0.2, 0.2, 0.4, 0.6, true}};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sample *s = sample_new();
-        ward_redteam_cell *c = put(s, "universal", 100, 0, 0.5);
-        ward_redteam_verdict v;
-
-        add_try(c, cases[i].plain, INFINITY, false);
-        add_try(c, cases[i].leaky, INFINITY, true);
-        add_scaled_try(c, cases[i].scaled, false);
-        add_scaled_try(c, cases[i].both, true);
-        v = verdict_of(s);
-        if (has_flag(&v, "masked-gradient") != cases[i].is_masked)
-            fail_msg("case %zu", i);
-    }
-}
-
 /* With standard, those after the first train only what did best for him. */
 static void only_who_has_tried_everything_finds_a_mask(void **state)
 {
@@ -632,7 +597,6 @@ int main(void)
         cmocka_unit_test(starts_are_compared_for_adversaries_who_did_both),
         cmocka_unit_test(a_mask_is_what_other_attacks_get_around),
         cmocka_unit_test(a_black_box_is_compared_with_the_pattern_of_the_same_adversary),
-        cmocka_unit_test(scaled_searches_are_compared_with_their_like),
         cmocka_unit_test(only_who_has_tried_everything_finds_a_mask),
         cmocka_unit_test(a_black_box_that_only_guesses_is_not_better),
         cmocka_unit_test(without_cells_nothing_is_claimed),

@@ -218,33 +218,19 @@ static void flag_dead(const ward_redteam_result *r, const char *arch, ward_redte
     }
 }
 
-/* Some of a cell's tries: each 1 for those that are so, 0 for those that are not, -1 for both. */
-struct kind {
-    int is_leaky, is_scaled, is_bounded;
-};
-
-static const struct kind any = {-1, -1, -1}, bounded = {-1, -1, 1}, unbounded = {-1, -1, 0};
-
-static bool fits(int wanted, bool is)
-{
-    return wanted < 0 || is == (wanted > 0);
-}
-
-static bool is_of(const ward_redteam_try *t, const struct kind *kind)
-{
-    return fits(kind->is_leaky, t->is_leaky) && fits(kind->is_scaled, search_was_scaled(t)) &&
-           (kind->is_bounded < 0 ||
-            (!isnan(t->bound) && fits(kind->is_bounded, isfinite(t->bound))));
-}
-
-/* Accuracy where choices are made; NaN: there is none of that kind. */
-static double best_try(const ward_redteam_cell *c, struct kind kind)
+/* The best merit of a cell's tries that are (not) leaky and have (no) finite bound. */
+static double best_try(const ward_redteam_cell *c, int is_leaky, int is_bounded)
 {
     double best = (double)NAN;
 
-    for (size_t i = 0; i < c->try_count; i++)
-        if (is_of(&c->tries[i], &kind))
-            best = fmax(best, c->tries[i].accuracy);
+    for (size_t i = 0; i < c->try_count; i++) {
+        const ward_redteam_try *t = &c->tries[i];
+
+        if ((is_leaky >= 0 && t->is_leaky != (is_leaky > 0)) ||
+            (is_bounded >= 0 && (isnan(t->bound) || isfinite(t->bound) != (is_bounded > 0))))
+            continue;
+        best = fmax(best, t->accuracy);
+    }
     return best;
 }
 
@@ -253,11 +239,11 @@ static void flag_bound(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i];
-        double within = best_try(c, bounded), without = best_try(c, unbounded);
+        double bounded = best_try(c, -1, 1), unbounded = best_try(c, -1, 0);
 
-        if (c->is_done && c->knows == WARD_KNOWS_LABELLED && within > without + clearly)
+        if (c->is_done && c->knows == WARD_KNOWS_LABELLED && bounded > unbounded + clearly)
             raise(v, "bound", "%s at %ju: %.1f %% within a bound, %.1f %% without", c->attack,
-                  (uintmax_t)c->amount, percent(within), percent(without));
+                  (uintmax_t)c->amount, percent(bounded), percent(unbounded));
     }
 }
 
@@ -282,19 +268,17 @@ static bool does_again(const ward_redteam_cell *c, const ward_redteam_cell *othe
 }
 
 /* What F's own gradient gave the adversary of a cell: there, and in the attacks that it does
- * again; of answers as they are, or scaled, or both. NaN: he has not gone by it. */
-static double best_by_gradient(const ward_redteam_result *r, const ward_redteam_cell *c,
-                               int is_scaled)
+ * again. NaN: he has not gone by it. */
+static double best_by_gradient(const ward_redteam_result *r, const ward_redteam_cell *c)
 {
-    const struct kind plain = {0, is_scaled, -1};
-    double best = is_black_box(c) ? (double)NAN : best_try(c, plain);
+    double best = is_black_box(c) ? (double)NAN : best_try(c, 0, -1);
 
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *other = &r->cells[i];
 
         if (other->is_done && other->knows == c->knows && other->amount == c->amount &&
             other->trial == c->trial && does_again(c, other))
-            best = fmax(best, best_try(other, plain));
+            best = fmax(best, best_try(other, 0, -1));
     }
     return best;
 }
@@ -305,37 +289,21 @@ static bool has_tried_all(const ward_redteam_result *r, const ward_redteam_cell 
     return c->trial == 0 || !suite_budget(r->settings.budget)->repeats;
 }
 
-/* Below chance nothing is better than anything, and who chooses without labels may choose badly,
- * which is no sign either. */
-static void compare_passes(const ward_redteam_result *r, const ward_redteam_cell *c, int is_scaled,
-                           ward_redteam_verdict *v)
-{
-    const struct kind leaky = {1, is_scaled, -1};
-    double by = c->knows == WARD_KNOWS_UNLABELLED ? 2 * masked : masked;
-    double plain = best_by_gradient(r, c, is_scaled);
-    double other = best_try(c, is_black_box(c) ? any : leaky);
-
-    if (!isnan(plain) && other > fmax(plain, v->chance) + by)
-        raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by %s", c->attack,
-              (uintmax_t)c->amount, percent(plain), percent(other),
-              is_black_box(c) ? "none" : "another");
-}
-
-/* By another backward pass, or without any gradient. Answers as they are, and scaled ones, are
- * compared with their like: what scaling gains says nothing of the pass. */
+/* By another backward pass, or without any gradient. Below chance nothing is better than anything,
+ * and who chooses without labels may choose badly, which is no sign either. */
 static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
         const ward_redteam_cell *c = &r->cells[i];
+        double by = c->knows == WARD_KNOWS_UNLABELLED ? 2 * masked : masked;
+        double plain = best_by_gradient(r, c);
+        double other = is_black_box(c) ? best_try(c, -1, -1) : best_try(c, 1, -1);
 
-        if (!c->is_done || !has_tried_all(r, c))
-            continue;
-        if (is_black_box(c)) {
-            compare_passes(r, c, -1, v);
-        } else {
-            compare_passes(r, c, 0, v);
-            compare_passes(r, c, 1, v);
-        }
+        if (c->is_done && has_tried_all(r, c) && !isnan(plain) &&
+            other > fmax(plain, v->chance) + by)
+            raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by %s",
+                  c->attack, (uintmax_t)c->amount, percent(plain), percent(other),
+                  is_black_box(c) ? "none" : "another");
     }
 }
 

@@ -88,9 +88,6 @@ const struct raid *suite_raid_of(const ward_redteam_cell *cell);
 /* Whether a try of raid_scratch trained this architecture: its words say so, also in old files. */
 bool scratch_is_of(const ward_redteam_try *tried, const char *arch);
 
-/* Whether a search divided small answers before the loss (search.h): its words say so. */
-bool search_was_scaled(const ward_redteam_try *tried);
-
 /* ---- one adversary ---- */
 
 struct thief {

@@ -393,11 +393,6 @@ static bool is_wanted(const struct search *s)
     return *rest == '\0' || begins_with(rest, scaled_words) || begins_with(rest, goes_on);
 }
 
-bool search_was_scaled(const ward_redteam_try *tried)
-{
-    return strstr(tried->what, scaled_words) != NULL;
-}
-
 struct found {
     double merit;     /* of the best */
     double deviation; /* of the logits at the start */
