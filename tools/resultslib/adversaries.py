@@ -267,7 +267,8 @@ def designs():
         if not name.endswith(("-random", "-masked")):
             yield f"split-{name}", data, ("no protection" if method == "baseline" else f"`{method}`") + f", {arch}"
     for name, (data, options, _) in LOCKS.items():
-        yield f"lock-{name}", data, "`keyed`" + (f", `{options}`" if options else "")
+        is_default = not options or options.startswith("--seed ")
+        yield f"lock-{name}", data, "`keyed`, the default" if is_default else f"`keyed`, `{options}`"
 
 
 def frontier_table(results):
