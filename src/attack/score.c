@@ -79,7 +79,7 @@ static double add_answer(const float *logits, size_t classes, double *mean)
     return entropy;
 }
 
-static double squares_about_mean(const float *logits, size_t classes)
+double logits_squares(const float *logits, size_t classes)
 {
     double mean = 0, squares = 0;
 
@@ -113,7 +113,7 @@ ward_status scorer_run(struct scorer *s, const atomic_bool *is_stopping, struct 
         right += count_correct(logits, s->labels, n, s->classes);
         for (size_t i = 0; i < n; i++) {
             made.entropy += add_answer(logits + i * s->classes, s->classes, mean) / count;
-            squares += squares_about_mean(logits + i * s->classes, s->classes);
+            squares += logits_squares(logits + i * s->classes, s->classes);
         }
     }
     made.accuracy = (double)right / count;

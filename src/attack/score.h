@@ -11,6 +11,9 @@ struct score {
     double deviation; /* of the logits from their mean over the classes */
 };
 
+/* The squares of an image's logits less their mean, summed over the classes. */
+double logits_squares(const float *logits, size_t classes);
+
 /* A classifier compiled for some images. All zero is empty. */
 struct scorer {
     const struct split *images; /* kept */

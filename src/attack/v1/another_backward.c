@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "attack/score.h"
 #include "attack/search.h"
 #include "base/mem.h"
 #include "base/util.h"
@@ -54,14 +55,8 @@ static ward_status find_temperature(struct thief *t, float *out)
     some.count = (uint32_t)n;
     if (!st)
         st = thief_answers(t, &t->network->params, &some, logits);
-    for (size_t i = 0; i < n && !st; i++) {
-        double mean = 0;
-
-        for (size_t j = 0; j < k; j++)
-            mean += (double)logits[i * k + j] / (double)k;
-        for (size_t j = 0; j < k; j++)
-            sum += pow((double)logits[i * k + j] - mean, 2);
-    }
+    for (size_t i = 0; i < n && !st; i++)
+        sum += logits_squares(logits + i * k, k);
     mem_free(logits);
     *out = (float)sqrt(sum / (double)(n * k));
     if (!(*out > 1e-6f && *out < 1e30f))
