@@ -110,7 +110,8 @@ static const struct cli_option options[] = {
      "get equal probabilities, not wrong ones"},
     {OPT_ERASE_AXES, "erase-axes", "X",
      "chance: at the end, make the last layer blind to this\n"
-     "share of the axes in which raw images differ, 0 .. 0.5"},
+     "share of the axes in which raw images, and images\n"
+     "under wrong keys, differ, 0 .. 0.5"},
     {OPT_WRONG_KEYS, "wrong-keys", "X",
      "keyed, chance: share of each batch that is also shown\n"
      "under a wrong key, 0 .. 1"},

@@ -13,19 +13,21 @@
 #include "base/util.h"
 #include "data/batch.h"
 #include "nn/net.h"
+#include "protect/wrong_key.h"
 #include "train/erasure.h"
 #include "train_fixture.h"
 
-enum { COUNT = CLASSES * TRAIN_IMAGES };
+enum { COUNT = CLASSES * TRAIN_IMAGES, KEY_IMAGES = 16, SEED = 1 };
 
 static const struct victim {
     const char *arch;
-    double share; /* as many axes as images, or more */
+    double share; /* as many axes as images, raw and under wrong keys, or more */
+    uint32_t images;
 } victims[] = {
-    {"mlp-128x2-leaky", 0.25},
-    {"mlp-128x1-residual", 0.25},
-    {"simple-cnn", 0.1},
-    {"resnet8-leaky", 0.5},
+    {"mlp-128x2-leaky", 0.5, COUNT},
+    {"mlp-128x1-residual", 0.5, COUNT},
+    {"simple-cnn", 0.1, COUNT},
+    {"resnet8-leaky", 0.5, COUNT / 2},
 };
 
 struct fixture {
@@ -36,7 +38,7 @@ struct fixture {
     struct transform transform;
 };
 
-static void open_net(struct fixture *f, const char *device, const char *arch)
+static void open_net(struct fixture *f, const char *device, const struct victim *victim)
 {
     struct net_spec spec = {.channels = 1, .height = SIDE, .width = SIDE, .classes = CLASSES};
     const struct transform_spec transform = {.method = WARD_METHOD_KEYED,
@@ -46,11 +48,12 @@ static void open_net(struct fixture *f, const char *device, const char *arch)
                                              .keyed = {.coordinates = WARD_COORDINATES_DENSE}};
 
     *f = (struct fixture){.data = NULL};
-    snprintf(spec.arch, sizeof spec.arch, "%s", arch);
+    snprintf(spec.arch, sizeof spec.arch, "%s", victim->arch);
     check_ok(ward_device_open(&f->device, device), "a device");
     check_ok(ward_dataset_open(&f->data, in_dir("data")), "the pictures");
     check_ok(split_init(&f->images, f->data, WARD_SPLIT_TRAIN, 1, 0), "a split");
-    check_ok(net_init(&f->net, &spec, 1), arch);
+    f->images.count = victim->images;
+    check_ok(net_init(&f->net, &spec, 1), victim->arch);
     check_ok(transform_init(&f->transform, &transform, secret), "a transform");
 }
 
@@ -63,26 +66,40 @@ static void close_net(struct fixture *f)
     ward_device_close(f->device);
 }
 
-/* The logits of all images, raw if the transform is NULL. */
+/* All images, in the order in which the seed draws them. */
+static void draw_images(const struct fixture *f, float *x)
+{
+    const struct batch_source source = {.split = &f->images, .seed = SEED, .batch = COUNT};
+    struct epoch_order order;
+    int32_t labels[COUNT];
+
+    check_ok(epoch_order_init(&order, &f->images), "an order");
+    batch_make(&source, &order, 0, x, labels);
+    epoch_order_release(&order);
+}
+
+/* Their logits: raw if the transform is NULL, otherwise processed, under a wrong key if there are
+ * tables of one. */
 static void answer(struct fixture *f, const struct transform *transform,
-                   float logits[COUNT * CLASSES])
+                   const struct tensor_list *wrong, float logits[COUNT * CLASSES])
 {
     const struct tensor_list *const lists[] = {&f->net.params,
-                                               transform ? &transform->params : NULL};
+                                               transform ? &transform->params : NULL, wrong};
     struct plan_options options = {.bn = BN_RUNNING, .output_count = 1};
     struct plan *plan = NULL;
     struct graph g;
-    int x, processed;
+    int x, to = 0;
 
     graph_init(&g);
-    x = graph_input(&g, (struct dims){COUNT, 1, SIDE, SIDE});
-    processed = transform ? transform_build(&transform->spec, &g, x, true) : x;
-    options.outputs[0] =
-        net_build(&f->net.spec, &g, processed, (struct net_use){.is_frozen = true});
+    x = to = graph_input(&g, (struct dims){COUNT, 1, SIDE, SIDE});
+    if (transform)
+        to = wrong ? transform_build_wrong(&transform->spec, &g, x)
+                   : transform_build(&transform->spec, &g, x, true);
+    options.outputs[0] = net_build(&f->net.spec, &g, to, (struct net_use){.is_frozen = true});
     check_ok(graph_finish(&g), "a graph");
     check_ok(plan_compile(&plan, f->device, &g, &options), "a plan");
-    check_ok(params_load(plan, lists, 2), "its parameters");
-    check_ok(batch_read(&f->images, 0, COUNT, plan_input(plan, x), NULL), "the pictures");
+    check_ok(params_load(plan, lists, 3), "its parameters");
+    draw_images(f, plan_input(plan, x));
     check_ok(plan_forward(plan), "a pass");
     memcpy(logits, plan_output(plan, options.outputs[0]), COUNT * CLASSES * sizeof *logits);
     plan_free(plan);
@@ -100,19 +117,20 @@ static float farthest(const float *a, const float *b, size_t count)
 
 /* So few images differ along fewer axes than are taken out, and are fewer than what is left of the
  * features: raw ones are answered alike, and processed ones exactly as before. */
-static void check_erased(const char *device, const char *arch, double share)
+static void check_erased(const char *device, const struct victim *victim)
 {
+    const char *arch = victim->arch;
     float raw[2][COUNT * CLASSES], processed[2][COUNT * CLASSES];
     struct tensor_list kept = {NULL, 0};
     struct fixture f;
 
-    open_net(&f, device, arch);
+    open_net(&f, device, victim);
     check_ok(tensor_list_copy(&kept, &f.net.params), "a copy");
-    answer(&f, NULL, raw[0]);
-    answer(&f, &f.transform, processed[0]);
-    check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, share, 1), arch);
-    answer(&f, NULL, raw[1]);
-    answer(&f, &f.transform, processed[1]);
+    answer(&f, NULL, NULL, raw[0]);
+    answer(&f, &f.transform, NULL, processed[0]);
+    check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, victim->share, 1), arch);
+    answer(&f, NULL, NULL, raw[1]);
+    answer(&f, &f.transform, NULL, processed[1]);
     assert_true(farthest(raw[0], NULL, COUNT * CLASSES) > 1e-2f);
     if (farthest(raw[1], NULL, COUNT * CLASSES) > 1e-4f ||
         farthest(processed[0], processed[1], COUNT * CLASSES) > 1e-2f)
@@ -135,9 +153,40 @@ static void raw_images_are_answered_alike_and_processed_ones_as_before(void **st
 {
     (void)state;
     for (size_t i = 0; i < sizeof victims / sizeof victims[0]; i++) {
-        check_erased("ref", victims[i].arch, victims[i].share);
-        check_erased("cpu", victims[i].arch, victims[i].share);
+        check_erased("ref", &victims[i]);
+        check_erased("cpu", &victims[i]);
     }
+}
+
+/* How far the answers to images under one key differ from each other. */
+static float spread_under(struct fixture *f, const struct tensor_list *wrong)
+{
+    float logits[COUNT * CLASSES], most = 0;
+
+    answer(f, &f->transform, wrong, logits);
+    for (size_t i = 0; i < KEY_IMAGES * CLASSES; i++)
+        most = fmaxf(most, fabsf(logits[i] - logits[i % CLASSES]));
+    return most;
+}
+
+/* Of the images and the key that were looked at. */
+static void images_under_a_wrong_key_are_answered_alike(void **state)
+{
+    struct tensor_list wrong = {NULL, 0};
+    struct fixture f;
+    float before, after;
+
+    (void)state;
+    open_net(&f, "ref", &victims[0]);
+    check_ok(wrong_key_to_erase(&wrong, &f.transform, SEED, 1), "a wrong key");
+    before = spread_under(&f, &wrong);
+    check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, victims[0].share, SEED),
+             victims[0].arch);
+    after = spread_under(&f, &wrong);
+    if (before < 1e-2f || after > 1e-4f)
+        fail_msg("answers differ by %g, by %g before", (double)after, (double)before);
+    tensor_list_release(&wrong);
+    close_net(&f);
 }
 
 /* Sum of squares of the logits around equal ones, over raw images. */
@@ -146,7 +195,7 @@ static double left_of_raw(struct fixture *f)
     float logits[COUNT * CLASSES];
     double sum = 0;
 
-    answer(f, NULL, logits);
+    answer(f, NULL, NULL, logits);
     for (size_t i = 0; i < COUNT * CLASSES; i++)
         sum += (double)logits[i] * (double)logits[i];
     return sum;
@@ -154,7 +203,7 @@ static double left_of_raw(struct fixture *f)
 
 static void a_larger_share_leaves_less_and_what_is_gone_stays_gone(void **state)
 {
-    static const double shares[] = {0.01, 0.05, 0.1};
+    static const double shares[] = {0.01, 0.1, 0.25};
     double left = INFINITY, again;
 
     (void)state;
@@ -162,7 +211,7 @@ static void a_larger_share_leaves_less_and_what_is_gone_stays_gone(void **state)
         double before = left;
         struct fixture f;
 
-        open_net(&f, "ref", victims[0].arch);
+        open_net(&f, "ref", &victims[0]);
         check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, shares[i], 1), "once");
         left = left_of_raw(&f);
         check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, shares[i], 1), "again");
@@ -180,9 +229,9 @@ static void the_same_seed_makes_the_same_layer(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        open_net(&f, "cpu", victims[0].arch);
+        open_net(&f, "cpu", &victims[0]);
         check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, 0.1, 3), victims[0].arch);
-        answer(&f, &f.transform, i ? twice : once);
+        answer(&f, &f.transform, NULL, i ? twice : once);
         close_net(&f);
     }
     assert_memory_equal(once, twice, sizeof once);
@@ -210,7 +259,7 @@ static void features_that_are_not_finite_are_an_error(void **state)
     struct fixture f;
 
     (void)state;
-    open_net(&f, "ref", victims[0].arch);
+    open_net(&f, "ref", &victims[0]);
     f.net.params.items[0].data[0] = INFINITY;
     check_refused(erase_axes(&f.net, &f.transform, f.device, &f.images, 0.25, 1), WARD_ERR_NUMERIC,
                   "not finite");
@@ -229,7 +278,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     struct fixture f;
 
     (void)state;
-    open_net(&f, "ref", victims[0].arch);
+    open_net(&f, "ref", &victims[0]);
     assert_true(assert_survives_failing_allocations(attempt, &f) > 5);
     close_net(&f);
 }
@@ -238,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(raw_images_are_answered_alike_and_processed_ones_as_before),
+        cmocka_unit_test(images_under_a_wrong_key_are_answered_alike),
         cmocka_unit_test(a_larger_share_leaves_less_and_what_is_gone_stays_gone),
         cmocka_unit_test(the_same_seed_makes_the_same_layer),
         cmocka_unit_test(too_few_features_are_refused_before_a_training),

@@ -514,11 +514,12 @@ static void a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_ag
     (void)state;
     assert_int_equal(wrong_key_draw(&trained, &t, 1, 0), WARD_OK);
     for (size_t i = 0; i < 4; i++) {
-        struct tensor_list a = {NULL, 0}, b = {NULL, 0};
+        struct tensor_list a = {NULL, 0}, b = {NULL, 0}, erased = {NULL, 0};
         double right = 0;
 
         assert_int_equal(wrong_key_of_share(&a, &t, (float)shares[i], 1, 0), WARD_OK);
         assert_int_equal(wrong_key_of_share(&b, &t, (float)shares[i], 1, 1), WARD_OK);
+        assert_int_equal(wrong_key_to_erase(&erased, &t, 1, 1), WARD_OK);
         for (int round = 1; round <= 4; round++) {
             char name[16];
 
@@ -530,10 +531,12 @@ static void a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_ag
         for (size_t k = 0; k < a.count; k++) {
             int other = memcmp(a.items[k].data, b.items[k].data, VALUES * sizeof(float));
             int seen = memcmp(a.items[k].data, trained.items[k].data, VALUES * sizeof(float));
+            int taken = memcmp(b.items[k].data, erased.items[k].data, VALUES * sizeof(float));
 
             assert_true(shares[i] < 1 ? other != 0 : other == 0);
-            assert_true(seen != 0);
+            assert_true(seen != 0 && taken != 0);
         }
+        tensor_list_release(&erased);
         tensor_list_release(&a);
         tensor_list_release(&b);
     }

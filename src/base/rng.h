@@ -22,7 +22,7 @@ enum rng_purpose {
     RNG_WRONG_KEY = 8, /* wrong keys to train against; step: training step, sample: which part */
     RNG_KEYSPACE = 9,  /* wrong keys to measure F under; step: which one, sample: which part */
     RNG_RIVAL = 10,    /* a simulated adversary's; step: training step, sample: what for */
-    RNG_ERASURE = 11   /* where a search for principal axes starts */
+    RNG_ERASURE = 11   /* step 0: where a search for principal axes starts; others: wrong keys */
 };
 
 struct rng {

@@ -154,22 +154,9 @@ void probe_release(struct probe *p)
     *p = (struct probe){.plan = NULL};
 }
 
-static ward_status load(struct probe *p, const struct tensor_list *tables)
-{
-    ward_status st = WARD_OK;
-
-    for (size_t i = 0; i < p->graph.param_count && !st; i++) {
-        const struct tensor *table = tensor_list_find(tables, p->graph.params[i].name);
-
-        if (table)
-            st = plan_load(p->plan, i, PLAN_VALUE, table->data);
-    }
-    return st;
-}
-
 ward_status probe_count(struct probe *p, const struct tensor_list *tables, size_t *right)
 {
-    ward_status st = load(p, tables);
+    ward_status st = params_replace(p->plan, tables);
     size_t found = 0;
 
     for (size_t done = 0; done < p->count && !st; done += p->batch) {

@@ -168,24 +168,42 @@ static const struct tensor *lists_find(const struct tensor_list *const *lists, s
     return t;
 }
 
+static ward_status load_one(struct plan *plan, size_t p, const struct tensor *t)
+{
+    const struct graph_param *param = &plan_graph(plan)->params[p];
+
+    if (!shape_equal(&t->shape, &param->shape))
+        return ward_fail(WARD_ERR_FORMAT, "parameter '%s' has another shape", param->name);
+    return plan_load(plan, p, PLAN_VALUE, t->data);
+}
+
 ward_status params_load(struct plan *plan, const struct tensor_list *const *lists, size_t count)
 {
     const struct graph *g = plan_graph(plan);
+    ward_status st = WARD_OK;
 
-    for (size_t p = 0; p < g->param_count; p++) {
-        const struct graph_param *param = &g->params[p];
-        const struct tensor *t = lists_find(lists, count, param->name);
-        ward_status st;
+    for (size_t p = 0; p < g->param_count && !st; p++) {
+        const struct tensor *t = lists_find(lists, count, g->params[p].name);
 
         if (!t)
-            return ward_fail(WARD_ERR_FORMAT, "parameter '%s' is missing", param->name);
-        if (!shape_equal(&t->shape, &param->shape))
-            return ward_fail(WARD_ERR_FORMAT, "parameter '%s' has another shape", param->name);
-        st = plan_load(plan, p, PLAN_VALUE, t->data);
-        if (st)
-            return st;
+            return ward_fail(WARD_ERR_FORMAT, "parameter '%s' is missing", g->params[p].name);
+        st = load_one(plan, p, t);
     }
-    return WARD_OK;
+    return st;
+}
+
+ward_status params_replace(struct plan *plan, const struct tensor_list *list)
+{
+    const struct graph *g = plan_graph(plan);
+    ward_status st = WARD_OK;
+
+    for (size_t p = 0; p < g->param_count && !st; p++) {
+        const struct tensor *t = tensor_list_find(list, g->params[p].name);
+
+        if (t)
+            st = load_one(plan, p, t);
+    }
+    return st;
 }
 
 ward_status params_store(struct plan *plan, enum plan_part part, struct tensor_list *list)

@@ -67,10 +67,12 @@ const struct op_desc *net_head(const struct graph *g);
 /*
  * Copy parameters between tensors and a plan, by name: every graph parameter that the list has.
  * params_load: WARD_ERR_FORMAT if a graph parameter is in none of the count lists (a list may be
- * NULL) or has another shape. params_store writes only into tensors that the graph has.
+ * NULL) or has another shape. params_replace: those of the list, the others stay. params_store
+ * writes only into tensors that the graph has.
  */
 WARD_CHECK ward_status params_load(struct plan *plan, const struct tensor_list *const *lists,
                                    size_t count);
+WARD_CHECK ward_status params_replace(struct plan *plan, const struct tensor_list *list);
 WARD_CHECK ward_status params_store(struct plan *plan, enum plan_part part,
                                     struct tensor_list *list);
 

@@ -213,3 +213,13 @@ ward_status wrong_key_of_share(struct tensor_list *list, const struct transform 
     stream(&mistake, &rng, STREAM_KEY, 0);
     return make(list, t, &mistake, &rng);
 }
+
+ward_status wrong_key_to_erase(struct tensor_list *list, const struct transform *t, uint64_t seed,
+                               uint64_t number)
+{
+    const struct mistake mistake = {RNG_ERASURE, seed, number, 0};
+    struct rng rng;
+
+    stream(&mistake, &rng, STREAM_KEY, 0);
+    return make(list, t, &mistake, &rng);
+}

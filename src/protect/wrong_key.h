@@ -33,4 +33,8 @@ WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct tra
 WARD_CHECK ward_status wrong_key_of_share(struct tensor_list *list, const struct transform *t,
                                           float share, uint64_t seed, uint64_t number);
 
+/* The same of a share of 0, from a stream of its own, for train/erasure.h; number is 1 or more. */
+WARD_CHECK ward_status wrong_key_to_erase(struct tensor_list *list, const struct transform *t,
+                                          uint64_t seed, uint64_t number);
+
 #endif

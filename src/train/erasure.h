@@ -1,12 +1,13 @@
 /*
- * What raw images' answers tell of their class, taken out of F's last layer. Trained to equal
- * probabilities, F answers raw images with nearly equal logits; but small differences are
- * differences, and whoever has F can magnify them. They come mostly from the features that raw
- * images differ in most, which processed images were seen to need little (docs/results/locks.md).
- * So the last layer is made anew, orthogonal to the first principal axes of raw images' features
- * (after Ravfogel et al. 2020, "Null It Out", where axes are those of a classifier), to answer
- * processed images as before, as nearly as least squares can; the mean of raw features gets equal
- * logits. Nothing is promised of the features, which stay as they are.
+ * What answers tell of the class of raw images, and of images under wrong keys, taken out of F's
+ * last layer. Trained to equal probabilities, F answers them with nearly equal logits; but small
+ * differences are differences: whoever has F can magnify them, and they decide which class is the
+ * likeliest. They come mostly from the features that such images differ in most, which processed
+ * images were seen to need little (docs/results/locks.md). So the last layer is made anew,
+ * orthogonal to the first principal axes of these features (after Ravfogel et al. 2020, "Null It
+ * Out", where axes are those of a classifier), to answer processed images as before, as nearly as
+ * least squares can; the mean of raw features gets equal logits. Nothing is promised of the
+ * features, which stay as they are.
  */
 #ifndef TRAIN_ERASURE_H
 #define TRAIN_ERASURE_H
@@ -25,7 +26,9 @@ WARD_CHECK ward_status erase_check(const struct net_spec *spec, double share);
 
 /*
  * Change the last layer of a net, by up to 8,192 images of a split, drawn by the seed, unaugmented,
- * as evaluation computes with them. Deterministic for a device and a number of threads.
+ * as evaluation computes with them. What is refused are as many raw images; or, if the transform
+ * has tables that a key gives, 4,096 raw ones around their mean, and the same under random keys, 16
+ * under each, around the mean of these. Deterministic for a device and a number of threads.
  *
  * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite.
  */

@@ -109,12 +109,8 @@ static ward_status load_wrong_key(struct trainer *t)
     if (t->objective.wrong < 0)
         return WARD_OK;
     st = wrong_key_draw(&wrong, &t->saved.transform, t->config.values.seed, t->saved.step);
-    for (size_t p = 0; p < t->graph.param_count && !st; p++) {
-        const struct tensor *table = tensor_list_find(&wrong, t->graph.params[p].name);
-
-        if (table)
-            st = plan_load(t->plan, p, PLAN_VALUE, table->data);
-    }
+    if (!st)
+        st = params_replace(t->plan, &wrong);
     tensor_list_release(&wrong);
     return st;
 }
