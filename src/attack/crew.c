@@ -20,6 +20,7 @@ struct crew {
     pthread_mutex_t lock; /* guards what follows, and the task's context */
     pthread_cond_t changed;
     size_t started, working; /* workers; those of them that have not ended */
+    size_t making;           /* pieces */
     bool has_news;           /* a piece was handed in that is not saved yet */
     ward_status status;      /* the first failure */
     char message[512];
@@ -49,10 +50,18 @@ static void hand_in(struct crew *crew, void *piece, ward_status st)
     crew->has_news = true;
 }
 
+/* What waits for a piece that is made now may be taken after it. */
 static bool take(struct crew *crew, void *piece)
 {
-    memset(piece, 0, crew->task->piece_len);
-    return !atomic_load(&crew->is_stopping) && crew->task->take(crew->task->context, piece);
+    while (!atomic_load(&crew->is_stopping)) {
+        memset(piece, 0, crew->task->piece_len);
+        if (crew->task->take(crew->task->context, piece))
+            return true;
+        if (crew->making == 0)
+            return false;
+        pthread_cond_wait(&crew->changed, &crew->lock);
+    }
+    return false;
 }
 
 static void *work(void *context)
@@ -66,14 +75,16 @@ static void *work(void *context)
     while (take(crew, piece)) {
         ward_status st;
 
+        crew->making++;
         pthread_mutex_unlock(&crew->lock);
         st = crew->task->make(crew->task->context, piece, &crew->is_stopping);
         pthread_mutex_lock(&crew->lock);
+        crew->making--;
         hand_in(crew, piece, st);
-        pthread_cond_signal(&crew->changed);
+        pthread_cond_broadcast(&crew->changed);
     }
     crew->working--;
-    pthread_cond_signal(&crew->changed);
+    pthread_cond_broadcast(&crew->changed);
     pthread_mutex_unlock(&crew->lock);
     return NULL;
 }

@@ -19,7 +19,8 @@ struct crew_task {
     size_t piece_len; /* bytes of a piece; it starts as zeros */
 
     /* All but make() are never called at the same time. */
-    bool (*take)(void *context, void *piece); /* fill in which one; false: none is left */
+    /* Fill in which one; false: none is left that need not wait for one that is made now. */
+    bool (*take)(void *context, void *piece);
     ward_status (*make)(void *context, void *piece, const atomic_bool *is_stopping);
     ward_status (*hand_in)(void *context, void *piece); /* takes over what it holds on success */
     void (*drop)(void *piece);                          /* release what it holds */

@@ -372,8 +372,7 @@ static bool is_ready(const struct redteam *r, size_t i)
     return !cell->is_done && !r->is_taken[i] && (!first || first->is_done);
 }
 
-/* The largest amounts first: they take longest, and one of them should not be the last to end. A
- * worker for whom nothing is ready goes: what waits is left to who does the first of it. */
+/* The largest amounts first: they take longest, and one of them should not be the last to end. */
 static bool take(void *context, void *item)
 {
     struct redteam *r = context;
