@@ -86,8 +86,8 @@ typedef struct ward_train_config {
 
     /*
      * Chance: after the last step F's last layer is made anew, orthogonal to this share of the
-     * principal axes of the features of raw images and, with keyed, of images under random keys,
-     * 0 .. 0.5, so that its small differences between them tell little of their class (after
+     * principal axes of raw images' features and, with keyed, to as many of images under random
+     * keys, 0 .. 0.5, so that its small differences between them tell little of their class (after
      * Ravfogel et al. 2020). What is left has to be as many features as classes or more. 0: not.
      * Paper: 0.
      */

@@ -16,22 +16,27 @@ static const double rounding = 1e-7; /* of the strongest axis: weaker ones are n
 
 /* The last layer of a network: [classes, features]. */
 struct head {
-    size_t classes, features, axes; /* axes: to be taken out */
-    size_t weight, bias;            /* which parameters of a net they are */
+    size_t classes, features;
+    size_t weight, bias; /* which parameters of a net they are */
+};
+
+/* Features of images. */
+struct rows {
+    size_t n;
+    float *features; /* [n, features] */
 };
 
 struct erasure {
     struct head head;
-    size_t n, raw, wrong; /* images: processed, raw, under wrong keys */
-    float *processed;     /* features, [n, features] */
-    float *refused;       /* those of raw images, then under wrong keys, [raw + wrong, features] */
-    float *logits;        /* of processed images, [n, classes] */
-    double *mean;         /* [features], of raw images */
-    double *axes;         /* [axes, features], orthonormal */
-    double *strength;     /* [axes] */
+    struct rows raw, wrong, processed; /* wrong: under wrong keys, if there are any */
+    float *logits;                     /* of processed images, [n, classes] */
+    double *mean;                      /* [features], of raw images */
+    size_t share;                      /* axes to be found of raw images, and as many of wrong */
+    size_t count;                      /* axes found */
+    double *axes, *strength;           /* [2 share, features], orthonormal; [2 share] */
 };
 
-static ward_status find_head(const struct net_spec *spec, double share, struct head *out)
+static ward_status find_head(const struct net_spec *spec, struct head *out)
 {
     struct graph g;
     ward_status st;
@@ -46,46 +51,71 @@ static ward_status find_head(const struct net_spec *spec, double share, struct h
                              .features = in.c * in.h * in.w,
                              .weight = (size_t)last->param[0],
                              .bias = (size_t)last->param[1]};
-        out->axes = max_size((size_t)llround(share * (double)out->features), 1);
-        if (out->features < out->classes + out->axes)
-            st = ward_fail(WARD_ERR_ARG,
-                           "erased_axes: the last layer of %s has %zu inputs, too few for %zu "
-                           "classes beside %zu axes",
-                           spec->arch, out->features, out->classes, out->axes);
     }
     graph_release(&g);
     return st;
+}
+
+/* The head, and how many axes its features can do without. */
+static ward_status find_share(struct erasure *e, const struct net_spec *spec,
+                              const struct transform_spec *transform, double share)
+{
+    ward_status st = find_head(spec, &e->head);
+    size_t axes, kinds = transform_has_tables(transform) ? 2 : 1;
+
+    if (st)
+        return st;
+    e->share = max_size((size_t)llround(share * (double)e->head.features), 1);
+    axes = kinds * e->share;
+    if (e->head.features < e->head.classes + axes)
+        return ward_fail(WARD_ERR_ARG,
+                         "erased_axes: the last layer of %s has %zu inputs, too few for %zu "
+                         "classes beside %zu axes",
+                         spec->arch, e->head.features, e->head.classes, axes);
+    return WARD_OK;
+}
+
+static ward_status rows_open(struct rows *rows, size_t n, size_t features)
+{
+    ward_status st = mem_new(&rows->features, n * features, sizeof *rows->features);
+
+    if (!st)
+        rows->n = n;
+    return st;
+}
+
+static void rows_close(struct rows *rows, size_t features)
+{
+    if (rows->features)
+        mem_wipe(rows->features, rows->n * features * sizeof *rows->features);
+    mem_free(rows->features);
 }
 
 static ward_status erasure_open(struct erasure *e, const struct transform_spec *transform,
                                 size_t images)
 {
     const struct head *head = &e->head;
-    ward_status st;
+    size_t n = min_size(images, SAMPLE);
+    ward_status st = rows_open(&e->raw, n, head->features);
 
-    e->n = e->raw = min_size(images, SAMPLE);
-    if (transform_has_tables(transform))
-        e->raw = e->wrong = min_size(images, SAMPLE / 2);
-    st = mem_new(&e->processed, e->n * head->features, sizeof *e->processed);
+    if (!st && transform_has_tables(transform))
+        st = rows_open(&e->wrong, n, head->features);
     if (!st)
-        st = mem_new(&e->refused, (e->raw + e->wrong) * head->features, sizeof *e->refused);
+        st = rows_open(&e->processed, n, head->features);
     if (!st)
-        st = mem_new(&e->logits, e->n * head->classes, sizeof *e->logits);
+        st = mem_new(&e->logits, n * head->classes, sizeof *e->logits);
     if (!st)
         st = mem_new(&e->mean, head->features, sizeof *e->mean);
     if (!st)
-        st = mem_new(&e->axes, head->axes * head->features, sizeof *e->axes);
-    return st ? st : mem_new(&e->strength, head->axes, sizeof *e->strength);
+        st = mem_new(&e->axes, 2 * e->share * head->features, sizeof *e->axes);
+    return st ? st : mem_new(&e->strength, 2 * e->share, sizeof *e->strength);
 }
 
 static void erasure_close(struct erasure *e)
 {
-    if (e->processed)
-        mem_wipe(e->processed, e->n * e->head.features * sizeof *e->processed);
-    if (e->refused)
-        mem_wipe(e->refused, (e->raw + e->wrong) * e->head.features * sizeof *e->refused);
-    mem_free(e->processed);
-    mem_free(e->refused);
+    rows_close(&e->raw, e->head.features);
+    rows_close(&e->wrong, e->head.features);
+    rows_close(&e->processed, e->head.features);
     mem_free(e->logits);
     mem_free(e->mean);
     mem_free(e->axes);
@@ -186,16 +216,16 @@ static ward_status keep(const struct pass *p, int node, float *to, size_t rows, 
     return WARD_OK;
 }
 
-/* features and logits of the first n images; logits may be NULL. */
+/* Features of the first images, and their logits, which may be NULL. */
 static ward_status pass_run(struct pass *p, const struct head *head, const struct split *images,
-                            size_t n, float *features, float *logits)
+                            struct rows *rows, float *logits)
 {
     const struct batch_source source = {
         .split = images, .seed = p->seed, .batch = (uint32_t)p->batch};
     ward_status st = WARD_OK;
 
-    for (size_t first = 0; first < n && !st; first += p->batch) {
-        size_t rows = min_size(p->batch, n - first), number = first / p->batch;
+    for (size_t first = 0; first < rows->n && !st; first += p->batch) {
+        size_t n = min_size(p->batch, rows->n - first), number = first / p->batch;
 
         if (p->has_wrong_key)
             st = load_wrong_key(p, number + 1);
@@ -203,9 +233,9 @@ static ward_status pass_run(struct pass *p, const struct head *head, const struc
         if (!st)
             st = plan_forward(p->plan);
         if (!st)
-            st = keep(p, p->features, features + first * head->features, rows, head->features);
+            st = keep(p, p->features, rows->features + first * head->features, n, head->features);
         if (!st && logits)
-            st = keep(p, p->logits, logits + first * head->classes, rows, head->classes);
+            st = keep(p, p->logits, logits + first * head->classes, n, head->classes);
     }
     return st;
 }
@@ -215,14 +245,14 @@ static ward_status find_features(struct erasure *e, const struct net *net,
                                  const struct split *images, uint64_t seed)
 {
     const struct kind {
-        size_t n;
+        struct rows *rows;
         const struct transform *transform;
         bool has_wrong_key;
-        float *features, *logits;
+        float *logits;
     } kinds[] = {
-        {e->raw, NULL, false, e->refused, NULL},
-        {e->wrong, transform, true, e->refused + e->raw * e->head.features, NULL},
-        {e->n, transform, false, e->processed, e->logits},
+        {&e->raw, NULL, false, NULL},
+        {&e->wrong, transform, true, NULL},
+        {&e->processed, transform, false, e->logits},
     };
     ward_status st = WARD_OK;
 
@@ -231,12 +261,12 @@ static ward_status find_features(struct erasure *e, const struct net *net,
         struct pass pass = {
             .transform = kind->transform, .has_wrong_key = kind->has_wrong_key, .seed = seed};
 
-        if (kind->n == 0)
+        if (kind->rows->n == 0)
             continue;
         graph_init(&pass.graph);
         st = pass_open(&pass, net, device, images);
         if (!st)
-            st = pass_run(&pass, &e->head, images, kind->n, kind->features, kind->logits);
+            st = pass_run(&pass, &e->head, images, kind->rows, kind->logits);
         pass_close(&pass);
     }
     return st;
@@ -263,40 +293,26 @@ static void centre(struct erasure *e)
 {
     size_t d = e->head.features;
 
-    for (size_t first = 0; first < e->wrong; first += KEY_IMAGES) {
-        size_t rows = min_size(KEY_IMAGES, e->wrong - first);
-        float *of_key = e->refused + (e->raw + first) * d;
+    for (size_t first = 0; first < e->wrong.n; first += KEY_IMAGES) {
+        size_t n = min_size(KEY_IMAGES, e->wrong.n - first);
+        float *of_key = e->wrong.features + first * d;
 
-        find_mean(of_key, rows, d, e->mean);
-        subtract(of_key, rows, d, e->mean);
+        find_mean(of_key, n, d, e->mean);
+        subtract(of_key, n, d, e->mean);
     }
-    find_mean(e->refused, e->raw, d, e->mean);
-    subtract(e->refused, e->raw, d, e->mean);
-    subtract(e->processed, e->n, d, e->mean);
+    find_mean(e->raw.features, e->raw.n, d, e->mean);
+    subtract(e->raw.features, e->raw.n, d, e->mean);
+    subtract(e->processed.features, e->processed.n, d, e->mean);
 }
 
-static ward_status find_axes(struct erasure *e, uint64_t seed)
-{
-    struct head *head = &e->head;
-    struct rng rng;
-    ward_status st;
-
-    rng_init(&rng, seed, RNG_ERASURE, 0, 0);
-    st = principal_axes(e->raw + e->wrong, head->features, e->refused, head->axes, &rng, e->axes,
-                        e->strength);
-    while (!st && head->axes > 0 && e->strength[head->axes - 1] <= rounding * e->strength[0])
-        head->axes--;
-    return st;
-}
-
-/* Take out of rows [n, features] what lies along the axes. */
+/* Take out of rows [n, features] what lies along the axes found so far. */
 static void take_out_axes(const struct erasure *e, float *rows, size_t n)
 {
     size_t d = e->head.features;
 
-    for (size_t i = 0; i < n * e->head.axes; i++) {
-        float *row = rows + i / e->head.axes * d;
-        const double *axis = e->axes + i % e->head.axes * d;
+    for (size_t i = 0; i < n * e->count; i++) {
+        float *row = rows + i / e->count * d;
+        const double *axis = e->axes + i % e->count * d;
         double along = 0;
 
         for (size_t j = 0; j < d; j++)
@@ -306,12 +322,39 @@ static void take_out_axes(const struct erasure *e, float *rows, size_t n)
     }
 }
 
+/* The principal axes of rows, beside those that were found before. */
+static ward_status find_axes(struct erasure *e, struct rows *rows, struct rng *rng)
+{
+    size_t d = e->head.features, count = e->count;
+    double *strength = e->strength + count;
+    ward_status st;
+
+    take_out_axes(e, rows->features, rows->n);
+    st = principal_axes(rows->n, d, rows->features, e->share, rng, e->axes + count * d, strength);
+    if (st)
+        return st;
+    for (size_t i = 0; i < e->share && strength[i] > rounding * e->strength[0]; i++)
+        e->count++;
+    return WARD_OK;
+}
+
+static ward_status find_all_axes(struct erasure *e, uint64_t seed)
+{
+    struct rng rng;
+    ward_status st;
+
+    rng_init(&rng, seed, RNG_ERASURE, 0, 0);
+    st = find_axes(e, &e->raw, &rng);
+    return st || e->wrong.n == 0 ? st : find_axes(e, &e->wrong, &rng);
+}
+
 static ward_status make_head(const struct erasure *e, struct net *net)
 {
     size_t d = e->head.features, k = e->head.classes;
     float *weight = net->params.items[e->head.weight].data;
     float *bias = net->params.items[e->head.bias].data;
-    ward_status st = linear_fit(e->n, d, k, e->processed, e->logits, ridge, weight);
+    ward_status st =
+        linear_fit(e->processed.n, d, k, e->processed.features, e->logits, ridge, weight);
 
     if (st)
         return st;
@@ -326,19 +369,20 @@ static ward_status make_head(const struct erasure *e, struct net *net)
     return WARD_OK;
 }
 
-ward_status erase_check(const struct net_spec *spec, double share)
+ward_status erase_check(const struct net_spec *spec, const struct transform_spec *transform,
+                        double share)
 {
-    struct head head;
+    struct erasure e = {.count = 0};
 
-    return find_head(spec, share, &head);
+    return find_share(&e, spec, transform, share);
 }
 
 ward_status erase_axes(struct net *net, const struct transform *transform,
                        struct ward_device *device, const struct split *images, double share,
                        uint64_t seed)
 {
-    struct erasure e = {.n = 0};
-    ward_status st = find_head(&net->spec, share, &e.head);
+    struct erasure e = {.count = 0};
+    ward_status st = find_share(&e, &net->spec, &transform->spec, share);
 
     if (!st)
         st = erasure_open(&e, &transform->spec, images->count);
@@ -346,10 +390,10 @@ ward_status erase_axes(struct net *net, const struct transform *transform,
         st = find_features(&e, net, transform, device, images, seed);
     if (!st) {
         centre(&e);
-        st = find_axes(&e, seed);
+        st = find_all_axes(&e, seed);
     }
     if (!st) {
-        take_out_axes(&e, e.processed, e.n);
+        take_out_axes(&e, e.processed.features, e.processed.n);
         st = make_head(&e, net);
     }
     erasure_close(&e);

@@ -4,10 +4,10 @@
  * differences are differences: whoever has F can magnify them, and they decide which class is the
  * likeliest. They come mostly from the features that such images differ in most, which processed
  * images were seen to need little (docs/results/locks.md). So the last layer is made anew,
- * orthogonal to the first principal axes of these features (after Ravfogel et al. 2020, "Null It
- * Out", where axes are those of a classifier), to answer processed images as before, as nearly as
- * least squares can; the mean of raw features gets equal logits. Nothing is promised of the
- * features, which stay as they are.
+ * orthogonal to the first principal axes of both (after Ravfogel et al. 2020, "Null It Out", where
+ * axes are those of a classifier), to answer processed images as before, as nearly as least squares
+ * can; the mean of raw features gets equal logits. Nothing is promised of the features, which stay
+ * as they are.
  */
 #ifndef TRAIN_ERASURE_H
 #define TRAIN_ERASURE_H
@@ -17,18 +17,20 @@
 #include "protect/transform.h"
 
 /*
- *   share  of the axes, 0 < share <= 0.5; at least one is meant
+ *   share  of the axes, 0 < share <= 0.5; at least one is meant. As many again are taken out if the
+ *          transform has tables that a key gives
  *
  * WARD_ERR_ARG if what a share leaves of a network's last layer has fewer inputs than classes;
  * WARD_ERR_NOMEM.
  */
-WARD_CHECK ward_status erase_check(const struct net_spec *spec, double share);
+WARD_CHECK ward_status erase_check(const struct net_spec *spec,
+                                   const struct transform_spec *transform, double share);
 
 /*
  * Change the last layer of a net, by up to 8,192 images of a split, drawn by the seed, unaugmented,
- * as evaluation computes with them. What is refused are as many raw images; or, if the transform
- * has tables that a key gives, 4,096 raw ones around their mean, and the same under random keys, 16
- * under each, around the mean of these. Deterministic for a device and a number of threads.
+ * as evaluation computes with them. First come the axes of raw images; then, of what they leave of
+ * images under random keys, 16 under each, those around the mean of each key's. Deterministic for a
+ * device and a number of threads.
  *
  * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite.
  */

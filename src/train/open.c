@@ -334,7 +334,7 @@ static ward_status open_plan(struct trainer *t)
 
     settings_objective(&t->config.values, &config);
     if (t->config.values.erased_axes > 0) {
-        st = erase_check(&t->saved.net.spec, t->config.values.erased_axes);
+        st = erase_check(&t->saved.net.spec, g, t->config.values.erased_axes);
         if (st)
             return st;
     }
