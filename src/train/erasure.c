@@ -326,14 +326,15 @@ static void take_out_axes(const struct erasure *e, float *rows, size_t n)
 static ward_status find_axes(struct erasure *e, struct rows *rows, struct rng *rng)
 {
     size_t d = e->head.features, count = e->count;
-    double *strength = e->strength + count;
+    double *strength = e->strength + count, least;
     ward_status st;
 
     take_out_axes(e, rows->features, rows->n);
     st = principal_axes(rows->n, d, rows->features, e->share, rng, e->axes + count * d, strength);
     if (st)
         return st;
-    for (size_t i = 0; i < e->share && strength[i] > rounding * e->strength[0]; i++)
+    least = rounding * fmax(e->strength[0], strength[0]);
+    for (size_t i = 0; i < e->share && strength[i] > least; i++)
         e->count++;
     return WARD_OK;
 }
