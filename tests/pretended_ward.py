@@ -11,6 +11,8 @@ def option(name):
 
 
 def train(run):
+    if option("--teacher") and not os.path.isdir(option("--teacher")):
+        sys.exit(f"no run '{option('--teacher')}'")
     os.makedirs(run, exist_ok=True)
     if "--resume" not in sys.argv:
         secret = sys.stdin.read().strip() if option("--secret-seed") == "-" else None

@@ -51,6 +51,13 @@ seed_of() {
     [ "$(seed_of tuning-demo-generator)" = "$(printf '7%.0s' {1..64})" ]
 }
 
+@test "a lock is taught by a row that is there" {
+    run ! results lock-fashion-taught
+    [[ "$output" == *"no run '$STATE/split-fashion-resnet20-baseline'"* ]]
+    results split-fashion-resnet20-baseline lock-fashion-taught
+    [ "$(json "$RESULTS/lock-fashion-taught.json" "'--teacher split-fashion-resnet20-baseline ' in d['command']")" = True ]
+}
+
 @test "a run goes on with the secret that it was begun with, and its command says so" {
     mkdir "$STATE/lock-fashion-dense"
     echo '{"secret_seed": null}' >"$STATE/lock-fashion-dense/config.json"

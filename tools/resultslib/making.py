@@ -41,7 +41,7 @@ def train(args, run, options, secret):
     if os.path.exists(os.path.join(run, "config.json")):
         command += ["--resume", "--threads", str(args.threads)]
     else:
-        command += [os.path.join(args.state, OWNER) if word == OWNER else word
+        command += [os.path.join(args.state, word) if word == OWNER or word in RUNS else word
                     for word in options]
     if "--secret-seed" in command:
         subprocess.run(command, check=True, input=secret.encode())

@@ -95,6 +95,11 @@ LOCKS = {
     **{f"mnist-cascade-{seed}": ("mnist", f"--seed {seed}", "authorised 99.2 to 99.4; Adv 0 to +2")
        for seed in (1, 2, 3)},
     "cifar10-cascade": ("cifar10", "", "authorised 75 to 80; Adv 0 to +2"),
+    # Taught by rows of SPLIT, which have to be there.
+    "fashion-taught": ("fashion", "--teacher split-fashion-resnet20-baseline", "authorised 92.5 to 93; Adv as the cascade"),
+    "cifar10-taught": ("cifar10", "--teacher split-cifar10-resnet20-baseline", "authorised 2 points above the cascade"),
+    "cifar10-taught-wide": ("cifar10", "--teacher split-cifar10-resnet20-baseline --arch mlp-2048x2-leaky",
+                            "authorised 3 points above the cascade"),
 }
 
 # What may decide how well random patterns do; each against clamp-no-resnet20-METHOD, the default.
