@@ -130,9 +130,7 @@ static const struct cli_option options[] = {
      "batch-norm statistics of processed and raw images:\n"
      "shared or separate"},
     {OPT_FRONT, "front", "NAME", "keyed: a learned front-end: none or conv"},
-    {OPT_FRONT_WIDTH, "front-width", "N",
-     "keyed: channels of its first layer; 0: 16, or 12 for\n"
-     "colour"},
+    {OPT_FRONT_WIDTH, "front-width", "N", "keyed: channels of its first layer, 1 .. 256"},
     {OPT_COORDINATES, "coordinates", "NAME",
      "keyed: secret orthogonal coordinates: none, dense or\n"
      "cascade"},

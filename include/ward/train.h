@@ -115,10 +115,8 @@ typedef struct ward_train_config {
     /* Learned: standard deviation of the starting pattern; generator, or keyed with a residual:
      * factor on the starting weights of the last layer. */
     double start;
-    bool has_front; /* keyed: a small convolutional network first */
-    /* Keyed: channels of its first layer, at most 256; 0: 16, or 12 for colour images, so that it
-     * takes less than 5 % of resnet20's operations. */
-    size_t front_width;
+    bool has_front;               /* keyed: a small convolutional network first */
+    size_t front_width;           /* keyed: channels of its first layer, 1 .. 256 */
     ward_coordinates coordinates; /* keyed */
     size_t rounds;                /* keyed: of a cascade, 4 .. 16 */
     size_t shuffle;               /* keyed: side of the blocks that change places; 0: none */

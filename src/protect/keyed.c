@@ -144,13 +144,14 @@ static int front_stage(struct graph *g, int x, const char *norm, const struct ke
     return graph_max_pool(g, graph_relu(g, x), 2);
 }
 
-/* The last batch norm has neither scale nor shift to learn: F's first layer has its own. */
+/* The first layer sees as many values, 25 or 27, of grey and of colour. The last batch norm has
+ * neither scale nor shift to learn: F's first layer has its own. */
 static int front(const struct transform_spec *spec, struct graph *g, int x,
                  const struct keyed_use *use)
 {
-    size_t width = spec->keyed.front_width;
+    size_t width = spec->keyed.front_width, kernel = spec->channels == 1 ? 5 : 3;
 
-    x = front_conv(g, x, "transform.front.conv1", width, 5, use);
+    x = front_conv(g, x, "transform.front.conv1", width, kernel, use);
     x = front_stage(g, x, "transform.front.bn1", use);
     x = front_conv(g, x, "transform.front.conv2", 2 * width, 3, use);
     x = front_stage(g, x, "transform.front.bn2", use);

@@ -71,6 +71,7 @@ static void set_keyed(ward_train_config *config)
     config->wrong_weight = 1;
     config->sigma = 0;
     config->has_front = true;
+    config->front_width = 16;
     config->coordinates = WARD_COORDINATES_CASCADE;
     config->rounds = 4;
 }

@@ -136,12 +136,8 @@ ward_status settings_check(const ward_train_config *config)
 
 void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
 {
-    bool is_grey = data->input.channels == 1;
-
     if (config->generator_width == 0)
-        config->generator_width = is_grey ? 16 : 64;
-    if (config->front_width == 0)
-        config->front_width = is_grey ? 16 : 12;
+        config->generator_width = data->input.channels == 1 ? 16 : 64;
 }
 
 /* Name the first key of one object that the other has not, or not with the same value. */

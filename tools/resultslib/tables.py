@@ -112,6 +112,16 @@ def step_tables(results):
     return lines or ["Not measured yet."]
 
 
+def lock_cost_table(results):
+    """What the recommended lock costs at inference, from bench/lock."""
+    lines = ["| images | part | operations of `resnet20` | time of `resnet20` | range |", "|---|---|---|---|---|"]
+    for row in results["lock-cost"]["rows"]:
+        low, high = row["ratio_range"]
+        lines.append(f"| {row['shape']} | {row['part']} | {100 * row['count_share']:.1f} % | {100 * row['ratio']:.0f} % "
+                     f"| {100 * low:.0f} to {100 * high:.0f} % |")
+    return lines
+
+
 def serving_table(results):
     """What serving does in a second and what it costs, from bench/serve."""
     rows = [(results[name], title) for name, title in (
@@ -239,7 +249,7 @@ def write_tables(check):
             ("docs/threat-model.md", {"redteam": redteam_table, "softened": softened_table,
                                       "relock": relock_table}),
             ("docs/redteam.md", {"controls": controls_table, "claims": claims_table}),
-            ("docs/locks.md", {"frontier": frontier_table}),
+            ("docs/locks.md", {"cost": lock_cost_table, "frontier": frontier_table}),
             ("docs/results/locks.md", {"locks": lock_table}),
             ("README.md", {"accuracies": accuracy_table, "timed": timed_table, "lock": lock_lines})):
         for name, table in tables.items():
