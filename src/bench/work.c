@@ -99,10 +99,22 @@ static ward_status draw_batch(struct work *w)
 
 /* ---- opening ---- */
 
+static ward_status load_step(struct work *w)
+{
+    struct tensor_list wrong = {NULL, 0};
+    const struct tensor_list *const lists[] = {&w->run.model.net.params, &w->run.transform.params,
+                                               &wrong};
+    ward_status st = objective_wrong_key(&w->objective, &w->run.transform, SEED, 0, &wrong);
+
+    if (!st)
+        st = params_load(w->step, lists, 3);
+    tensor_list_release(&wrong);
+    return st;
+}
+
 static ward_status open_step(struct work *w)
 {
     const struct transform_spec *g = has_transform(w) ? &w->run.transform.spec : NULL;
-    const struct tensor_list *const lists[] = {&w->run.model.net.params, &w->run.transform.params};
     struct plan_options options = {
         .bn = BN_BATCH, .has_dropout = true, .gradients = PLAN_GRAD_PARAMS};
     struct objective_config config;
@@ -116,7 +128,7 @@ static ward_status open_step(struct work *w)
         return st;
     options.outputs[options.output_count++] = w->objective.logits;
     st = plan_compile(&w->step, w->device, &w->graph, &options);
-    return st ? st : params_load(w->step, lists, 2);
+    return st ? st : load_step(w);
 }
 
 static ward_status open_session(struct work *w)
@@ -158,12 +170,25 @@ void work_close(struct work *w)
 
 /* ---- running ---- */
 
+static ward_status load_wrong_key(struct work *w)
+{
+    struct tensor_list wrong = {NULL, 0};
+    ward_status st = objective_wrong_key(&w->objective, &w->run.transform, SEED, w->steps, &wrong);
+
+    if (!st)
+        st = params_replace(w->step, &wrong);
+    tensor_list_release(&wrong);
+    return st;
+}
+
 static ward_status run_step(struct work *w)
 {
     bool is_finite = true;
     double begin;
-    ward_status st;
+    ward_status st = load_wrong_key(w);
 
+    if (st)
+        return st;
     objective_fill(&w->objective, w->step, w->x, w->labels);
     plan_set_step(w->step, SEED, w->steps++);
     st = plan_forward(w->step);

@@ -165,6 +165,12 @@ ward_status objective_build(struct graph *g, const struct net_spec *net,
     return WARD_OK;
 }
 
+ward_status objective_wrong_key(const struct objective *o, const struct transform *t, uint64_t seed,
+                                uint64_t step, struct tensor_list *out)
+{
+    return o->wrong >= 0 ? wrong_key_draw(out, t, seed, step) : WARD_OK;
+}
+
 void objective_fill(const struct objective *o, struct plan *plan, const float *x,
                     const int32_t *labels)
 {

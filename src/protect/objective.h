@@ -80,6 +80,13 @@ WARD_CHECK ward_status objective_build(struct graph *g, const struct net_spec *n
 int objective_raw_loss(struct graph *g, bool is_chance, int logits, int labels, size_t row0,
                        size_t rows, float weight);
 
+/*
+ * The tables of a step's wrong key, in an empty list, owned: parameters of the graph like any
+ * others. None if no image is shown under one. WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status objective_wrong_key(const struct objective *o, const struct transform *t,
+                                           uint64_t seed, uint64_t step, struct tensor_list *out);
+
 /* Write a batch into all inputs of the plan that take it: x [batch, c, h, w], labels [batch]. The
  * targets are the caller's to fill in. */
 void objective_fill(const struct objective *o, struct plan *plan, const float *x,

@@ -8,7 +8,6 @@
 #include "key/grants.h"
 #include "key/secret.h"
 #include "nn/calibrate.h"
-#include "protect/wrong_key.h"
 #include "train/erasure.h"
 #include "train/lock.h"
 #include "train/origin.h"
@@ -386,10 +385,9 @@ static ward_status load_state(struct trainer *t)
     struct tensor_list wrong = {NULL, 0};
     const struct tensor_list *const lists[] = {&t->saved.net.params, &t->saved.transform.params,
                                                &wrong};
-    ward_status st = WARD_OK;
+    ward_status st = objective_wrong_key(&t->objective, &t->saved.transform, t->config.values.seed,
+                                         t->saved.step, &wrong);
 
-    if (t->objective.wrong >= 0)
-        st = wrong_key_draw(&wrong, &t->saved.transform, t->config.values.seed, t->saved.step);
     if (!st)
         st = params_load(t->plan, lists, 3);
     if (!st)

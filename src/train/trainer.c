@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "base/util.h"
-#include "protect/wrong_key.h"
 #include "train/schedule.h"
 #include "train/settings.h"
 
@@ -104,11 +103,9 @@ static void weigh_raw(struct trainer *t)
 static ward_status load_wrong_key(struct trainer *t)
 {
     struct tensor_list wrong = {NULL, 0};
-    ward_status st;
+    ward_status st = objective_wrong_key(&t->objective, &t->saved.transform, t->config.values.seed,
+                                         t->saved.step, &wrong);
 
-    if (t->objective.wrong < 0)
-        return WARD_OK;
-    st = wrong_key_draw(&wrong, &t->saved.transform, t->config.values.seed, t->saved.step);
     if (!st)
         st = params_replace(t->plan, &wrong);
     tensor_list_release(&wrong);
