@@ -206,13 +206,14 @@ def claims_table(results):
 
 def lock_lines(results):
     """What the red team says of the recommended lock, in sentences; of the first network of the rows."""
-    r = results["redteam-lock-fashion-cascade-1"]["result"]
+    r = attacked(results, "lock-fashion-cascade-1")
     pairs = max(r["best_pairs"], key=int)
-    served = max((c for c in r["attacks"] if c["attack"] == "extract"), key=lambda c: c["accuracy"])
+    queries = max(c["amount"] for c in r["attacks"] if c["attack"] == "extract")
+    served = mean_accuracy(r, "extract", "queries", queries)
     return [f"> {r['sentence']}", ">",
             f"> With {pairs} pairs he reaches {100 * r['best_pairs'][pairs]['accuracy']:.1f} %; who has {pairs} labelled images and "
-            f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {served['amount']} answers "
-            f"of the authorised service, {100 * served['accuracy']:.1f} %."]
+            f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {queries} answers "
+            f"of the authorised service, {100 * served:.1f} % (budget `{r['budget']}`)."]
 
 
 def logit_cells(results, name):
