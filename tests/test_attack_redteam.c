@@ -590,6 +590,54 @@ static void settings_out_of_range_are_refused(void **state)
     ward_run_close(run);
 }
 
+/* ---- the service ---- */
+
+enum { ASKED = 7, ROOM = 5 };
+
+static void ask(struct service *service, enum pass pass, size_t n, const float *x,
+                const float *expected, size_t len)
+{
+    float y[ASKED * PIXELS];
+
+    assert_ok(service_run(service, pass, n, x, y));
+    assert_memory_equal(y, expected, n * len * sizeof *y);
+}
+
+/* Once G is taken away, only what is kept can be answered. */
+static void what_was_answered_once_is_not_computed_again(void **state)
+{
+    static const size_t again[] = {4, 0, 1, 1, 3, 2, 0};
+    float x[ASKED * PIXELS], y[ASKED * PIXELS], shuffled[ASKED * PIXELS], expected[ASKED * PIXELS];
+    ward_run *run = open_run(WARD_METHOD_GENERATOR);
+    ward_session *session;
+    struct service *service;
+
+    (void)state;
+    for (size_t i = 0; i < ASKED * PIXELS; i++)
+        x[i] = (float)(i / PIXELS) / 10 + (float)(i % PIXELS) / 100;
+    assert_ok(ward_session_new(&session, run, device, ASKED));
+    assert_ok(service_open(&service, run, device, ROOM));
+    for (int pass = PASS_AUTHORISED; pass <= PASS_TRANSFORM; pass++) {
+        size_t len = session_result_len(session, (enum pass)pass);
+
+        run->has_transform = true;
+        assert_ok(session_run(session, (enum pass)pass, ASKED, x, y));
+        ask(service, (enum pass)pass, 2, x, y, len);
+        ask(service, (enum pass)pass, ASKED, x, y, len);
+        run->has_transform = false;
+        for (size_t i = 0; i < ASKED; i++) {
+            memcpy(shuffled + i * PIXELS, x + again[i] * PIXELS, PIXELS * sizeof *x);
+            memcpy(expected + i * len, y + again[i] * len, len * sizeof *y);
+        }
+        ask(service, (enum pass)pass, ASKED, shuffled, expected, len);
+        assert_int_equal(service_run(service, (enum pass)pass, 1, x + ROOM * PIXELS, y),
+                         WARD_ERR_ARG);
+    }
+    service_close(service);
+    ward_session_free(session);
+    ward_run_close(run);
+}
+
 /* ---- one adversary ---- */
 
 /* With no more than two steps a training. */
@@ -613,13 +661,13 @@ static ward_status attempt_raid(const struct raid *raid, const ward_run *run)
     if (!st)
         st = holdings_open(&holdings, &pool, &cell, &budget, 1);
     if (!st && (raid->knows == WARD_KNOWS_PAIRS || raid->knows == WARD_KNOWS_QUERIES))
-        st = ward_session_new(&t.service, run, device, 5);
+        st = service_open(&t.service, run, device, 5);
     if (!st)
         st = raid->attempt(&t);
     if (!st && (!t.has_offer || cell.try_count == 0))
         fail_msg("'%s' ended without an offer", raid->name);
     tensor_list_release(&t.best_params);
-    ward_session_free(t.service);
+    service_close(t.service);
     holdings_release(&holdings);
     split_release(&pool);
     return st;
@@ -681,6 +729,7 @@ int main(void)
         cmocka_unit_test(with_standard_others_train_what_did_best_for_the_first),
         cmocka_unit_test(who_finds_no_such_choice_tries_everything),
         cmocka_unit_test(settings_out_of_range_are_refused),
+        cmocka_unit_test(what_was_answered_once_is_not_computed_again),
         cmocka_unit_test(an_attack_ends_with_an_offer_or_says_what_failed),
     };
 

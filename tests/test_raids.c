@@ -105,7 +105,7 @@ static ward_status raid_with(const ward_run *run, const struct raid *raid, uint6
     struct split none = {data, WARD_SPLIT_TRAIN, order, 0};
     struct split choice = {data, WARD_SPLIT_TEST, NULL, BRIGHT + DARK};
     struct thief t = thief_of(run, &is_stopping);
-    ward_status st = ward_session_new(&t.service, run, device, 20);
+    ward_status st = service_open(&t.service, run, device, 2 * TRAIN);
 
     t.own = &run->transform.spec;
     t.shown = raid->is_shown ? &run->transform : NULL;
@@ -123,7 +123,7 @@ static ward_status raid_with(const ward_run *run, const struct raid *raid, uint6
         st = raid->attempt(&t);
     if (!st)
         assert_true(t.has_offer);
-    ward_session_free(t.service);
+    service_close(t.service);
     tensor_list_release(&t.best_params);
     return st;
 }

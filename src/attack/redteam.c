@@ -267,7 +267,7 @@ static ward_status open_service(const struct redteam *r, struct thief *t)
 
     if (knows != WARD_KNOWS_PAIRS && knows != WARD_KNOWS_QUERIES)
         return WARD_OK;
-    return ward_session_new(&t->service, r->run, r->device, min_size(BATCH, t->images->count));
+    return service_open(&t->service, r->run, r->device, t->images->count);
 }
 
 /* What he has offered and did best, on the test images, once. */
@@ -348,7 +348,7 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
         st = attempt(&t);
     if (!st)
         st = score(r, &t);
-    ward_session_free(t.service);
+    service_close(t.service);
     tensor_list_release(&t.best_params);
     holdings_release(&holdings);
     piece->cell.seconds = thread_seconds() - computed;

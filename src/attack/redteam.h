@@ -21,6 +21,7 @@
 #define ATTACK_REDTEAM_H
 
 #include "attack/attack.h"
+#include "attack/service.h"
 #include "ward/redteam.h"
 
 enum { SUITE_AMOUNTS = WARD_REDTEAM_LABELLED };
@@ -109,8 +110,8 @@ struct thief {
     const atomic_bool *is_stopping;
     ward_redteam_cell *cell;
     /* The room's own: */
-    struct ward_session *service; /* NULL unless he holds pairs or may ask */
-    struct classifier best;       /* what he has offered, and did best */
+    struct service *service; /* NULL unless he holds pairs or may ask */
+    struct classifier best;  /* what he has offered, and did best */
     struct tensor_list best_params;
     double best_merit;
     bool has_offer;

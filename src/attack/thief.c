@@ -121,12 +121,12 @@ ward_status thief_answers(struct thief *thief, const struct tensor_list *params,
 
 ward_status thief_process(struct thief *thief, size_t n, const float *x, float *y)
 {
-    return session_run(thief->service, PASS_TRANSFORM, n, x, y);
+    return service_run(thief->service, PASS_TRANSFORM, n, x, y);
 }
 
 ward_status thief_ask(struct thief *thief, size_t n, const float *x, float *logits)
 {
-    return session_run(thief->service, PASS_AUTHORISED, n, x, logits);
+    return service_run(thief->service, PASS_AUTHORISED, n, x, logits);
 }
 
 ward_status thief_name(struct thief *thief, size_t n, const float *x, int32_t *classes)
