@@ -32,8 +32,8 @@ static const struct cli_option options[] = {
     {OPT_SUITE, "suite", "NAME", "all attacks of a suite: v1 or paper [v1]"},
     {OPT_BUDGET, "budget", "NAME",
      "v1: quick, standard or full: for simple-cnn on two cores\n"
-     "within 8 minutes, or 70 minutes, or by estimate a day\n"
-     "or more [quick]"},
+     "within 8 minutes, or by estimate 70 minutes, or a day or\n"
+     "more [quick]"},
     {OPT_ONLY, "only", "NAMES", "v1: these attacks, separated by commas, and the control"},
     {OPT_LABELS, "labels", "N,...",
      "v1: how many labelled images adversaries hold, ascending [by\n"

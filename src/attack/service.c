@@ -38,6 +38,15 @@ struct service {
 
 /* ---- memory ---- */
 
+static void memory_close(struct memory *m)
+{
+    if (m->values)
+        mem_wipe(m->values, m->room * m->len * sizeof *m->values);
+    mem_free(m->values);
+    mem_free(m->entries);
+    *m = (struct memory){.entries = NULL};
+}
+
 static ward_status memory_open(struct memory *m, size_t room, size_t len)
 {
     ward_status st;
@@ -46,15 +55,11 @@ static ward_status memory_open(struct memory *m, size_t room, size_t len)
     while (m->slots < 2 * room)
         m->slots *= 2;
     st = mem_new(&m->values, room, len * sizeof *m->values);
-    return st ? st : mem_new(&m->entries, m->slots, sizeof *m->entries);
-}
-
-static void memory_close(struct memory *m)
-{
-    if (m->values)
-        mem_wipe(m->values, m->room * m->len * sizeof *m->values);
-    mem_free(m->values);
-    mem_free(m->entries);
+    if (!st)
+        st = mem_new(&m->entries, m->slots, sizeof *m->entries);
+    if (st)
+        memory_close(m);
+    return st;
 }
 
 /* The entry of a digest, or the free one where it belongs; at least half of them are free. */
@@ -173,10 +178,8 @@ ward_status service_run(struct service *s, enum pass pass, size_t n, const float
     struct memory *m = &s->of[pass];
     ward_status st = WARD_OK;
 
-    if (!m->entries) {
-        memory_close(m);
+    if (!m->entries)
         st = memory_open(m, s->images, session_result_len(s->session, pass));
-    }
     for (size_t done = 0; done < n && !st; done += s->batch)
         st = run_batch(s, pass, min_size(n - done, s->batch), x + done * s->image_len,
                        y + done * m->len);

@@ -170,22 +170,12 @@ void work_close(struct work *w)
 
 /* ---- running ---- */
 
-static ward_status load_wrong_key(struct work *w)
-{
-    struct tensor_list wrong = {NULL, 0};
-    ward_status st = objective_wrong_key(&w->objective, &w->run.transform, SEED, w->steps, &wrong);
-
-    if (!st)
-        st = params_replace(w->step, &wrong);
-    tensor_list_release(&wrong);
-    return st;
-}
-
 static ward_status run_step(struct work *w)
 {
     bool is_finite = true;
     double begin;
-    ward_status st = load_wrong_key(w);
+    ward_status st =
+        objective_load_wrong_key(&w->objective, w->step, &w->run.transform, SEED, w->steps);
 
     if (st)
         return st;

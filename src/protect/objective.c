@@ -171,6 +171,18 @@ ward_status objective_wrong_key(const struct objective *o, const struct transfor
     return o->wrong >= 0 ? wrong_key_draw(out, t, seed, step) : WARD_OK;
 }
 
+ward_status objective_load_wrong_key(const struct objective *o, struct plan *plan,
+                                     const struct transform *t, uint64_t seed, uint64_t step)
+{
+    struct tensor_list wrong = {NULL, 0};
+    ward_status st = objective_wrong_key(o, t, seed, step, &wrong);
+
+    if (!st)
+        st = params_replace(plan, &wrong);
+    tensor_list_release(&wrong);
+    return st;
+}
+
 void objective_fill(const struct objective *o, struct plan *plan, const float *x,
                     const int32_t *labels)
 {

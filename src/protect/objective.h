@@ -87,6 +87,11 @@ int objective_raw_loss(struct graph *g, bool is_chance, int logits, int labels, 
 WARD_CHECK ward_status objective_wrong_key(const struct objective *o, const struct transform *t,
                                            uint64_t seed, uint64_t step, struct tensor_list *out);
 
+/* Load them into a plan whose other parameters are loaded. */
+WARD_CHECK ward_status objective_load_wrong_key(const struct objective *o, struct plan *plan,
+                                                const struct transform *t, uint64_t seed,
+                                                uint64_t step);
+
 /* Write a batch into all inputs of the plan that take it: x [batch, c, h, w], labels [batch]. The
  * targets are the caller's to fill in. */
 void objective_fill(const struct objective *o, struct plan *plan, const float *x,

@@ -204,22 +204,23 @@ ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t, 
     return make(list, t, &mistake, &rng);
 }
 
+static ward_status draw_of_share(struct tensor_list *list, const struct transform *t,
+                                 const struct mistake *mistake)
+{
+    struct rng rng;
+
+    stream(mistake, &rng, STREAM_KEY, 0);
+    return make(list, t, mistake, &rng);
+}
+
 ward_status wrong_key_of_share(struct tensor_list *list, const struct transform *t, float share,
                                uint64_t seed, uint64_t number)
 {
-    const struct mistake mistake = {RNG_KEYSPACE, seed, number, share};
-    struct rng rng;
-
-    stream(&mistake, &rng, STREAM_KEY, 0);
-    return make(list, t, &mistake, &rng);
+    return draw_of_share(list, t, &(struct mistake){RNG_KEYSPACE, seed, number, share});
 }
 
 ward_status wrong_key_to_erase(struct tensor_list *list, const struct transform *t, uint64_t seed,
                                uint64_t number)
 {
-    const struct mistake mistake = {RNG_ERASURE, seed, number, 0};
-    struct rng rng;
-
-    stream(&mistake, &rng, STREAM_KEY, 0);
-    return make(list, t, &mistake, &rng);
+    return draw_of_share(list, t, &(struct mistake){RNG_ERASURE, seed, number, 0});
 }

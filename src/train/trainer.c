@@ -99,19 +99,6 @@ static void weigh_raw(struct trainer *t)
     plan_set_weight(t->plan, t->objective.loss_raw, warms_up ? 0 : beta);
 }
 
-/* The tables of this step's wrong key. */
-static ward_status load_wrong_key(struct trainer *t)
-{
-    struct tensor_list wrong = {NULL, 0};
-    ward_status st = objective_wrong_key(&t->objective, &t->saved.transform, t->config.values.seed,
-                                         t->saved.step, &wrong);
-
-    if (!st)
-        st = params_replace(t->plan, &wrong);
-    tensor_list_release(&wrong);
-    return st;
-}
-
 /* The first raw rows are an adversary's; a leaked transform has every other of the rest. */
 static ward_status oppose(struct trainer *t, const float *x)
 {
@@ -145,7 +132,8 @@ static ward_status step(struct trainer *t)
         return st;
     plan_set_step(t->plan, t->config.values.seed, t->saved.step);
     weigh_raw(t);
-    st = load_wrong_key(t);
+    st = objective_load_wrong_key(&t->objective, t->plan, &t->saved.transform,
+                                  t->config.values.seed, t->saved.step);
     if (!st && t->objective.targets >= 0)
         st = teacher_answer(&t->teacher, x, plan_input(t->plan, t->objective.targets));
     if (!st)
