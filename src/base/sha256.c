@@ -20,6 +20,8 @@ static uint32_t rotate(uint32_t v, unsigned by)
     return v >> by | v << (32 - by);
 }
 
+/* FIPS 180-4, section 6.2.2. Its eight variables stay where they are and change their letters: what
+ * is a in one round is b in the next. */
 static void compress(uint32_t state[8], const uint8_t block[64])
 {
     uint32_t w[64], s[8];
@@ -34,16 +36,18 @@ static void compress(uint32_t state[8], const uint8_t block[64])
                (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
     }
     memcpy(s, state, sizeof s);
-    for (size_t i = 0; i < 64; i++) {
-        uint32_t a = s[0], e = s[4];
-        uint32_t t1 = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-                      ((e & s[5]) ^ (~e & s[6])) + round_constant[i] + w[i];
-        uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
-                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
+    for (size_t first = 0; first < 64; first += 8) {
+#pragma GCC unroll 8
+        for (size_t i = 0; i < 8; i++) {
+            uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7], e = s[(4 - i) & 7],
+                     f = s[(5 - i) & 7], g = s[(6 - i) & 7], *d = &s[(3 - i) & 7],
+                     *h = &s[(7 - i) & 7];
 
-        memmove(s + 1, s, 7 * sizeof s[0]);
-        s[4] += t1;
-        s[0] = t1 + t2;
+            *h += (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) +
+                  round_constant[first + i] + w[first + i];
+            *d += *h;
+            *h += (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        }
     }
     for (size_t i = 0; i < 8; i++)
         state[i] += s[i];
