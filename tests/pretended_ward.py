@@ -22,7 +22,7 @@ def train(run):
     with open(os.path.join(run, "model.safetensors"), "wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
     with open(os.path.join(run, "metrics.jsonl"), "w", encoding="utf-8") as file:
-        file.write('{"seconds": 1, "validation_processed": 0.9}\n')
+        file.write('{"seconds": 1, "accuracy_processed": 0.8, "validation_processed": 0.9}\n')
 
 
 if sys.argv[1] == "version":

@@ -24,7 +24,9 @@
 #include "model/run_dir.h"
 #include "train/metrics.h"
 #include "train/schedule.h"
+#include "train/validator.h"
 #include "train_fixture.h"
+#include "ward/data.h"
 
 /* ---- schedules and recipes ---- */
 
@@ -175,6 +177,63 @@ static void a_run_holds_its_files_and_the_secret_ones_are_ours_alone(void **stat
     json_decref(line);
     model_release(&m);
     transform_release(&t);
+}
+
+/* What the run's files reach on the images that its training held out. */
+static double held_out_accuracy(const char *run, const ward_train_config *config)
+{
+    struct model m = {.method = WARD_METHOD_BASELINE};
+    struct transform t = {.spec = {.method = WARD_METHOD_KEYED}};
+    struct transform_owner owner;
+    struct validator v = {.split = NULL};
+    struct split split;
+    ward_dataset *data = NULL;
+    ward_device *device = NULL;
+    char path[512];
+    double processed, raw;
+
+    snprintf(path, sizeof path, "%s/model.safetensors", run);
+    check_ok(model_read(path, &m), path);
+    snprintf(path, sizeof path, "%s/transform.ward", run);
+    check_ok(transform_file_read(path, NULL, NULL, &t, &owner), path);
+    check_ok(ward_device_open(&device, "ref"), "ref");
+    check_ok(ward_dataset_open(&data, config->data), config->data);
+    check_ok(split_init(&split, data, WARD_SPLIT_VALIDATION, config->seed, config->validation),
+             "split");
+    check_ok(validator_init(&v, device, &m.net.spec, &t.spec, &split), "validator");
+    check_ok(validator_run(&v, &m.net.params, &t.params, &processed, &raw), "validation");
+    validator_release(&v);
+    split_release(&split);
+    ward_dataset_free(data);
+    ward_device_close(device);
+    model_release(&m);
+    transform_release(&t);
+    return processed;
+}
+
+static void the_last_validation_is_of_the_network_that_is_written(void **state)
+{
+    ward_train_config config = config_of("mlp-16x1", WARD_METHOD_KEYED);
+    const char *run = in_dir("erased");
+    struct watch watch = {.stop_at = UINT64_MAX};
+    double said;
+    json_t *line;
+    size_t lines;
+
+    (void)state;
+    pictures_make(in_dir("many"), 60, 2);
+    config.data = in_dir("many");
+    config.validation = 50;
+    config.validate_every = 0;
+    config.has_front = false;
+    config.erased_axes = 0.4;
+    config.rate = 1e-3; /* half trained: what is erased shows */
+    check_ok(train(run, &config, false, &watch), run);
+    line = last_metrics_line(run, &lines);
+    check_ok(json_get_real(line, "validation_processed", &said), "validation");
+    json_decref(line);
+    assert_true(fabs(said - held_out_accuracy(run, &config)) < 1e-12);
+    assert_true(fabs(said - watch.validation) < 1e-12);
 }
 
 static void a_baseline_has_no_transform_and_no_raw_numbers(void **state)
@@ -608,6 +667,7 @@ int main(void)
         cmocka_unit_test(raw_images_warm_up_in_the_first_share_of_the_iterations),
         cmocka_unit_test(one_cycle_rises_to_its_peak_and_falls_to_nearly_nothing),
         cmocka_unit_test(a_run_holds_its_files_and_the_secret_ones_are_ours_alone),
+        cmocka_unit_test(the_last_validation_is_of_the_network_that_is_written),
         cmocka_unit_test(a_baseline_has_no_transform_and_no_raw_numbers),
         cmocka_unit_test(a_secret_seed_of_the_system_is_new_each_time_and_not_in_the_settings),
         cmocka_unit_test(the_public_files_and_seed_do_not_say_what_g_is),

@@ -87,6 +87,7 @@ struct watch {
     uint64_t stop_at; /* UINT64_MAX: never */
     uint64_t last;
     unsigned calls;
+    double validation; /* what it was told last */
 };
 
 static inline bool on_progress(void *context, const ward_train_progress *progress)
@@ -97,6 +98,7 @@ static inline bool on_progress(void *context, const ward_train_progress *progres
         fail_msg("iteration %lu after %lu", (unsigned long)progress->iteration,
                  (unsigned long)watch->last);
     watch->last = progress->iteration;
+    watch->validation = progress->validation_processed;
     return progress->iteration < watch->stop_at;
 }
 

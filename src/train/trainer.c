@@ -171,16 +171,20 @@ static bool is_validation_due(const struct trainer *t)
     return t->held_out.count > 0 && (is_last(t) || (every > 0 && t->saved.step % every == 0));
 }
 
-static ward_status validate(struct trainer *t)
+ward_status trainer_validate(struct trainer *t)
 {
     struct metrics *m = &t->metrics;
-    ward_status st = trainer_collect(t);
 
-    if (st)
-        return st;
     return validator_run(&t->validator, &t->saved.net.params,
                          t->saved.has_transform ? &t->saved.transform.params : NULL,
                          &m->validation_processed, &m->validation_raw);
+}
+
+static ward_status validate(struct trainer *t)
+{
+    ward_status st = trainer_collect(t);
+
+    return st ? st : trainer_validate(t);
 }
 
 static ward_status follow_up(struct trainer *t)
@@ -229,7 +233,11 @@ static ward_status run(struct trainer *t)
         return stop(t);
     if (!st && t->config.values.erased_axes > 0)
         report(t, "erasing what raw answers tell of the class");
-    return st ? st : trainer_finish(t);
+    if (!st)
+        st = trainer_finish(t);
+    if (!st && trainer_validates_again(t))
+        report(t, NULL);
+    return st;
 }
 
 ward_status ward_train(ward_device *device, const ward_train_config *config,

@@ -72,6 +72,12 @@ static inline bool trainer_has_transform(const struct trainer *t)
     return t->config.values.method != WARD_METHOD_BASELINE;
 }
 
+/* Whether the network that is written is not that of the last step, and images are held out. */
+static inline bool trainer_validates_again(const struct trainer *t)
+{
+    return t->config.values.erased_axes > 0 && t->held_out.count > 0;
+}
+
 /* Copy parameters and velocities out of the plan into t->saved. */
 WARD_CHECK ward_status trainer_collect(struct trainer *t);
 /* Write a checkpoint of the steps done. */
@@ -80,6 +86,8 @@ WARD_CHECK ward_status trainer_checkpoint(struct trainer *t);
 WARD_CHECK ward_status trainer_log_part(struct trainer *t);
 /* Append a line of running means to metrics.jsonl; with the last validation if `validated`. */
 WARD_CHECK ward_status trainer_log(struct trainer *t, bool validated);
+/* Measure t->saved on the images held out. */
+WARD_CHECK ward_status trainer_validate(struct trainer *t);
 /* Write the results and remove the checkpoint. A kill at any moment of it can be resumed. */
 WARD_CHECK ward_status trainer_finish(struct trainer *t);
 

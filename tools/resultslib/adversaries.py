@@ -1,7 +1,7 @@
 """The tables of what adversaries made of networks, from docs/results."""
 import statistics
 
-from resultslib.rows import DONE, LOCKS, METHODS, RUNS, SETS, SPLIT
+from resultslib.rows import DONE, LOCK_CHOICES, LOCKS, METHODS, RUNS, SETS, SPLIT
 
 
 def percents(pair):
@@ -262,6 +262,19 @@ def lock_table(results):
                          f"{100 * r['readout']:.1f} % ({100 * r['readout_control']:.1f} %)"]
                 flags = ", ".join(flag["flag"] for flag in r["flags"]) or "none"
             lines.append("| " + " | ".join([*row, *cells, logit_cells(results, name), key_cells(results, name), flags]) + " |")
+    return lines
+
+
+def lock_choice_table(results):
+    """Settings of method keyed, by images that were held out."""
+    lines = ["| images | settings | iterations | of the training images, the last ones | of those held out (raw) |",
+             "|---" * 5 + "|"]
+    for name, (data, options) in LOCK_CHOICES.items():
+        found = results.get(f"choice-lock-{name}")
+        if found:
+            settings, iterations = options.split(" --iterations ")
+            lines.append(f"| {SETS[data]} | `{settings}` | {int(iterations):,} | {100 * found['trained']:.1f} "
+                         f"| {percents(found['validation'])} |")
     return lines
 
 

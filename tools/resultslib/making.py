@@ -70,7 +70,8 @@ def make(name, args):
               "commit": open(stamp, encoding="utf-8").read().strip(),
               "train_seconds": last_with(metrics, "seconds")["seconds"]}
     if holds_out:
-        line = last_with(metrics, "validation_processed")
+        line = last_with(metrics, "accuracy_processed")  # of the last step: before axes are erased
+        result["trained"] = line["accuracy_processed"]
         result["validation"] = {"authorised": line["validation_processed"],
                                 "unauthorised": line.get("validation_raw"),
                                 "distance": line.get("distance")}

@@ -52,6 +52,9 @@ def plan_runs():
         for name, (arch, method, recipe, options) in rows.items():
             runs[f"{kind}-{name}"] = cell("fashion", arch, method, "--recipe", recipe,
                                           "--validation", "10000", *options.split())
+    for name, (data, options) in LOCK_CHOICES.items():
+        runs[f"choice-lock-{name}"] = ["--data", SETS[data], "--method", "keyed", "--recipe", "fast",
+                                       "--validation", "10000", *options.split()]
     return runs
 
 
@@ -101,6 +104,12 @@ LOCKS = {
     "cifar10-taught-wide": ("cifar10", "--teacher split-cifar10-resnet20-baseline --arch mlp-2048x2-leaky",
                             "authorised 3 points above the cascade"),
 }
+# Settings of method keyed, with images held out.
+LOCK_CHOICES = {f"{data}-decay-{decay}-{iterations}": (data, f"--weight-decay {decay} --iterations {iterations}")
+                for data, decay, iterations in (
+                    ("fashion", "0.0005", 8000), ("fashion", "0.002", 8000),
+                    ("cifar10", "0.0005", 8000), ("cifar10", "0.001", 8000), ("cifar10", "0.002", 8000),
+                    ("cifar10", "0.004", 8000), ("cifar10", "0.002", 20000))}
 
 # What may decide how well random patterns do; each against clamp-no-resnet20-METHOD, the default.
 VARIED = {f"{method}-{options[2:].replace(' ', '-')}": (method, options) for method, options in (
