@@ -148,6 +148,7 @@ static ward_status load_wrong_key(struct pass *p, uint64_t number)
     return st;
 }
 
+/* All parameters; wrong tables are those of the first batch. */
 static ward_status load(struct pass *p, const struct net *net)
 {
     const struct transform *t = p->transform;
@@ -227,7 +228,7 @@ static ward_status pass_run(struct pass *p, const struct head *head, const struc
     for (size_t first = 0; first < rows->n && !st; first += p->batch) {
         size_t n = min_size(p->batch, rows->n - first), number = first / p->batch;
 
-        if (p->has_wrong_key)
+        if (p->has_wrong_key && number > 0)
             st = load_wrong_key(p, number + 1);
         batch_make(&source, &p->order, number, plan_input(p->plan, p->x), p->labels);
         if (!st)
