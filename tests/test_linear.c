@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -28,8 +29,8 @@ static void draw(float *values, size_t count, uint64_t sample)
 
 static void a_linear_map_is_known_from_as_many_points_as_values(void **state)
 {
-    enum { D = 6, M = 3, MANY = 30 };
-    float x[MANY * D], y[MANY * M] = {0}, map[M * D], weight[M * D];
+    enum { D = 43, M = 3, MANY = 230 };
+    static float x[MANY * D], y[MANY * M], map[M * D], weight[M * D];
 
     (void)state;
     draw(x, MANY * D, 0);
@@ -154,6 +155,42 @@ static void few_points_have_few_axes(void **state)
     assert_true(fabs(strength[0] - 5) < 1e-9 && fabs(strength[1] - 2) < 1e-9);
 }
 
+/* In sizes that are no multiples of what the loops take at a time. */
+static void what_lies_along_axes_is_taken_out_and_the_rest_stays(void **state)
+{
+    enum { N = 71, D = 75, R = 37 };
+    static float x[N * D], rest[N * D];
+    static double axes[R * D];
+    struct rng rng;
+
+    (void)state;
+    draw(x, N * D, 2);
+    memcpy(rest, x, sizeof x);
+    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    assert_ok(principal_axes(N, D, x, R, &rng, axes, NULL));
+    assert_ok(take_out_axes(R, D, axes, N, rest));
+    for (size_t i = 0; i < N; i++) {
+        double along[R] = {0};
+
+        for (size_t k = 0; k < R; k++) {
+            double left = 0;
+
+            for (size_t j = 0; j < D; j++) {
+                along[k] += axes[k * D + j] * (double)x[i * D + j];
+                left += axes[k * D + j] * (double)rest[i * D + j];
+            }
+            assert_true(fabs(left) < 1e-5);
+        }
+        for (size_t j = 0; j < D; j++) {
+            double again = (double)rest[i * D + j];
+
+            for (size_t k = 0; k < R; k++)
+                again += along[k] * axes[k * D + j];
+            assert_true(fabs(again - (double)x[i * D + j]) < 1e-5);
+        }
+    }
+}
+
 static ward_status attempt(void *context)
 {
     const float x[] = {0, 5, 1, 5, 2, 5}, y[] = {1, 6, 3, 6, 5, 6};
@@ -166,7 +203,9 @@ static ward_status attempt(void *context)
     rng_init(&rng, 4, RNG_TEST, 0, 0);
     if (!st)
         st = affine_fit(3, 2, x, y, 1e-9, weight, bias);
-    return st ? st : principal_axes(3, 2, x, 2, &rng, axes, strength);
+    if (!st)
+        st = principal_axes(3, 2, x, 2, &rng, axes, strength);
+    return st ? st : take_out_axes(1, 2, axes, 1, weight);
 }
 
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
@@ -185,6 +224,7 @@ int main(void)
         cmocka_unit_test(unseen_directions_stay_as_they_are),
         cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
         cmocka_unit_test(few_points_have_few_axes),
+        cmocka_unit_test(what_lies_along_axes_is_taken_out_and_the_rest_stays),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
     };
 

@@ -7,13 +7,37 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-enum { ITERATIONS = 40, GROUP = 8 };
+enum {
+    ITERATIONS = 40,
+    GROUP = 8, /* rows whose sum is kept in a register */
+    TILE = 32  /* rows that stay in cache while others pass by */
+};
 
 /* to += factor row. */
 static void add_row(double *restrict to, const double *restrict row, double factor, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         to[i] += factor * row[i];
+}
+
+/* to += factors [count] rows [count, stride], one after the other, the first len values of each.
+ * For eight at a time the sum stays in a register; the order of additions is the same. */
+static void add_rows(double *restrict to, const double *restrict factors, size_t count,
+                     const double *restrict rows, size_t stride, size_t len)
+{
+    size_t s = 0;
+
+    for (; s + GROUP <= count; s += GROUP)
+        for (size_t i = 0; i < len; i++) {
+            const double *row = rows + s * stride + i;
+            double sum = to[i];
+
+            for (size_t k = 0; k < GROUP; k++)
+                sum += factors[s + k] * row[k * stride];
+            to[i] = sum;
+        }
+    for (; s < count; s++)
+        add_row(to, rows + s * stride, factors[s], len);
 }
 
 /* Four sums side by side, as each addition waits for the one before it. */
@@ -35,11 +59,18 @@ static double dot(const double *a, const double *b, size_t len)
 /* out [d, d] = A^T A for A [n, d]; the lower half of it. */
 static void gram(size_t n, size_t d, const double *a, double *out)
 {
+    double factors[TILE];
+
     memset(out, 0, d * d * sizeof *out);
-    for (size_t first = 0; first < n; first += GROUP)
-        for (size_t i = 0; i < d; i++)
-            for (size_t s = first; s < min_size(n, first + GROUP); s++)
-                add_row(out + i * d, a + s * d, a[s * d + i], i + 1);
+    for (size_t first = 0; first < n; first += TILE) {
+        size_t count = min_size(TILE, n - first);
+
+        for (size_t i = 0; i < d; i++) {
+            for (size_t s = 0; s < count; s++)
+                factors[s] = a[(first + s) * d + i];
+            add_rows(out + i * d, factors, count, a + first * d, d, i + 1);
+        }
+    }
 }
 
 /* L L^T = A in place, in the lower half. */
@@ -268,15 +299,18 @@ static void cloud_close(struct cloud *c)
     mem_free(c->square);
 }
 
-/* next = axes X^T X. */
+/* next = axes X^T X. Each row of that is read once for a group of axes, which stay in cache. */
 static void iterate(const struct cloud *c, size_t r, const double *axes, double *next)
 {
     size_t d = c->d;
 
     memset(next, 0, r * d * sizeof *next);
     if (c->square) {
-        for (size_t i = 0; i < r * d; i++)
-            add_row(next + i / d * d, c->square + i % d * d, axes[i], d);
+        for (size_t first = 0; first < r; first += TILE)
+            for (size_t j = 0; j < d; j += TILE)
+                for (size_t i = first; i < min_size(r, first + TILE); i++)
+                    add_rows(next + i * d, axes + i * d + j, min_size(TILE, d - j),
+                             c->square + j * d, d, d);
         return;
     }
     for (size_t s = 0; s < c->n; s++)
@@ -347,4 +381,40 @@ ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct 
     mem_free(next);
     mem_free(found);
     return st;
+}
+
+/* ---- what lies along axes ---- */
+
+/* Of one row; count <= TILE. */
+static void take_out(size_t count, size_t d, const double *axes, double *row)
+{
+    double along[TILE];
+
+    for (size_t i = 0; i < count; i++)
+        along[i] = -dot(axes + i * d, row, d);
+    add_rows(row, along, count, axes, d, d);
+}
+
+ward_status take_out_axes(size_t r, size_t d, const double *axes, size_t n, float *rows)
+{
+    double *tile = NULL; /* [TILE, d] */
+    ward_status st = mem_new(&tile, TILE * d, sizeof *tile);
+
+    if (st)
+        return st;
+    for (size_t first = 0; first < n; first += TILE) {
+        size_t count = min_size(TILE, n - first);
+        float *given = rows + first * d;
+
+        for (size_t i = 0; i < count * d; i++)
+            tile[i] = (double)given[i];
+        for (size_t a = 0; a < r; a += TILE)
+            for (size_t i = 0; i < count; i++)
+                take_out(min_size(TILE, r - a), d, axes + a * d, tile + i * d);
+        for (size_t i = 0; i < count * d; i++)
+            given[i] = (float)tile[i];
+    }
+    mem_wipe(tile, TILE * d * sizeof *tile); /* rows may be of processed images */
+    mem_free(tile);
+    return WARD_OK;
 }

@@ -51,4 +51,14 @@ WARD_CHECK ward_status affine_fit(size_t n, size_t d, const float *x, const floa
 WARD_CHECK ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct rng *rng,
                                       double *axes, double *strength);
 
+/*
+ * Take out of rows what lies along some axes.
+ *
+ *   axes  [r, d], orthonormal
+ *   rows  [n, d], changed in place
+ *
+ * WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status take_out_axes(size_t r, size_t d, const double *axes, size_t n, float *rows);
+
 #endif

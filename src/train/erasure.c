@@ -307,20 +307,9 @@ static void centre(struct erasure *e)
 }
 
 /* Take out of rows [n, features] what lies along the axes found so far. */
-static void take_out_axes(const struct erasure *e, float *rows, size_t n)
+static ward_status take_out(const struct erasure *e, float *rows, size_t n)
 {
-    size_t d = e->head.features;
-
-    for (size_t i = 0; i < n * e->count; i++) {
-        float *row = rows + i / e->count * d;
-        const double *axis = e->axes + i % e->count * d;
-        double along = 0;
-
-        for (size_t j = 0; j < d; j++)
-            along += (double)row[j] * axis[j];
-        for (size_t j = 0; j < d; j++)
-            row[j] -= (float)(along * axis[j]);
-    }
+    return take_out_axes(e->count, e->head.features, e->axes, n, rows);
 }
 
 /* The principal axes of rows, beside those that were found before. */
@@ -328,10 +317,11 @@ static ward_status find_axes(struct erasure *e, struct rows *rows, struct rng *r
 {
     size_t d = e->head.features, count = e->count;
     double *strength = e->strength + count, least;
-    ward_status st;
+    ward_status st = take_out(e, rows->features, rows->n);
 
-    take_out_axes(e, rows->features, rows->n);
-    st = principal_axes(rows->n, d, rows->features, e->share, rng, e->axes + count * d, strength);
+    if (!st)
+        st = principal_axes(rows->n, d, rows->features, e->share, rng, e->axes + count * d,
+                            strength);
     if (st)
         return st;
     least = rounding * fmax(e->strength[0], strength[0]);
@@ -358,17 +348,16 @@ static ward_status make_head(const struct erasure *e, struct net *net)
     ward_status st =
         linear_fit(e->processed.n, d, k, e->processed.features, e->logits, ridge, weight);
 
-    if (st)
-        return st;
-    take_out_axes(e, weight, k);
-    for (size_t i = 0; i < k; i++) {
+    if (!st)
+        st = take_out(e, weight, k);
+    for (size_t i = 0; i < k && !st; i++) {
         double along = 0;
 
         for (size_t j = 0; j < d; j++)
             along += (double)weight[i * d + j] * e->mean[j];
         bias[i] = (float)-along;
     }
-    return WARD_OK;
+    return st;
 }
 
 ward_status erase_check(const struct net_spec *spec, const struct transform_spec *transform,
@@ -394,10 +383,10 @@ ward_status erase_axes(struct net *net, const struct transform *transform,
         centre(&e);
         st = find_all_axes(&e, seed);
     }
-    if (!st) {
-        take_out_axes(&e, e.processed.features, e.processed.n);
+    if (!st)
+        st = take_out(&e, e.processed.features, e.processed.n);
+    if (!st)
         st = make_head(&e, net);
-    }
     erasure_close(&e);
     return st;
 }
