@@ -110,7 +110,8 @@ LOCK_CHOICES = {f"{data}-decay-{decay}-{iterations}": (data, f"--weight-decay {d
                 for data, decay, iterations in (
                     ("fashion", "0.0005", 8000), ("fashion", "0.002", 8000),
                     ("cifar10", "0.001", 8000), ("cifar10", "0.002", 8000),
-                    ("cifar10", "0.004", 8000), ("cifar10", "0.002", 20000))}
+                    ("cifar10", "0.004", 8000), ("cifar10", "0.0005", 20000), ("cifar10", "0.001", 20000),
+                    ("cifar10", "0.002", 20000))}
 
 # What may decide how well random patterns do; each against clamp-no-resnet20-METHOD, the default.
 VARIED = {f"{method}-{options[2:].replace(' ', '-')}": (method, options) for method, options in (
