@@ -82,11 +82,10 @@ static void fast_takes_a_fifth_of_the_papers_iterations_or_less(void **state)
     assert_string_equal(c.data, "mnist");
     check_ok(ward_train_defaults(&c, "fast", "cifar10", "resnet20", WARD_METHOD_LEARNED), "fast");
     assert_true(c.iterations > 8000 && c.iterations <= 20000);
-    assert_true(c.weight_decay == 5e-4);
     check_ok(ward_train_defaults(&c, "fast", "cifar10:/images", NULL, WARD_METHOD_KEYED), "fast");
-    assert_true(c.iterations == 20000 && c.weight_decay == 0.002);
+    assert_true(c.iterations == 20000 && c.erased_axes == 0.001);
     check_ok(ward_train_defaults(&c, "fast", "cifar100", NULL, WARD_METHOD_KEYED), "fast");
-    assert_true(c.iterations <= 8000 && c.weight_decay == 5e-4);
+    assert_true(c.iterations <= 8000 && c.erased_axes == 0.25);
     check_ok(ward_train_defaults(&c, "demo", NULL, "simple-cnn", WARD_METHOD_GENERATOR), "demo");
     assert_true(c.iterations <= 2000);
     c.iterations = 77;

@@ -174,8 +174,8 @@ typedef struct ward_train_config {
  *   recipe      "paper"  exactly as printed: 40,000 iterations, rate 0.1, / 10 every 10,000
  *               "fast"   8,000 iterations in one cycle; 20,000 for cifar10, which needs them
  *               "demo"   1,400: about two minutes for simple-cnn on two cores
- *               With method keyed each has the lock that docs/locks.md recommends; for cifar10 its
- *               weight decay is 0.002 for 0.0005.
+ *               With method keyed each has the lock that docs/locks.md recommends; for cifar10
+ *               fewer axes are erased.
  *   data, arch  borrowed; data NULL: none in particular; arch NULL: as `from`, or with method keyed
  *               the network that suits it
  *

@@ -267,14 +267,15 @@ def lock_table(results):
 
 def lock_choice_table(results):
     """Settings of method keyed, by images that were held out."""
-    lines = ["| images | settings | iterations | of the training images, the last ones | of those held out (raw) |",
-             "|---" * 5 + "|"]
+    lines = ["| images | settings | iterations | of the training images, the last ones | of those held out (raw) "
+             "| of the same, a quarter of axes erased |", "|---" * 6 + "|"]
     for name, (data, options) in LOCK_CHOICES.items():
         found = results.get(f"choice-lock-{name}")
         if found:
-            settings, iterations = options.split(" --iterations ")
+            settings, iterations = options.removeprefix("--erase-axes 0.25 ").split(" --iterations ")
+            written = percents(found["written"]) if "written" in found else "-"
             lines.append(f"| {SETS[data]} | `{settings}` | {int(iterations):,} | {100 * found['trained']:.1f} "
-                         f"| {percents(found['validation'])} |")
+                         f"| {percents(found['validation'])} | {written} |")
     return lines
 
 

@@ -75,6 +75,10 @@ def make(name, args):
         result["validation"] = {"authorised": line["validation_processed"],
                                 "unauthorised": line.get("validation_raw"),
                                 "distance": line.get("distance")}
+        written = last_with(metrics, "validation_processed")
+        if "model_id" in written:
+            result["written"] = {"authorised": written["validation_processed"],
+                                 "unauthorised": written["validation_raw"]}
     else:
         result["evaluation"] = json.loads(subprocess.check_output(
             [args.ward, "eval", run, "--json", "-q", "--threads", str(args.threads)]))
