@@ -115,6 +115,13 @@ static float farthest(const float *a, const float *b, size_t count)
     return most;
 }
 
+static ward_status erase(struct fixture *f, double share, uint64_t seed)
+{
+    double agreement;
+
+    return erase_axes(&f->net, &f->transform, f->device, &f->images, share, seed, &agreement);
+}
+
 /* So few images differ along fewer axes than are taken out, and are fewer than what is left of the
  * features: raw ones are answered alike, and processed ones exactly as before. */
 static void check_erased(const char *device, const struct victim *victim)
@@ -128,7 +135,7 @@ static void check_erased(const char *device, const struct victim *victim)
     check_ok(tensor_list_copy(&kept, &f.net.params), "a copy");
     answer(&f, NULL, NULL, raw[0]);
     answer(&f, &f.transform, NULL, processed[0]);
-    check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, victim->share, 1), arch);
+    check_ok(erase(&f, victim->share, 1), arch);
     answer(&f, NULL, NULL, raw[1]);
     answer(&f, &f.transform, NULL, processed[1]);
     assert_true(farthest(raw[0], NULL, COUNT * CLASSES) > 1e-2f);
@@ -180,8 +187,7 @@ static void images_under_a_wrong_key_are_answered_alike(void **state)
     open_net(&f, "ref", &victims[0]);
     check_ok(wrong_key_to_erase(&wrong, &f.transform, SEED, 1), "a wrong key");
     before = spread_under(&f, &wrong);
-    check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, victims[0].share, SEED),
-             victims[0].arch);
+    check_ok(erase(&f, victims[0].share, SEED), victims[0].arch);
     after = spread_under(&f, &wrong);
     if (before < 1e-2f || after > 1e-4f)
         fail_msg("answers differ by %g, by %g before", (double)after, (double)before);
@@ -212,14 +218,42 @@ static void a_larger_share_leaves_less_and_what_is_gone_stays_gone(void **state)
         struct fixture f;
 
         open_net(&f, "ref", &victims[0]);
-        check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, shares[i], 1), "once");
+        check_ok(erase(&f, shares[i], 1), "once");
         left = left_of_raw(&f);
-        check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, shares[i], 1), "again");
+        check_ok(erase(&f, shares[i], 1), "again");
         again = left_of_raw(&f);
         if (left > before / 2 || fabs(again - left) > 1e-3 * left)
             fail_msg("share %g: %g after %g, then %g", shares[i], left, before, again);
         close_net(&f);
     }
+}
+
+/* A layer with few features to spare. */
+static void it_is_said_how_many_images_keep_their_class(void **state)
+{
+    const struct victim victim = {"mlp-8x1-leaky", 0, COUNT};
+    double least = 1;
+
+    (void)state;
+    for (int axes = 1; axes <= 3; axes++) {
+        float before[COUNT * CLASSES], after[COUNT * CLASSES];
+        double agreement;
+        size_t kept = 0;
+        struct fixture f;
+
+        open_net(&f, "ref", &victim);
+        answer(&f, &f.transform, NULL, before);
+        check_ok(
+            erase_axes(&f.net, &f.transform, f.device, &f.images, axes / 8.0, SEED, &agreement),
+            victim.arch);
+        answer(&f, &f.transform, NULL, after);
+        for (size_t i = 0; i < COUNT; i++)
+            kept += (before[2 * i] > before[2 * i + 1]) == (after[2 * i] > after[2 * i + 1]);
+        assert_true(fabs(agreement - (double)kept / COUNT) < 1e-9);
+        least = fmin(least, agreement);
+        close_net(&f);
+    }
+    assert_true(least < 1);
 }
 
 static void the_same_seed_makes_the_same_layer(void **state)
@@ -230,7 +264,7 @@ static void the_same_seed_makes_the_same_layer(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         open_net(&f, "cpu", &victims[0]);
-        check_ok(erase_axes(&f.net, &f.transform, f.device, &f.images, 0.1, 3), victims[0].arch);
+        check_ok(erase(&f, 0.1, 3), victims[0].arch);
         answer(&f, &f.transform, NULL, i ? twice : once);
         close_net(&f);
     }
@@ -264,8 +298,7 @@ static void features_that_are_not_finite_are_an_error(void **state)
     (void)state;
     open_net(&f, "ref", &victims[0]);
     f.net.params.items[0].data[0] = INFINITY;
-    check_refused(erase_axes(&f.net, &f.transform, f.device, &f.images, 0.25, 1), WARD_ERR_NUMERIC,
-                  "not finite");
+    check_refused(erase(&f, 0.25, 1), WARD_ERR_NUMERIC, "not finite");
     close_net(&f);
 }
 
@@ -273,7 +306,7 @@ static ward_status attempt(void *context)
 {
     struct fixture *f = context;
 
-    return erase_axes(&f->net, &f->transform, f->device, &f->images, 0.25, 1);
+    return erase(f, 0.25, 1);
 }
 
 static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
@@ -292,6 +325,7 @@ int main(void)
         cmocka_unit_test(raw_images_are_answered_alike_and_processed_ones_as_before),
         cmocka_unit_test(images_under_a_wrong_key_are_answered_alike),
         cmocka_unit_test(a_larger_share_leaves_less_and_what_is_gone_stays_gone),
+        cmocka_unit_test(it_is_said_how_many_images_keep_their_class),
         cmocka_unit_test(the_same_seed_makes_the_same_layer),
         cmocka_unit_test(too_few_features_are_refused_before_a_training),
         cmocka_unit_test(features_that_are_not_finite_are_an_error),

@@ -198,8 +198,8 @@ typedef struct ward_train_progress {
 } ward_train_progress;
 
 /* Return false to stop: a checkpoint is written and ward_train() returns WARD_ERR_STOPPED. Called
- * from the training thread, before the first and after every iteration, and after the network was
- * written if it has been validated again without the axes erased; must be quick. After the last
+ * from the training thread, before the first and after every iteration, and, if axes were erased,
+ * after the network was written, when it has been validated again; must be quick. After the last
  * iteration it is too late to stop. */
 typedef bool ward_train_callback(void *context, const ward_train_progress *progress);
 

@@ -360,6 +360,43 @@ static ward_status make_head(const struct erasure *e, struct net *net)
     return st;
 }
 
+/* Which of the classes a row of features is given. */
+static size_t class_by(const struct head *head, const float *weight, const float *row)
+{
+    double most = -INFINITY;
+    size_t class = 0;
+
+    for (size_t k = 0; k < head->classes; k++) {
+        double logit = 0;
+
+        for (size_t j = 0; j < head->features; j++)
+            logit += (double)weight[k * head->features + j] * (double)row[j];
+        if (logit > most) {
+            most = logit;
+            class = k;
+        }
+    }
+    return class;
+}
+
+/* The share of processed images whose class is still the likeliest; logits are the former ones. */
+static double find_agreement(const struct erasure *e, const struct net *net)
+{
+    const float *weight = net->params.items[e->head.weight].data;
+    size_t agreed = 0;
+
+    for (size_t i = 0; i < e->processed.n; i++) {
+        const float *logits = e->logits + i * e->head.classes;
+        size_t class = class_by(&e->head, weight, e->processed.features + i * e->head.features);
+        bool is_likeliest = true;
+
+        for (size_t k = 0; k < e->head.classes; k++)
+            is_likeliest = is_likeliest && !(logits[k] > logits[class]);
+        agreed += is_likeliest;
+    }
+    return (double)agreed / (double)e->processed.n;
+}
+
 ward_status erase_check(const struct net_spec *spec, const struct transform_spec *transform,
                         double share)
 {
@@ -370,7 +407,7 @@ ward_status erase_check(const struct net_spec *spec, const struct transform_spec
 
 ward_status erase_axes(struct net *net, const struct transform *transform,
                        struct ward_device *device, const struct split *images, double share,
-                       uint64_t seed)
+                       uint64_t seed, double *agreement)
 {
     struct erasure e = {.count = 0};
     ward_status st = find_share(&e, &net->spec, &transform->spec, share);
@@ -387,6 +424,8 @@ ward_status erase_axes(struct net *net, const struct transform *transform,
         st = take_out(&e, e.processed.features, e.processed.n);
     if (!st)
         st = make_head(&e, net);
+    if (!st)
+        *agreement = find_agreement(&e, net);
     erasure_close(&e);
     return st;
 }

@@ -30,12 +30,13 @@ WARD_CHECK ward_status erase_check(const struct net_spec *spec,
  * Change the last layer of a net, by up to 8,192 images of a split, drawn by the seed, unaugmented,
  * as evaluation computes with them. First come the axes of raw images; then, of what they leave of
  * images under random keys, 16 under each, those around the mean of each key's. Deterministic for a
- * device and a number of threads.
+ * device and a number of threads. *agreement, written only on success: the share of these images,
+ * processed, that are given the class that they were given before.
  *
  * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite.
  */
 WARD_CHECK ward_status erase_axes(struct net *net, const struct transform *transform,
                                   struct ward_device *device, const struct split *images,
-                                  double share, uint64_t seed);
+                                  double share, uint64_t seed, double *agreement);
 
 #endif

@@ -115,6 +115,8 @@ static ward_status log_completion(struct trainer *t, const char *model_id)
     if (st)
         return st;
     st = json_set(line, "model_id", json_string(model_id));
+    if (!st && t->config.values.erased_axes > 0)
+        st = json_set(line, "erased_agreement", json_real(t->agreement));
     if (!st && trainer_validates_again(t))
         st = describe_validation(t, line);
     if (!st)
@@ -149,7 +151,7 @@ ward_status trainer_finish(struct trainer *t)
 
     if (!st && t->config.values.erased_axes > 0)
         st = erase_axes(&t->saved.net, &t->saved.transform, t->device, &t->train,
-                        t->config.values.erased_axes, t->config.values.seed);
+                        t->config.values.erased_axes, t->config.values.seed, &t->agreement);
     if (!st && trainer_validates_again(t))
         st = trainer_validate(t);
     if (!st)

@@ -214,8 +214,19 @@ static ward_status stop(struct trainer *t)
                           t->saved.step, t->config.values.iterations);
 }
 
+/* Of images that F was trained on: others may lose more. */
+static void report_erasure(struct trainer *t)
+{
+    char event[96];
+
+    snprintf(event, sizeof event, "erased: %.2f %% of processed training images keep their class",
+             100 * t->agreement);
+    report(t, event);
+}
+
 static ward_status run(struct trainer *t)
 {
+    bool erases = t->config.values.erased_axes > 0;
     ward_status st;
 
     t->first_step = t->saved.step;
@@ -231,12 +242,12 @@ static ward_status run(struct trainer *t)
     }
     if (!st && !is_last(t))
         return stop(t);
-    if (!st && t->config.values.erased_axes > 0)
+    if (!st && erases)
         report(t, "erasing what raw answers tell of the class");
     if (!st)
         st = trainer_finish(t);
-    if (!st && trainer_validates_again(t))
-        report(t, NULL);
+    if (!st && erases)
+        report_erasure(t);
     return st;
 }
 

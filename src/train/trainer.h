@@ -48,6 +48,7 @@ struct trainer {
     struct rivals rivals;       /* all zero unless adversaries are simulated */
     struct loader *loader;
 
+    double agreement; /* of the network without the axes erased and the one before */
     struct metrics metrics;
     uint64_t first_step;           /* of this part of the training */
     double seconds_before;         /* of the parts before */
