@@ -91,11 +91,11 @@ bool watch_progress(void *context, const ward_train_progress *p)
 
     watch->last = *p;
     watch->has_trained = watch->has_trained || (!p->event && p->iteration > 0);
-    if (is_new)
-        note_validation(watch, p);
     if (p->event)
         progress_note(&watch->progress, p->event);
-    else if (p->iteration && progress_is_due(&watch->progress))
+    if (is_new)
+        note_validation(watch, p);
+    if (!p->event && p->iteration && progress_is_due(&watch->progress))
         draw(watch, p);
     return !stop_is_asked();
 }
