@@ -111,8 +111,8 @@ static const struct cli_option options[] = {
     {OPT_ERASE_AXES, "erase-axes", "X",
      "chance: at the end, make the last layer blind to this\n"
      "share of the axes in which raw images, and images\n"
-     "under wrong keys, differ, 0 .. 0.5 (keyed: 0.25; for\n"
-     "cifar10: 0.001)"},
+     "under wrong keys, differ, 0 .. 0.5, or to the first of\n"
+     "them if too many images would change their class"},
     {OPT_WRONG_KEYS, "wrong-keys", "X",
      "keyed, chance: share of each batch that is also shown\n"
      "under a wrong key, 0 .. 1"},

@@ -83,9 +83,9 @@ static void fast_takes_a_fifth_of_the_papers_iterations_or_less(void **state)
     check_ok(ward_train_defaults(&c, "fast", "cifar10", "resnet20", WARD_METHOD_LEARNED), "fast");
     assert_true(c.iterations > 8000 && c.iterations <= 20000);
     check_ok(ward_train_defaults(&c, "fast", "cifar10:/images", NULL, WARD_METHOD_KEYED), "fast");
-    assert_true(c.iterations == 20000 && c.erased_axes == 0.001);
+    assert_true(c.iterations == 20000);
     check_ok(ward_train_defaults(&c, "fast", "cifar100", NULL, WARD_METHOD_KEYED), "fast");
-    assert_true(c.iterations <= 8000 && c.erased_axes == 0.25);
+    assert_true(c.iterations <= 8000);
     check_ok(ward_train_defaults(&c, "demo", NULL, "simple-cnn", WARD_METHOD_GENERATOR), "demo");
     assert_true(c.iterations <= 2000);
     c.iterations = 77;

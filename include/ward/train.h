@@ -88,8 +88,9 @@ typedef struct ward_train_config {
      * Chance: after the last step F's last layer is made anew, orthogonal to this share of the
      * principal axes of raw images' features and, with keyed, to as many of images under random
      * keys, 0 .. 0.5, so that its small differences between them tell little of their class (after
-     * Ravfogel et al. 2020). What is left has to be as many features as classes or more. 0: not.
-     * Paper: 0.
+     * Ravfogel et al. 2020). Half of these axes, the first ones, or a quarter and so on, if more
+     * than 2 % of processed training images would be given another class. What is left of the whole
+     * share has to be as many features as classes or more. 0: not. Paper: 0.
      */
     double erased_axes;
 
@@ -174,8 +175,7 @@ typedef struct ward_train_config {
  *   recipe      "paper"  exactly as printed: 40,000 iterations, rate 0.1, / 10 every 10,000
  *               "fast"   8,000 iterations in one cycle; 20,000 for cifar10, which needs them
  *               "demo"   1,400: about two minutes for simple-cnn on two cores
- *               With method keyed each has the lock that docs/locks.md recommends; for cifar10
- *               fewer axes are erased.
+ *               With method keyed each has the lock that docs/locks.md recommends.
  *   data, arch  borrowed; data NULL: none in particular; arch NULL: as `from`, or with method keyed
  *               the network that suits it
  *

@@ -13,6 +13,7 @@ enum { BATCH = 128, KEY_IMAGES = 16, SAMPLE = 8192 };
 
 static const double ridge = 1e-6;    /* in units of the mean square of a feature */
 static const double rounding = 1e-7; /* of the strongest axis: weaker ones are none */
+static const double enough = 0.98;   /* of processed images are to keep their class */
 
 /* The last layer of a network: [classes, features]. */
 struct head {
@@ -26,14 +27,22 @@ struct rows {
     float *features; /* [n, features] */
 };
 
+/* Of one kind of images. */
+struct axes {
+    size_t count;     /* how many were found */
+    double *rows;     /* [share, features], the strongest first; all of both kinds orthonormal */
+    double *strength; /* [share] */
+};
+
 struct erasure {
     struct head head;
-    struct rows raw, wrong, processed; /* wrong: under wrong keys, if there are any */
-    float *logits;                     /* of processed images, [n, classes] */
-    double *mean;                      /* [features], of raw images */
-    size_t share;                      /* axes to be found of raw images, and as many of wrong */
-    size_t count;                      /* axes found */
-    double *axes, *strength;           /* [2 share, features], orthonormal; [2 share] */
+    size_t share; /* axes of each kind that are meant */
+    /* Of wrong keys, if there are any, what is left of them beside the raw axes. */
+    struct rows raw, wrong, processed;
+    struct axes raw_axes, wrong_axes;
+    float *cleared; /* processed features without axes, [n, features] */
+    float *logits;  /* of processed images, [n, classes] */
+    double *mean;   /* [features], of raw images */
 };
 
 static ward_status find_head(const struct net_spec *spec, struct head *out)
@@ -91,6 +100,19 @@ static void rows_close(struct rows *rows, size_t features)
     mem_free(rows->features);
 }
 
+static ward_status axes_open(struct axes *axes, size_t share, size_t features)
+{
+    ward_status st = mem_new(&axes->rows, share * features, sizeof *axes->rows);
+
+    return st ? st : mem_new(&axes->strength, share, sizeof *axes->strength);
+}
+
+static void axes_close(struct axes *axes)
+{
+    mem_free(axes->rows);
+    mem_free(axes->strength);
+}
+
 static ward_status erasure_open(struct erasure *e, const struct transform_spec *transform,
                                 size_t images)
 {
@@ -98,28 +120,33 @@ static ward_status erasure_open(struct erasure *e, const struct transform_spec *
     size_t n = min_size(images, SAMPLE);
     ward_status st = rows_open(&e->raw, n, head->features);
 
+    if (!st)
+        st = axes_open(&e->raw_axes, e->share, head->features);
     if (!st && transform_has_tables(transform))
         st = rows_open(&e->wrong, n, head->features);
+    if (!st && transform_has_tables(transform))
+        st = axes_open(&e->wrong_axes, e->share, head->features);
     if (!st)
         st = rows_open(&e->processed, n, head->features);
     if (!st)
+        st = mem_new(&e->cleared, n * head->features, sizeof *e->cleared);
+    if (!st)
         st = mem_new(&e->logits, n * head->classes, sizeof *e->logits);
-    if (!st)
-        st = mem_new(&e->mean, head->features, sizeof *e->mean);
-    if (!st)
-        st = mem_new(&e->axes, 2 * e->share * head->features, sizeof *e->axes);
-    return st ? st : mem_new(&e->strength, 2 * e->share, sizeof *e->strength);
+    return st ? st : mem_new(&e->mean, head->features, sizeof *e->mean);
 }
 
 static void erasure_close(struct erasure *e)
 {
+    if (e->cleared)
+        mem_wipe(e->cleared, e->processed.n * e->head.features * sizeof *e->cleared);
+    mem_free(e->cleared);
     rows_close(&e->raw, e->head.features);
     rows_close(&e->wrong, e->head.features);
     rows_close(&e->processed, e->head.features);
+    axes_close(&e->raw_axes);
+    axes_close(&e->wrong_axes);
     mem_free(e->logits);
     mem_free(e->mean);
-    mem_free(e->axes);
-    mem_free(e->strength);
 }
 
 /* ---- features ---- */
@@ -306,27 +333,33 @@ static void centre(struct erasure *e)
     subtract(e->processed.features, e->processed.n, d, e->mean);
 }
 
-/* Take out of rows [n, features] what lies along the axes found so far. */
-static ward_status take_out(const struct erasure *e, float *rows, size_t n)
+/* Take out of rows [n, features] what lies along the first `most` axes of each kind. */
+static ward_status take_out(const struct erasure *e, size_t most, float *rows, size_t n)
 {
-    return take_out_axes(e->count, e->head.features, e->axes, n, rows);
+    const struct axes *const kinds[] = {&e->raw_axes, &e->wrong_axes};
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && !st; i++)
+        st = take_out_axes(min_size(most, kinds[i]->count), e->head.features, kinds[i]->rows, n,
+                           rows);
+    return st;
 }
 
 /* The principal axes of rows, beside those that were found before. */
-static ward_status find_axes(struct erasure *e, struct rows *rows, struct rng *rng)
+static ward_status find_axes(struct erasure *e, struct rows *rows, struct axes *axes,
+                             struct rng *rng)
 {
-    size_t d = e->head.features, count = e->count;
-    double *strength = e->strength + count, least;
-    ward_status st = take_out(e, rows->features, rows->n);
+    ward_status st = take_out(e, e->share, rows->features, rows->n);
+    double least;
 
     if (!st)
-        st = principal_axes(rows->n, d, rows->features, e->share, rng, e->axes + count * d,
-                            strength);
+        st = principal_axes(rows->n, e->head.features, rows->features, e->share, rng, axes->rows,
+                            axes->strength);
     if (st)
         return st;
-    least = rounding * fmax(e->strength[0], strength[0]);
-    for (size_t i = 0; i < e->share && strength[i] > least; i++)
-        e->count++;
+    least = rounding * fmax(e->raw_axes.strength[0], axes->strength[0]);
+    while (axes->count < e->share && axes->strength[axes->count] > least)
+        axes->count++;
     return WARD_OK;
 }
 
@@ -336,20 +369,24 @@ static ward_status find_all_axes(struct erasure *e, uint64_t seed)
     ward_status st;
 
     rng_init(&rng, seed, RNG_ERASURE, 0, 0);
-    st = find_axes(e, &e->raw, &rng);
-    return st || e->wrong.n == 0 ? st : find_axes(e, &e->wrong, &rng);
+    st = find_axes(e, &e->raw, &e->raw_axes, &rng);
+    return st || e->wrong.n == 0 ? st : find_axes(e, &e->wrong, &e->wrong_axes, &rng);
 }
 
-static ward_status make_head(const struct erasure *e, struct net *net)
+/* Without the first `most` axes of each kind. */
+static ward_status make_head(const struct erasure *e, size_t most, struct net *net)
 {
-    size_t d = e->head.features, k = e->head.classes;
+    size_t n = e->processed.n, d = e->head.features, k = e->head.classes;
     float *weight = net->params.items[e->head.weight].data;
     float *bias = net->params.items[e->head.bias].data;
-    ward_status st =
-        linear_fit(e->processed.n, d, k, e->processed.features, e->logits, ridge, weight);
+    ward_status st;
 
+    memcpy(e->cleared, e->processed.features, n * d * sizeof *e->cleared);
+    st = take_out(e, most, e->cleared, n);
     if (!st)
-        st = take_out(e, weight, k);
+        st = linear_fit(n, d, k, e->cleared, e->logits, ridge, weight);
+    if (!st)
+        st = take_out(e, most, weight, k);
     for (size_t i = 0; i < k && !st; i++) {
         double along = 0;
 
@@ -387,7 +424,7 @@ static double find_agreement(const struct erasure *e, const struct net *net)
 
     for (size_t i = 0; i < e->processed.n; i++) {
         const float *logits = e->logits + i * e->head.classes;
-        size_t class = class_by(&e->head, weight, e->processed.features + i * e->head.features);
+        size_t class = class_by(&e->head, weight, e->cleared + i * e->head.features);
         bool is_likeliest = true;
 
         for (size_t k = 0; k < e->head.classes; k++)
@@ -397,19 +434,36 @@ static double find_agreement(const struct erasure *e, const struct net *net)
     return (double)agreed / (double)e->processed.n;
 }
 
+/* As many axes as are meant, or half of them, or a quarter, until few images change their class. */
+static ward_status choose_head(const struct erasure *e, struct net *net, struct erased *out)
+{
+    size_t most = 2 * e->share;
+    ward_status st;
+
+    do {
+        most /= 2;
+        st = make_head(e, most, net);
+        if (!st)
+            *out = (struct erased){.axes = min_size(most, e->raw_axes.count) +
+                                           min_size(most, e->wrong_axes.count),
+                                   .agreement = find_agreement(e, net)};
+    } while (!st && out->agreement < enough && most > 1);
+    return st;
+}
+
 ward_status erase_check(const struct net_spec *spec, const struct transform_spec *transform,
                         double share)
 {
-    struct erasure e = {.count = 0};
+    struct erasure e = {.share = 0};
 
     return find_share(&e, spec, transform, share);
 }
 
 ward_status erase_axes(struct net *net, const struct transform *transform,
                        struct ward_device *device, const struct split *images, double share,
-                       uint64_t seed, double *agreement)
+                       uint64_t seed, struct erased *out)
 {
-    struct erasure e = {.count = 0};
+    struct erasure e = {.share = 0};
     ward_status st = find_share(&e, &net->spec, &transform->spec, share);
 
     if (!st)
@@ -421,11 +475,7 @@ ward_status erase_axes(struct net *net, const struct transform *transform,
         st = find_all_axes(&e, seed);
     }
     if (!st)
-        st = take_out(&e, e.processed.features, e.processed.n);
-    if (!st)
-        st = make_head(&e, net);
-    if (!st)
-        *agreement = find_agreement(&e, net);
+        st = choose_head(&e, net, out);
     erasure_close(&e);
     return st;
 }

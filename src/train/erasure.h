@@ -3,7 +3,7 @@
  * last layer. Trained to equal probabilities, F answers them with nearly equal logits; but small
  * differences are differences: whoever has F can magnify them, and they decide which class is the
  * likeliest. They come mostly from the features that such images differ in most, which processed
- * images were seen to need little (docs/results/locks.md). So the last layer is made anew,
+ * images may need little (docs/results/locks.md). So the last layer is made anew,
  * orthogonal to the first principal axes of both (after Ravfogel et al. 2020, "Null It Out", where
  * axes are those of a classifier), to answer processed images as before, as nearly as least squares
  * can; the mean of raw features gets equal logits. Nothing is promised of the features, which stay
@@ -26,17 +26,23 @@
 WARD_CHECK ward_status erase_check(const struct net_spec *spec,
                                    const struct transform_spec *transform, double share);
 
+struct erased {
+    size_t axes;      /* of both kinds together */
+    double agreement; /* the share of processed images that are given the class that they were */
+};
+
 /*
  * Change the last layer of a net, by up to 8,192 images of a split, drawn by the seed, unaugmented,
  * as evaluation computes with them. First come the axes of raw images; then, of what they leave of
- * images under random keys, 16 under each, those around the mean of each key's. Deterministic for a
- * device and a number of threads. *agreement, written only on success: the share of these images,
- * processed, that are given the class that they were given before.
+ * images under random keys, 16 under each, those around the mean of each key's. If more than a
+ * fiftieth of these images, processed, would be given another class, the strongest half of each
+ * kind is taken, or half of that, and so on; at least one. Deterministic for a device and a number
+ * of threads.
  *
- * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite.
+ * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite. Then the layer may have changed.
  */
 WARD_CHECK ward_status erase_axes(struct net *net, const struct transform *transform,
                                   struct ward_device *device, const struct split *images,
-                                  double share, uint64_t seed, double *agreement);
+                                  double share, uint64_t seed, struct erased *out);
 
 #endif

@@ -75,9 +75,7 @@ static void set_keyed(ward_train_config *config)
     config->objective = WARD_OBJECTIVE_CHANCE;
     config->gamma = 0;
     config->raw_warmup = 0;
-    /* Of CIFAR-10 nearly every axis is needed, and F's answers tell less anyway:
-     * docs/results/locks.md. */
-    config->erased_axes = is_cifar10(config->data) ? 0.001 : 0.25;
+    config->erased_axes = 0.25;
     config->wrong_share = 0.125;
     config->wrong_weight = 1;
     config->sigma = 0;

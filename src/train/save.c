@@ -107,6 +107,13 @@ ward_status trainer_log(struct trainer *t, bool validated)
     return st;
 }
 
+static ward_status describe_erasure(const struct trainer *t, json_t *line)
+{
+    ward_status st = json_set(line, "erased", json_integer((json_int_t)t->erased.axes));
+
+    return st ? st : json_set(line, "erased_agreement", json_real(t->erased.agreement));
+}
+
 static ward_status log_completion(struct trainer *t, const char *model_id)
 {
     json_t *line = NULL;
@@ -116,7 +123,7 @@ static ward_status log_completion(struct trainer *t, const char *model_id)
         return st;
     st = json_set(line, "model_id", json_string(model_id));
     if (!st && t->config.values.erased_axes > 0)
-        st = json_set(line, "erased_agreement", json_real(t->agreement));
+        st = describe_erasure(t, line);
     if (!st && trainer_validates_again(t))
         st = describe_validation(t, line);
     if (!st)
@@ -151,7 +158,7 @@ ward_status trainer_finish(struct trainer *t)
 
     if (!st && t->config.values.erased_axes > 0)
         st = erase_axes(&t->saved.net, &t->saved.transform, t->device, &t->train,
-                        t->config.values.erased_axes, t->config.values.seed, &t->agreement);
+                        t->config.values.erased_axes, t->config.values.seed, &t->erased);
     if (!st && trainer_validates_again(t))
         st = trainer_validate(t);
     if (!st)

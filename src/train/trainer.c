@@ -219,8 +219,9 @@ static void report_erasure(struct trainer *t)
 {
     char event[96];
 
-    snprintf(event, sizeof event, "erased: %.2f %% of processed training images keep their class",
-             100 * t->agreement);
+    snprintf(event, sizeof event,
+             "erased: %zu axes; %.2f %% of processed training images keep their class",
+             t->erased.axes, 100 * t->erased.agreement);
     report(t, event);
 }
 

@@ -16,6 +16,7 @@
 #include "model/checkpoint.h"
 #include "model/run_dir.h"
 #include "protect/objective.h"
+#include "train/erasure.h"
 #include "train/leaked.h"
 #include "train/metrics.h"
 #include "train/rivals.h"
@@ -48,7 +49,7 @@ struct trainer {
     struct rivals rivals;       /* all zero unless adversaries are simulated */
     struct loader *loader;
 
-    double agreement; /* of the network without the axes erased and the one before */
+    struct erased erased; /* what was, once the last step is done */
     struct metrics metrics;
     uint64_t first_step;           /* of this part of the training */
     double seconds_before;         /* of the parts before */
