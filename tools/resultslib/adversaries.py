@@ -213,7 +213,9 @@ def lock_lines(results):
     return [f"> {r['sentence']}", ">",
             f"> With {pairs} pairs he reaches {100 * r['best_pairs'][pairs]['accuracy']:.1f} %; who has {pairs} labelled images and "
             f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {queries} answers "
-            f"of the authorised service, {100 * served:.1f} % (budget `{r['budget']}`)."]
+            f"of the authorised service, {100 * served:.1f} % (budget `{r['budget']}`).", "",
+            f"On CIFAR-10 users have {100 * results['lock-cifar10-cascade']['evaluation']['authorised']:.2f} %; "
+            f"an open convolutional network trained on the same images has {conv_accuracy(results, 'cifar10')} %."]
 
 
 def logit_cells(results, name):
