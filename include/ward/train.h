@@ -199,8 +199,8 @@ typedef struct ward_train_progress {
 
 /* Return false to stop: a checkpoint is written and ward_train() returns WARD_ERR_STOPPED. Called
  * from the training thread, before the first and after every iteration, and, if axes were erased,
- * after the network was written, when it has been validated again; must be quick. After the last
- * iteration it is too late to stop. */
+ * after the network was written and, where images are held out, validated again; must be quick.
+ * After the last iteration it is too late to stop. */
 typedef bool ward_train_callback(void *context, const ward_train_progress *progress);
 
 typedef struct ward_train_options {

@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "data/dataset.h"
 #include "ward/train.h"
 
 /* As ward_dataset_open() takes it: NAME or NAME:PATH. */
 static bool is_cifar10(const char *data)
 {
-    static const char name[] = "cifar10";
-    size_t len = sizeof name - 1;
+    const struct known_set *set = data ? known_find(data, strcspn(data, ":")) : NULL;
 
-    return data && strncmp(data, name, len) == 0 && (data[len] == '\0' || data[len] == ':');
+    return set && strcmp(set->name, "cifar10") == 0;
 }
 
 /* What all recipes share: the paper's settings, and choices where it is silent. */
