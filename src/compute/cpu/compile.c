@@ -431,6 +431,8 @@ static void params_init(struct compiler *c)
     for (size_t i = 0; i < c->graph->node_count; i++) {
         const struct op_desc *d = &c->graph->nodes[i];
 
+        if (d->kind == OP_PERMUTE && d->param[0] >= 0)
+            p->params[d->param[0]].is_order = true;
         if (d->kind != OP_SCALE_SHIFT && d->kind != OP_MULTIPLY)
             continue;
         p->params[d->param[0]].lanes = p->values[i].lanes;

@@ -59,6 +59,7 @@ struct param {
     struct dnn_linear *linear;          /* packs it; NULL otherwise */
     const struct native_conv *conv;     /* packs it; NULL otherwise */
     const struct native_dense *dense;   /* packs it; NULL otherwise */
+    bool is_order;                      /* int32_t in the place of floats */
     bool has_gradient;
     bool is_written; /* some step writes its gradient */
 };

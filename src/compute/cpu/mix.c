@@ -10,7 +10,7 @@
 
 struct mix {
     const struct value *in, *out;
-    const float *order; /* NULL: as it is */
+    const int32_t *order; /* NULL: as it is */
     const float *factors;
     const struct plane_kernels *kernels;
     const float *from;
@@ -41,10 +41,10 @@ static void permute_plain(const struct mix *j, const float *from, float *to, siz
         memcpy(to, from, len * sizeof *to);
     else if (j->is_back)
         for (size_t i = 0; i < len; i++)
-            to[(size_t)j->order[i]] = from[i];
+            to[j->order[i]] = from[i];
     else
         for (size_t i = 0; i < len; i++)
-            to[i] = from[(size_t)j->order[i]];
+            to[i] = from[j->order[i]];
 }
 
 static void permute_rows(void *context, size_t begin, size_t end, unsigned thread)
@@ -67,29 +67,28 @@ static void permute_rows(void *context, size_t begin, size_t end, unsigned threa
     }
 }
 
-ward_status permute_step_forward(struct cpu_plan *p, struct step *s)
+static ward_status permute(struct cpu_plan *p, const struct step *s, const float *from, float *to,
+                           bool is_back)
 {
     struct mix job = {.in = &p->values[s->in[0]],
                       .out = &p->values[s->out],
-                      .order = param_of(p, s, 0),
-                      .from = value_of(p, s->in[0]),
-                      .to = value_of(p, s->out)};
+                      .order = (const int32_t *)(const void *)param_of(p, s, 0),
+                      .from = from,
+                      .to = to,
+                      .is_back = is_back};
 
     parallel_for(job.in->dims.n, permute_rows, &job);
     return WARD_OK;
 }
 
+ward_status permute_step_forward(struct cpu_plan *p, struct step *s)
+{
+    return permute(p, s, value_of(p, s->in[0]), value_of(p, s->out), false);
+}
+
 ward_status permute_step_backward(struct cpu_plan *p, struct step *s)
 {
-    struct mix job = {.in = &p->values[s->in[0]],
-                      .out = &p->values[s->out],
-                      .order = param_of(p, s, 0),
-                      .from = dy_of(p, s),
-                      .to = dx_of(p, s, 0),
-                      .is_back = true};
-
-    parallel_for(job.in->dims.n, permute_rows, &job);
-    return WARD_OK;
+    return permute(p, s, dy_of(p, s), dx_of(p, s, 0), true);
 }
 
 /* ---- factors, which lie as the value does ---- */

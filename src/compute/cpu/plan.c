@@ -303,6 +303,22 @@ static float *part_of(const struct param *q, enum plan_part which)
     return which == PLAN_VALUE ? q->value : which == PLAN_GRADIENT ? q->gradient : q->velocity;
 }
 
+static void to_order(size_t len, const float *plain, float *packed)
+{
+    int32_t *order = (int32_t *)(void *)packed;
+
+    for (size_t i = 0; i < len; i++)
+        order[i] = (int32_t)plain[i];
+}
+
+static void from_order(size_t len, const float *packed, float *plain)
+{
+    const int32_t *order = (const int32_t *)(const void *)packed;
+
+    for (size_t i = 0; i < len; i++)
+        plain[i] = (float)order[i];
+}
+
 static ward_status cpu_load(struct plan *plan, size_t at, enum plan_part which, const float *plain)
 {
     struct cpu_plan *p = self(plan);
@@ -316,6 +332,8 @@ static ward_status cpu_load(struct plan *plan, size_t at, enum plan_part which, 
         native_conv_pack(q->conv, p->kernels->lanes, plain, packed);
     else if (q->dense)
         p->kernels->dense->pack(q->dense, plain, packed);
+    else if (q->is_order)
+        to_order(q->len, plain, packed);
     else if (q->lanes > 1)
         p->kernels->plane->pack(&q->dims, plain, packed);
     else
@@ -335,6 +353,8 @@ static ward_status cpu_store(struct plan *plan, size_t at, enum plan_part which,
         native_conv_unpack(q->conv, p->kernels->lanes, packed, plain);
     else if (q->dense)
         p->kernels->dense->unpack(q->dense, packed, plain);
+    else if (q->is_order)
+        from_order(q->len, packed, plain);
     else if (q->lanes > 1)
         p->kernels->plane->unpack(&q->dims, packed, plain);
     else

@@ -472,29 +472,40 @@ static void squared_distance_backward(size_t len, float factor, const float *a, 
 
 /* ---- Hadamard: sums and differences at distances 8, 4, 2, 1 ---- */
 
-VEC_INLINE void butterfly(float *block, size_t distance)
-{
-    for (size_t i = 0; i < HADAMARD_BLOCK; i += 2 * distance)
-        for (size_t k = i; k < i + distance; k++) {
-            float a = block[k], b = block[k + distance];
+#if LANES == 16
+#define LANES_FROM(f, d)                                                                      \
+    f(0, d), f(1, d), f(2, d), f(3, d), f(4, d), f(5, d), f(6, d), f(7, d), f(8, d), f(9, d), \
+        f(10, d), f(11, d), f(12, d), f(13, d), f(14, d), f(15, d)
+#else
+#define LANES_FROM(f, d) f(0, d), f(1, d), f(2, d), f(3, d), f(4, d), f(5, d), f(6, d), f(7, d)
+#endif
+#define OTHER_LANE(i, d) ((i) ^ (d))
+#define SIGN(i, d) ((i) & (d) ? -1.0f : 1.0f)
 
-            block[k] = a + b;
-            block[k + distance] = a - b;
-        }
+/* Lanes d apart become their sum and their difference. */
+#define SUMS_AND_DIFFERENCES(v, d) \
+    (__builtin_shufflevector(v, v, LANES_FROM(OTHER_LANE, d)) + (vec){LANES_FROM(SIGN, d)} * (v))
+
+static inline vec butterflies(vec v)
+{
+    v = SUMS_AND_DIFFERENCES(v, 4);
+    v = SUMS_AND_DIFFERENCES(v, 2);
+    return SUMS_AND_DIFFERENCES(v, 1);
 }
 
 static void hadamard(size_t blocks, const float *x, float *y)
 {
     for (size_t at = 0; at < blocks * HADAMARD_BLOCK; at += HADAMARD_BLOCK) {
-        float block[HADAMARD_BLOCK];
+#if LANES == 16
+        vec v = 0.25f * vec_load(x + at);
 
-        for (size_t i = 0; i < HADAMARD_BLOCK; i++)
-            block[i] = 0.25f * x[at + i];
-        butterfly(block, 8);
-        butterfly(block, 4);
-        butterfly(block, 2);
-        butterfly(block, 1);
-        memcpy(y + at, block, sizeof block);
+        vec_store(y + at, butterflies(SUMS_AND_DIFFERENCES(v, 8)));
+#else
+        vec low = 0.25f * vec_load(x + at), high = 0.25f * vec_load(x + at + 8);
+
+        vec_store(y + at, butterflies(low + high));
+        vec_store(y + at + 8, butterflies(low - high));
+#endif
     }
 }
 
