@@ -428,9 +428,11 @@ static void a_dead_network_raises_its_flag_and_a_random_one_does_not(void **stat
     }
 }
 
+/* How long it will take is known once a cell has been finished. */
 static bool stop_after_two(void *context, const ward_redteam_progress *p)
 {
     (void)context;
+    assert_true(p->done == 0 ? isnan(p->seconds_left) : p->seconds_left > 0);
     return p->done < 2;
 }
 

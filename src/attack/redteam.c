@@ -11,6 +11,7 @@
 #include "attack/holdings.h"
 #include "attack/record.h"
 #include "attack/score.h"
+#include "attack/search.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -38,7 +39,7 @@ struct redteam {
     bool *is_taken; /* [cell_count] */
     size_t workers;
     const ward_redteam_cell *last;
-    uint64_t finished;
+    double work;    /* of the cells that it has finished: see work_of() */
     double seconds; /* that those took, together, of a clock on the wall */
 };
 
@@ -191,15 +192,39 @@ static uint64_t count_done(const ward_redteam_result *result)
     return done;
 }
 
+/* The cell whose choice another one repeats; NULL: it tries everything. */
+static const ward_redteam_cell *first_of(const struct redteam *r, const ward_redteam_cell *cell)
+{
+    return r->budget.repeats && cell->trial > 0 ? cell - cell->trial : NULL;
+}
+
+/* What a cell takes beside others, roughly: what its searches go through. */
+static double work_of(const struct redteam *r, const ward_redteam_cell *cell)
+{
+    static const double repeating = 0.4; /* of trying everything; by `standard` on Fashion */
+    size_t amount = max_size(min_size((size_t)cell->amount, r->pool.count), 1);
+
+    return (double)search_images(&r->budget, amount) * (first_of(r, cell) ? repeating : 1);
+}
+
+static double seconds_left(const struct redteam *r)
+{
+    double work = 0;
+
+    for (size_t i = 0; i < r->result.cell_count; i++)
+        if (!r->result.cells[i].is_done)
+            work += work_of(r, &r->result.cells[i]);
+    return r->work > 0 ? r->seconds / r->work * work / (double)max_size(r->workers, 1)
+                       : (double)NAN;
+}
+
 static bool tell(struct redteam *r, const char *event)
 {
-    uint64_t done = count_done(&r->result), count = r->result.cell_count;
-    double each = r->finished > 0 ? r->seconds / (double)r->finished : (double)NAN;
     ward_redteam_progress progress = {
-        .done = done,
-        .count = count,
+        .done = count_done(&r->result),
+        .count = r->result.cell_count,
         .last = r->last,
-        .seconds_left = each * (double)(count - done) / (double)max_size(r->workers, 1),
+        .seconds_left = seconds_left(r),
         .event = event,
     };
 
@@ -359,12 +384,6 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
 
 /* ---- the crew's errands ---- */
 
-/* The cell whose choice another one repeats; NULL: it tries everything. */
-static const ward_redteam_cell *first_of(const struct redteam *r, const ward_redteam_cell *cell)
-{
-    return r->budget.repeats && cell->trial > 0 ? cell - cell->trial : NULL;
-}
-
 static bool is_ready(const struct redteam *r, size_t i)
 {
     const ward_redteam_cell *cell = &r->result.cells[i], *first = first_of(r, cell);
@@ -401,7 +420,7 @@ static ward_status hand_in(void *context, void *item)
 
     *cell = piece->cell;
     r->last = cell;
-    r->finished++;
+    r->work += work_of(r, cell);
     r->seconds += piece->seconds;
     return WARD_OK;
 }

@@ -67,27 +67,35 @@ static const struct split *images_of(const struct search *s)
     return s->images ? s->images : s->thief->images;
 }
 
-static size_t batch_of(const struct thief *t, const struct split *images)
+static size_t batch_of(const struct budget *budget, size_t count)
 {
-    bool is_small = images->count < 1000 || t->budget->effort == 1;
+    bool is_small = count < 1000 || budget->effort == 1;
 
-    return min_size(is_small ? SMALL_BATCH : BATCH, images->count);
+    return min_size(is_small ? SMALL_BATCH : BATCH, count);
+}
+
+static uint64_t least_steps(const struct budget *budget, size_t count)
+{
+    uint64_t epochs = (uint64_t)EPOCHS * count / batch_of(budget, count);
+
+    return epochs > budget->steps ? epochs : budget->steps;
 }
 
 static uint64_t steps_of(const struct search *s)
 {
-    const struct split *images = images_of(s);
-    uint64_t epochs = (uint64_t)EPOCHS * images->count / batch_of(s->thief, images);
-    uint64_t steps = s->thief->budget->steps;
+    return least_steps(s->thief->budget, images_of(s)->count) * (s->trains_network ? 2 : 1);
+}
 
-    return (epochs > steps ? epochs : steps) * (s->trains_network ? 2 : 1);
+uint64_t search_images(const struct budget *budget, size_t count)
+{
+    return least_steps(budget, count) * batch_of(budget, count) + CHECKS * (uint64_t)budget->choice;
 }
 
 static ward_status open_images(struct work *w)
 {
     const struct split *images = images_of(w->s);
 
-    w->batch = batch_of(w->thief, images);
+    w->batch = batch_of(w->thief->budget, images->count);
     w->source =
         (struct batch_source){.split = images, .seed = w->thief->seed, .batch = (uint32_t)w->batch};
     return epoch_order_init(&w->order, images);

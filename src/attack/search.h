@@ -69,6 +69,10 @@ struct search {
  */
 WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
 
+/* How many images a search with `count` of them, 1 or more, goes through where it has all its steps
+ * and leaves the network as it is: to train, and to see how it does. */
+uint64_t search_images(const struct budget *budget, size_t count);
+
 /* What the parameters of the network's last layer, which makes the logits, start with: "fc2.".
  * WARD_ERR_NOMEM. */
 WARD_CHECK ward_status search_head(const struct net_spec *net, char *name, size_t len);
