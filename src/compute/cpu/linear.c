@@ -127,7 +127,7 @@ static ward_status dnn_make(struct cpu_plan *p, struct step *s)
         w->linear = s->linear;
         w->len = dnn_linear_weights_len(s->linear);
     }
-    if (config.in.n >= MANY_ROWS && dnn_linear_has_rows(s->linear)) {
+    if (config.in.n >= MANY_ROWS && config.is_dense) {
         s->dense = dense_of(p, s);
         s->dense.scratch_len = p->kernels->dense->scratch_len(&s->dense);
         p->scratch_len = max_size(p->scratch_len, s->dense.scratch_len * p->threads);

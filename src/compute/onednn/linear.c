@@ -1,5 +1,6 @@
 /* See linear.h. Each pass is a primitive with its arguments; weights in another layout than the
- * forward pass's (oneDNN wants them transposed for backward data) are reordered before it. */
+ * forward pass's (oneDNN wants those of convolutions transposed for backward data) are reordered
+ * before it. */
 #include "compute/onednn/linear.h"
 
 #include <stdint.h>
@@ -140,6 +141,15 @@ static dnnl_status_t weights_md(dnnl_memory_desc_t *md, const struct dnn_linear_
     return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, tag);
 }
 
+/* Of the packed weights. A dense layer's are rows, whatever oneDNN would rather have: it takes them
+ * in all passes, and to turn a matrix round between passes costs as much as to multiply it. */
+static dnnl_format_tag_t packed_tag(const struct dnn_linear_config *c)
+{
+    if (!c->is_dense)
+        return dnnl_format_tag_any;
+    return c->in_block == 16 ? dnnl_aBcd16b : c->in_block == 8 ? dnnl_aBcd8b : dnnl_oihw;
+}
+
 static dnnl_status_t bias_md(dnnl_memory_desc_t *md, const struct dnn_linear_config *c)
 {
     dnnl_dims_t dims = {(dnnl_dim_t)c->out.c};
@@ -168,7 +178,7 @@ static dnnl_status_t pass_describe(union linear_desc *desc, const struct dnn_lin
     dnnl_status_t status = value_md(&x, &c->in, c->in_block);
 
     if (!status)
-        status = weights_md(&w, c, dnnl_format_tag_any);
+        status = weights_md(&w, c, packed_tag(c));
     if (!status && c->like && pass == DNN_FORWARD)
         w = c->like->weights;
     if (!status)
@@ -324,19 +334,6 @@ void dnn_linear_free(struct dnn_linear *l)
 size_t dnn_linear_weights_len(const struct dnn_linear *l)
 {
     return dnnl_memory_desc_get_size(&l->weights) / sizeof(float);
-}
-
-bool dnn_linear_has_rows(const struct dnn_linear *l)
-{
-    size_t block = l->config.in_block;
-    dnnl_memory_desc_t rows;
-
-    return l->config.is_dense &&
-           !weights_md(&rows, &l->config,
-                       block == 16  ? dnnl_aBcd16b
-                       : block == 8 ? dnnl_aBcd8b
-                                    : dnnl_oihw) &&
-           dnnl_memory_desc_equal(&rows, &l->weights);
 }
 
 /* ---- weights between layouts ---- */

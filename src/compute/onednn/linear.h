@@ -51,9 +51,8 @@ void dnn_linear_free(struct dnn_linear *linear);
 
 /* Floats of the packed weights, padding included. */
 size_t dnn_linear_weights_len(const struct dnn_linear *linear);
-/* Whether packed weights of a dense layer are rows of features in the order in which x has them. */
-bool dnn_linear_has_rows(const struct dnn_linear *linear);
-/* Between PyTorch's layout and the packed one; padding is set to zero. */
+/* Between PyTorch's layout and the packed one, of a dense layer rows of features in the order in
+ * which x has them; padding is set to zero. */
 WARD_CHECK ward_status dnn_linear_pack(struct dnn_linear *linear, const float *plain,
                                        float *packed);
 WARD_CHECK ward_status dnn_linear_unpack(struct dnn_linear *linear, const float *packed,
