@@ -13,7 +13,10 @@
 #include "base/util.h"
 #include "compute/native/vec.h"
 
-enum { TILE = LANES == 16 ? 14 : 8 }; /* columns whose sums stay in registers */
+enum {
+    TILE = LANES == 16 ? 14 : 8, /* columns whose sums stay in registers */
+    SUMS = 8                     /* likewise, plain channels */
+};
 
 struct job {
     const struct native_conv *conv;
@@ -203,23 +206,93 @@ VEC_INLINE vec plain_tile(const struct job *j, const struct strip *s, const floa
     return vec_sums(sum);
 }
 
-/* The last tile goes back over columns that were done before, if it can. */
+/* The last tile of a line goes back over columns that were done before, if it can. */
+static size_t tile_from(const struct job *j, size_t c)
+{
+    return min_size(c, max_size(j->plain.w, LANES) - LANES);
+}
+
+/* Bias and activation of columns of plain channel p. */
+static void plain_store(const struct job *j, size_t p, vec sums, float *y)
+{
+    float columns[LANES];
+
+    if (j->b)
+        sums += j->b[p];
+    if (j->has_relu)
+        sums = vec_if_positive(sums, sums, vec_zero());
+    if (j->plain.w >= LANES) {
+        vec_store(y, sums);
+        return;
+    }
+    vec_store(columns, sums);
+    memcpy(y, columns, j->plain.w * sizeof *y);
+}
+
 static void plain_row(const struct job *j, const struct strip *s, const float *strip, size_t p,
                       float *y)
 {
-    size_t last = max_size(j->plain.w, LANES) - LANES;
-
     for (size_t c = 0; c < j->plain.w; c += LANES) {
-        size_t from = min_size(c, last);
-        vec sums = plain_tile(j, s, strip + from * LANES, j->w + p * j->kernel * j->kernel * LANES);
-        float columns[LANES];
+        size_t from = tile_from(j, c);
 
-        if (j->b)
-            sums += j->b[p];
-        if (j->has_relu)
-            sums = vec_if_positive(sums, sums, vec_zero());
-        vec_store(columns, sums);
-        memcpy(y + from, columns, min_size(LANES, j->plain.w) * sizeof *y);
+        plain_store(
+            j, p, plain_tile(j, s, strip + from * LANES, j->w + p * j->kernel * j->kernel * LANES),
+            y + from);
+    }
+}
+
+/* ---- the same of a 1x1 kernel with many plain channels: columns are turned once for all ---- */
+
+static bool has_many(const struct job *j)
+{
+    return j->kernel == 1 && j->plain.c >= SUMS;
+}
+
+/* As many columns as a vector has lanes, each blocked channel's a vector: [blocked.c][LANES]. */
+static void turn_columns(const struct job *j, const struct strip *s, const float *strip, float *to)
+{
+    for (size_t b = 0; b < j->blocked.c / LANES; b++) {
+        vec v[LANES];
+
+        for (size_t l = 0; l < LANES; l++)
+            v[l] = vec_load(strip + (b * s->lines * s->line + l) * LANES);
+        vec_turn(v);
+        for (size_t l = 0; l < LANES; l++)
+            vec_store(to + (b * LANES + l) * LANES, v[l]);
+    }
+}
+
+/* `count` plain channels from p on, of one line. */
+VEC_INLINE void many_channels(const struct job *j, const float *columns, size_t p, float *y,
+                              size_t count)
+{
+    vec sum[SUMS];
+
+    for (size_t i = 0; i < count; i++)
+        sum[i] = vec_zero();
+    for (size_t c = 0; c < j->blocked.c; c++) {
+        const float *w = j->w + (c / LANES * j->plain.c + p) * LANES + c % LANES;
+        vec v = vec_load(columns + c * LANES);
+
+        for (size_t i = 0; i < count; i++)
+            sum[i] += w[i * LANES] * v;
+    }
+    for (size_t i = 0; i < count; i++)
+        plain_store(j, p + i, sum[i], y + i * j->plain.h * j->plain.w);
+}
+
+/* One line of all plain channels; y is the first one's. */
+static void many_row(const struct job *j, const struct strip *s, const float *strip, float *columns,
+                     float *y)
+{
+    for (size_t c = 0; c < j->plain.w; c += LANES) {
+        size_t from = tile_from(j, c), plane = j->plain.h * j->plain.w, p = 0;
+
+        turn_columns(j, s, strip + from * LANES, columns);
+        for (; p + SUMS <= j->plain.c; p += SUMS)
+            many_channels(j, columns, p, y + p * plane + from, SUMS);
+        for (; p < j->plain.c; p++)
+            many_channels(j, columns, p, y + p * plane + from, 1);
     }
 }
 
@@ -237,7 +310,10 @@ static void to_plain(void *context, size_t begin, size_t end, unsigned thread)
         rows = min_size(h - row, end - item);
         if (!is_strip(j))
             fill_strip(j, &s, j->x + n * length, row, rows, scratch);
-        for (size_t p = 0; p < j->plain.c; p++)
+        for (size_t r = row; has_many(j) && r < row + rows; r++)
+            many_row(j, &s, strip + r * s.line * LANES, scratch + strip_len(j),
+                     j->y + (n * j->plain.c * h + r) * j->plain.w);
+        for (size_t p = 0; !has_many(j) && p < j->plain.c; p++)
             for (size_t r = row; r < row + rows; r++)
                 plain_row(j, &s, strip + r * s.line * LANES, p,
                           j->y + ((n * j->plain.c + p) * h + r) * j->plain.w);
@@ -354,12 +430,13 @@ static void to_weights(void *context, size_t begin, size_t end, unsigned thread)
 
 /* ---- the table ---- */
 
-/* Of a thread: a padded image and its gradients of weights and of bias, or a strip; whole cache
- * lines, so that threads do not share any. */
+/* Of a thread: a padded image and its gradients of weights and of bias, or a strip and turned
+ * columns; whole cache lines, so that threads do not share any. */
 static size_t scratch_len(const struct native_conv *c)
 {
     struct job j = job_of(c);
-    size_t len = max_size(j.plain.c * j.lines * j.line + weights_len(c) + c->out.c, strip_len(&j));
+    size_t strip = strip_len(&j) + (has_many(&j) ? j.blocked.c * LANES : 0);
+    size_t len = max_size(j.plain.c * j.lines * j.line + weights_len(c) + c->out.c, strip);
 
     return (len + 15) / 16 * 16;
 }
