@@ -212,6 +212,17 @@ static ward_status checkpoint_take(struct frame *frame, struct checkpoint *out)
     return st == WARD_ERR_ARG ? WARD_ERR_FORMAT : st;
 }
 
+ward_status checkpoint_parse(const uint8_t *data, size_t len, struct checkpoint *c)
+{
+    struct frame frame = {{0}, {0}, NULL};
+    ward_status st = frame_parse(data, len, magic, kind, &frame);
+
+    if (!st)
+        st = checkpoint_take(&frame, c);
+    frame_release(&frame);
+    return st;
+}
+
 ward_status checkpoint_read(const char *path, ward_keys *keys, struct checkpoint *c)
 {
     struct frame frame = {{0}, {0}, NULL};

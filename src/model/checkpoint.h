@@ -42,6 +42,8 @@ WARD_CHECK ward_status checkpoint_write(const char *path, const struct checkpoin
 /* c is all zero. Spec, names, shapes of all lists but the rivals and finite values are checked. A
  * sealed one is opened with the keys (NULL: none). */
 WARD_CHECK ward_status checkpoint_read(const char *path, ward_keys *keys, struct checkpoint *c);
+/* The same from the bytes of a bare frame; messages are without a file's name. */
+WARD_CHECK ward_status checkpoint_parse(const uint8_t *data, size_t len, struct checkpoint *c);
 /* Wipes. All zero is fine. */
 void checkpoint_release(struct checkpoint *c);
 

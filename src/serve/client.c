@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "net/net.h"
+#include "serve/reply.h"
 #include "serve/tokens.h"
 
 enum {
@@ -25,8 +26,7 @@ struct ward_remote {
     char *files[3];      /* CA, certificate, key; NULL where not given */
     unsigned seconds;
     json_t *metadata;
-    ward_remote_info info;
-    size_t images_max;
+    struct remote_model model;
 };
 
 /* ---- asking ---- */
@@ -194,82 +194,12 @@ static ward_status read_url(struct ward_remote *r, const char *url)
     return st ? st : mem_printf(&r->model_url, "%.*s", (int)len, url);
 }
 
-static ward_status read_shape(const json_t *metadata, ward_remote_info *info)
+static ward_status describe(struct ward_remote *r)
 {
-    json_t *input = json_array_get(json_object_get(metadata, "inputs"), 0);
-    json_int_t batch, c, h, w;
+    ward_status st = reply_model(r->metadata, &r->model);
 
-    if (json_unpack(input, "{s:[I,I,I,I]}", "shape", &batch, &c, &h, &w) != 0 || c < 1 || c > 64 ||
-        h < 1 || h > 16384 || w < 1 || w > 16384 || c * h * w > 1 << 24)
-        return ward_fail(WARD_ERR_FORMAT, "the model takes no images");
-    info->channels = (size_t)c;
-    info->height = (size_t)h;
-    info->width = (size_t)w;
-    return WARD_OK;
-}
-
-static ward_status read_classes(const json_t *names, struct ward_remote *r)
-{
-    const char **list = NULL;
-    size_t count = json_array_size(names);
-    ward_status st;
-
-    if (count < 1 || count > 1000)
-        return ward_fail(WARD_ERR_FORMAT, "the model names no classes");
-    st = mem_new(&list, count, sizeof *list);
-    for (size_t k = 0; k < count && !st; k++) {
-        list[k] = json_string_value(json_array_get(names, k));
-        if (!list[k])
-            st = ward_fail(WARD_ERR_FORMAT, "the name of a class is no text");
-    }
-    if (st) {
-        mem_free(list);
-        return st;
-    }
-    r->info.classes = count;
-    r->info.class_names = list;
-    return WARD_OK;
-}
-
-static void read_outputs(const json_t *outputs, ward_remote_info *info)
-{
-    for (size_t i = 0; i < json_array_size(outputs); i++) {
-        const char *name = json_string_value(json_object_get(json_array_get(outputs, i), "name"));
-
-        info->has_scores |= name && strcmp(name, "scores") == 0;
-        info->is_transform_only |= name && strcmp(name, "processed") == 0;
-    }
-}
-
-static ward_status read_metadata(struct ward_remote *r)
-{
-    const json_t *more = json_object_get(r->metadata, "parameters");
-    ward_remote_info *info = &r->info;
-    uint64_t images_max = 1;
-    double low = 0, high = 0;
-    ward_status st = json_get_string(r->metadata, "name", &info->name);
-
-    if (!st)
-        st = read_shape(r->metadata, info);
-    if (!st)
-        st = json_get_string(more, "model_id", &info->model_id);
-    if (!st)
-        st = json_get_real(more, "low", &low);
-    if (!st)
-        st = json_get_real(more, "high", &high);
-    if (!st)
-        st = json_get_u64(more, "images_max", UINT32_MAX, &images_max);
-    if (!st)
-        st = read_classes(json_object_get(more, "class_names"), r);
-    if (!st && (low >= high || images_max < 1))
-        st = ward_fail(WARD_ERR_FORMAT, "the model's range is empty");
-    if (st)
-        return ward_fail_within(st, "the metadata of '%s'", r->model_url);
-    info->low = (float)low;
-    info->high = (float)high;
-    r->images_max = min_size((size_t)images_max, CHUNK);
-    read_outputs(json_object_get(r->metadata, "outputs"), info);
-    return WARD_OK;
+    r->model.images_max = min_size(r->model.images_max, CHUNK);
+    return st ? ward_fail_within(st, "the metadata of '%s'", r->model_url) : WARD_OK;
 }
 
 ward_status ward_remote_open(ward_remote **out, const char *url, const ward_remote_options *options)
@@ -289,7 +219,7 @@ ward_status ward_remote_open(ward_remote **out, const char *url, const ward_remo
     if (!st)
         st = get(r, r->model_url, &r->metadata);
     if (!st)
-        st = read_metadata(r);
+        st = describe(r);
     if (st)
         ward_remote_close(r);
     else
@@ -307,7 +237,7 @@ void ward_remote_close(ward_remote *r)
     mem_free(r->authorization);
     for (size_t i = 0; i < 3; i++)
         mem_free(r->files[i]);
-    mem_free((void *)(uintptr_t)r->info.class_names);
+    remote_model_release(&r->model);
     json_decref(r->metadata);
     mem_free(r->base);
     mem_free(r->socket_path);
@@ -317,14 +247,14 @@ void ward_remote_close(ward_remote *r)
 
 void ward_remote_describe(const ward_remote *remote, ward_remote_info *info)
 {
-    *info = remote->info;
+    *info = remote->model.info;
 }
 
 /* ---- inference ---- */
 
 static size_t image_len(const struct ward_remote *r)
 {
-    return r->info.channels * r->info.height * r->info.width;
+    return r->model.info.channels * r->model.info.height * r->model.info.width;
 }
 
 /* names of outputs, all wanted in binary; up to the first NULL. */
@@ -336,33 +266,13 @@ static void write_request(const struct ward_remote *r, size_t n, const float *x,
     wr_printf(out,
               "{\"inputs\":[{\"name\":\"input\",\"datatype\":\"FP32\",\"shape\":[%zu,%zu,%zu,%zu],"
               "\"parameters\":{\"binary_data_size\":%zu}}],\"outputs\":[",
-              n, r->info.channels, r->info.height, r->info.width, len);
+              n, r->model.info.channels, r->model.info.height, r->model.info.width, len);
     for (size_t i = 0; names[i]; i++)
         wr_printf(out, "%s{\"name\":\"%s\",\"parameters\":{\"binary_data\":true}}", i ? "," : "",
                   names[i]);
     wr_text(out, "]}");
     *json_len = out->len;
     wr_bytes(out, x, len);
-}
-
-/* Whether the JSON of an answer announces these outputs, in this order and of these lengths. */
-static bool announces(const json_t *answer, const char *const *names, const size_t *lens)
-{
-    const json_t *outputs = json_object_get(answer, "outputs");
-    size_t count = 0;
-
-    for (; names[count]; count++) {
-        const json_t *output = json_array_get(outputs, count);
-        const char *name = json_string_value(json_object_get(output, "name"));
-        uint64_t len;
-
-        if (!name || strcmp(name, names[count]) != 0 ||
-            json_get_u64(json_object_get(output, "parameters"), "binary_data_size", SIZE_MAX / 2,
-                         &len) ||
-            len != lens[count])
-            return false;
-    }
-    return json_array_size(outputs) == count;
 }
 
 /* One request; the outputs' bytes go to `to`, lens of each. */
@@ -387,7 +297,7 @@ static ward_status infer(struct ward_remote *r, size_t n, const float *x, const 
         st = ask(r, url, &request, header, &answer, &at);
     if (!st)
         st = json_parse_object(&object, (const char *)answer.body.data, at);
-    if (!st && (!announces(object, names, lens) || answer.body.len - at != total))
+    if (!st && (!reply_announces(object, names, lens) || answer.body.len - at != total))
         st = ward_fail(WARD_ERR_FORMAT, "'%s' answers what was not asked", r->base);
     for (size_t i = 0; !st && names[i]; at += lens[i], i++)
         memcpy(to[i], answer.body.data + at, lens[i]);
@@ -402,14 +312,14 @@ static ward_status predict_some(struct ward_remote *r, size_t n, const float *x,
                                 uint32_t *classes, float *scores)
 {
     const char *const names[] = {"class", scores ? "scores" : NULL, NULL};
-    const size_t lens[] = {n * sizeof *wide, n * r->info.classes * sizeof *scores};
+    const size_t lens[] = {n * sizeof *wide, n * r->model.info.classes * sizeof *scores};
     void *const to[] = {wide, scores};
     ward_status st = infer(r, n, x, names, lens, to);
 
     for (size_t i = 0; i < n && !st; i++) {
-        if (wide[i] >= r->info.classes)
+        if (wide[i] >= r->model.info.classes)
             st = ward_fail(WARD_ERR_FORMAT, "'%s' answers with class %ju of %zu", r->base,
-                           (uintmax_t)wide[i], r->info.classes);
+                           (uintmax_t)wide[i], r->model.info.classes);
         classes[i] = (uint32_t)wide[i];
     }
     return st;
@@ -421,16 +331,16 @@ ward_status ward_remote_predict(ward_remote *r, size_t n, const float *x, uint32
     uint64_t *wide = NULL;
     ward_status st;
 
-    if (r->info.is_transform_only)
+    if (r->model.info.is_transform_only)
         return ward_fail(WARD_ERR_ARG, "'%s' transforms images, it does not classify them",
                          r->base);
-    if (scores && !r->info.has_scores)
+    if (scores && !r->model.info.has_scores)
         return ward_fail(WARD_ERR_ARG, "'%s' does not tell probabilities", r->base);
-    st = mem_new(&wide, r->images_max, sizeof *wide);
+    st = mem_new(&wide, r->model.images_max, sizeof *wide);
     for (size_t at = 0, some; at < n && !st; at += some) {
-        some = min_size(n - at, r->images_max);
+        some = min_size(n - at, r->model.images_max);
         st = predict_some(r, some, x + at * image_len(r), wide, classes + at,
-                          scores ? scores + at * r->info.classes : NULL);
+                          scores ? scores + at * r->model.info.classes : NULL);
     }
     mem_free(wide);
     return st;
@@ -441,14 +351,14 @@ ward_status ward_remote_transform(ward_remote *r, size_t n, const float *x, floa
     const char *const names[] = {"processed", NULL};
     ward_status st = WARD_OK;
 
-    if (!r->info.is_transform_only)
+    if (!r->model.info.is_transform_only)
         return ward_fail(WARD_ERR_ARG,
                          "'%s' classifies images, it does not hand out processed ones", r->base);
     for (size_t at = 0, some; at < n && !st; at += some) {
         size_t len;
         void *to = y + at * image_len(r);
 
-        some = min_size(n - at, r->images_max);
+        some = min_size(n - at, r->model.images_max);
         len = some * image_len(r) * sizeof *y;
         st = infer(r, some, x + at * image_len(r), names, &len, &to);
         for (size_t i = 0; i < some * image_len(r) && !st; i++)

@@ -86,17 +86,24 @@ static ward_status create(const char *path)
     return st;
 }
 
-static ward_status load(struct meter *meter, const uint8_t *data, size_t len)
+/* A digest is never all zero: what is was written by nobody, but left by a loss of power. */
+ward_status meter_parse(struct meter *meter, const uint8_t *data, size_t len)
 {
+    struct meter made = {.fd = -1};
     ward_status st;
 
     if (len < HEAD_LEN || memcmp(data, magic, MAGIC_LEN) != 0)
         return ward_fail(WARD_ERR_FORMAT, "not a meter's file of version 1");
-    memcpy(meter->key, data + MAGIC_LEN, METER_KEY_LEN);
-    st = make_room(meter, (len - HEAD_LEN) / METER_DIGEST_LEN);
-    for (size_t at = HEAD_LEN; !st && len - at >= METER_DIGEST_LEN; at += METER_DIGEST_LEN)
-        insert(meter, data + at);
-    return st;
+    st = make_room(&made, (len - HEAD_LEN) / METER_DIGEST_LEN);
+    if (st)
+        return st;
+    memcpy(made.key, data + MAGIC_LEN, METER_KEY_LEN);
+    for (size_t at = HEAD_LEN; len - at >= METER_DIGEST_LEN; at += METER_DIGEST_LEN)
+        if (!is_empty(data + at))
+            insert(&made, data + at);
+    *meter = made;
+    mem_wipe(&made, sizeof made);
+    return WARD_OK;
 }
 
 /* A digest that was cut off by a full disk or a loss of power is not counted. */
@@ -110,7 +117,7 @@ ward_status meter_open(struct meter *meter, const char *path)
     if (!st)
         st = file_read(path, file_max, &data, &len);
     if (!st) {
-        st = load(&made, data, len);
+        st = meter_parse(&made, data, len);
         if (st == WARD_ERR_FORMAT)
             st = ward_fail_within(st, "'%s'", path);
     }
@@ -219,7 +226,8 @@ void meter_close(struct meter *meter)
         return;
     if (meter->is_dirty)
         fdatasync(meter->fd);
-    close(meter->fd);
+    if (meter->fd >= 0)
+        close(meter->fd);
     mem_free(meter->slots);
     mem_wipe(meter, sizeof *meter);
 }

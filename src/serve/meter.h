@@ -16,7 +16,7 @@ enum { METER_KEY_LEN = 32, METER_DIGEST_LEN = 16 };
 
 /* All zero is a closed one. */
 struct meter {
-    int fd; /* valid while slots is not NULL */
+    int fd; /* valid while slots is not NULL; -1: none */
     uint8_t key[METER_KEY_LEN];
     uint8_t (*slots)[METER_DIGEST_LEN]; /* a hash table, zero where empty; owned */
     size_t room, count;                 /* room is a power of two above count */
@@ -25,6 +25,9 @@ struct meter {
 
 /* Makes the file, mode 0600, if it is not there. WARD_ERR_FORMAT, WARD_ERR_IO, WARD_ERR_NOMEM. */
 WARD_CHECK ward_status meter_open(struct meter *meter, const char *path);
+/* What a file's bytes say, to be closed; nothing can be added to it. Messages are without a file's
+ * name. WARD_ERR_FORMAT, WARD_ERR_NOMEM. */
+WARD_CHECK ward_status meter_parse(struct meter *meter, const uint8_t *data, size_t len);
 /*
  * Add count images of len bytes each, unless there would be more than max different ones (0: no
  * limit): then *is_full is set and nothing is added.
