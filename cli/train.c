@@ -100,7 +100,7 @@ static const struct cli_option options[] = {
     {OPT_CLIP_NORM, "clip-norm", "X", "largest norm of F's gradients, and of G's; 0: any"},
     {OPT_OBJECTIVE, "objective", "NAME",
      "what raw images are to get: paper (wrong answers) or\n"
-     "chance (equal probabilities); keyed: chance"},
+     "chance (equal probabilities)"},
     {OPT_ALPHA, "alpha", "X", "weight of the loss on processed images"},
     {OPT_BETA, "beta", "X", "weight of the loss on raw images"},
     {OPT_GAMMA, "gamma", "X", "weight of the distance between the two"},
@@ -139,7 +139,7 @@ static const struct cli_option options[] = {
     {OPT_SHUFFLE, "shuffle", "N", "keyed: shuffle blocks of N x N; 0: none"},
     {OPT_NEGATIVE, "negative", "X", "keyed: share of values that are mirrored, 0 .. 1"},
     {OPT_RESIDUAL, "residual", "YES|NO", "keyed: a generator after the rest"},
-    {OPT_SIGMA, "sigma", "X", "fixed, keyed (there 0): size of the pattern's entries"},
+    {OPT_SIGMA, "sigma", "X", "fixed, keyed: size of the pattern's entries"},
     {OPT_P, "p", "X", "fixed, keyed: share of +sigma, and of -sigma"},
     {OPT_GENERATOR_WIDTH, "generator-width", "N",
      "generator, residual: hidden channels; 0: 16, or 64\n"
@@ -268,27 +268,53 @@ static void format_setting(const struct setting *s, const ward_train_config *con
     }
 }
 
-/* " [0.9]", or " [paper 40000, fast 8000, demo 1400]" where the recipes differ. */
-static void print_default(FILE *out, int key)
+enum { DEFAULT_LEN = 32 };
+
+static bool default_of(const struct setting *s, const char *recipe, ward_method method,
+                       char text[DEFAULT_LEN])
 {
     ward_train_config config;
-    char text[RECIPES][32];
+
+    if (ward_train_defaults(&config, recipe, NULL, "simple-cnn", method))
+        return false;
+    format_setting(s, &config, text, DEFAULT_LEN);
+    return true;
+}
+
+/* ", keyed 0" where a method's default is another than what was printed. */
+static void print_other(FILE *out, const struct setting *s, ward_method method, const char *printed)
+{
+    char text[DEFAULT_LEN];
+
+    if (s->methods >> method & 1 && default_of(s, "fast", method, text) &&
+        strcmp(text, printed) != 0)
+        fprintf(out, ", %s %s", ward_method_name(method), text);
+}
+
+/* " [0.9]"; or " [paper 40000, fast 8000, demo 1400]", " [0.01, keyed 0]" where recipes or methods
+ * differ. */
+static void print_default(FILE *out, int key)
+{
+    char text[RECIPES][DEFAULT_LEN];
 
     for (size_t i = 0; i < SETTINGS; i++) {
-        if (settings[i].key != key)
+        const struct setting *s = &settings[i];
+
+        if (s->key != key)
             continue;
-        for (size_t r = 0; r < RECIPES; r++) {
-            if (ward_train_defaults(&config, recipes[r], NULL, "simple-cnn",
-                                    settings[i].methods == FOR_KEYED ? WARD_METHOD_KEYED
-                                                                     : WARD_METHOD_GENERATOR))
+        for (size_t r = 0; r < RECIPES; r++)
+            if (!default_of(s, recipes[r],
+                            s->methods == FOR_KEYED ? WARD_METHOD_KEYED : WARD_METHOD_GENERATOR,
+                            text[r]))
                 return;
-            format_setting(&settings[i], &config, text[r], sizeof(text[r]));
-        }
         if (strcmp(text[0], text[1]) == 0 && strcmp(text[0], text[2]) == 0)
-            fprintf(out, " [%s]", text[0]);
+            fprintf(out, " [%s", text[0]);
         else
-            fprintf(out, "\n%28s[%s %s, %s %s, %s %s]", "", recipes[0], text[0], recipes[1],
-                    text[1], recipes[2], text[2]);
+            fprintf(out, "\n%28s[%s %s, %s %s, %s %s", "", recipes[0], text[0], recipes[1], text[1],
+                    recipes[2], text[2]);
+        print_other(out, s, WARD_METHOD_LEARNED, text[1]);
+        print_other(out, s, WARD_METHOD_KEYED, text[1]);
+        fputs("]", out);
         return;
     }
 }
@@ -296,6 +322,7 @@ static void print_default(FILE *out, int key)
 static const struct cli_command command = {
     .name = "train",
     .operands = "--data DATA --arch NAME --method NAME --out RUN [options]\n"
+                "       ward train --data DATA --method keyed --out RUN [options]\n"
                 "       ward train --from FILE --data DATA --method NAME --out RUN [options]\n"
                 "       ward train --resume --out RUN",
     .text = "Train a network F that works only on images processed by a secret transform G,\n"
@@ -505,6 +532,12 @@ static int run(const struct cli *cli, ward_device *device, const ward_train_conf
     return CLI_DONE;
 }
 
+/* Method keyed has an architecture of its own. */
+static bool is_keyed(const struct cli *cli)
+{
+    return strcmp(cli_text(cli, OPT_METHOD), ward_method_name(WARD_METHOD_KEYED)) == 0;
+}
+
 static int check_command_line(const struct cli *cli)
 {
     const char *setting = first_setting(cli);
@@ -518,7 +551,7 @@ static int check_command_line(const struct cli *cli)
     if (cli_has(cli, CLI_FORCE))
         return cli_usage(cli, "--resume and --force contradict each other");
     if (setting && !(cli_has(cli, OPT_DATA) && cli_has(cli, OPT_METHOD) &&
-                     (cli_has(cli, OPT_ARCH) || cli_has(cli, OPT_FROM))))
+                     (cli_has(cli, OPT_ARCH) || cli_has(cli, OPT_FROM) || is_keyed(cli))))
         return cli_usage(cli,
                          "--resume takes its settings from the run: leave out --%s, or repeat "
                          "them all",

@@ -1,5 +1,5 @@
-/* A frame (model/frame.h) with a right check sum: a fuzzer could not guess it, and an attacker would
- * not have to. */
+/* A frame (model/frame.h) with a right check sum: a fuzzer could not guess it, and an attacker
+ * would not have to. */
 #ifndef FUZZ_FRAME_H
 #define FUZZ_FRAME_H
 

@@ -310,8 +310,10 @@ END
 }
 
 @test "keyed trains by itself, and each of its parts can be left out" {
-    "$WARD" train --data "$IMAGES" --method keyed --recipe demo --batch 8 --iterations 5 --threads 1 -q \
-        --secret-seed "$SEED" --out "$RUN"
+    for again in "" --resume; do # with the settings repeated, of which --arch is none
+        "$WARD" train --data "$IMAGES" --method keyed --recipe demo --batch 8 --iterations 5 --threads 1 -q \
+            --secret-seed "$SEED" --out "$RUN" $again
+    done
     [ "$(json "$RUN/config.json" "d['arch'], d['objective'], d['coordinates'], d['has_front']")" = \
         "('mlp-1024x2-leaky', 'chance', 'cascade', True)" ]
     metrics "$RUN" | grep -q '"loss_wrong"'

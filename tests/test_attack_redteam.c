@@ -12,6 +12,7 @@
 #include "alloc_test.h"
 #include "attack/holdings.h"
 #include "attack_fixture.h"
+#include "data/dataset.h"
 #include "verdict_fixture.h"
 
 /* ---- cells ---- */
@@ -261,6 +262,68 @@ static void images_without_labels_are_not_picked_by_their_class(void **state)
     if (dark < 1 || dark > 8)
         fail_msg("%d of 20 are dark", dark);
     holdings_release(&h);
+}
+
+/* A data set may be stored class by class, as folders are. */
+static void choices_are_made_on_all_classes(void **state)
+{
+    enum { MANY = 20000 };
+    ward_run *run = open_run(WARD_METHOD_LEARNED);
+    struct ward_dataset many = *data;
+    ward_redteam_settings settings;
+    ward_redteam_result result;
+
+    (void)state;
+    many.info.train_count = many.part[WARD_SPLIT_TRAIN].count = MANY;
+    assert_ok(mem_new(&many.part[WARD_SPLIT_TRAIN].pixels, MANY, PIXELS));
+    assert_ok(mem_new(&many.part[WARD_SPLIT_TRAIN].labels, MANY, sizeof(uint16_t)));
+    for (size_t i = MANY / 2; i < MANY; i++)
+        many.part[WARD_SPLIT_TRAIN].labels[i] = 1;
+    ward_redteam_defaults(&settings);
+    settings.only = "direct";
+    assert_ok(ward_redteam(run, device, &many, &settings, NULL, &result));
+    for (size_t i = 0; i < result.cell_count; i++)
+        if (strcmp(result.cells[i].attack, "direct") == 0)
+            assert_float_equal(result.cells[i].choice, 0.5, 0.1); /* all images are named dark */
+    mem_free(many.part[WARD_SPLIT_TRAIN].pixels);
+    mem_free(many.part[WARD_SPLIT_TRAIN].labels);
+    ward_redteam_result_release(&result);
+    ward_run_close(run);
+}
+
+static void offer(struct thief *t, double merit, bool is_leaky)
+{
+    const struct classifier classifier = {.block = 0};
+    const struct tensor_list none = {NULL, 0};
+    const ward_redteam_try tried = {
+        .what = "offered", .merit = merit, .accuracy = merit, .is_leaky = is_leaky};
+
+    assert_ok(thief_offer(t, &classifier, &none, &tried));
+}
+
+/* Or the sign of a masked gradient would be lost where it is clearest. */
+static void the_best_try_by_either_gradient_is_kept(void **state)
+{
+    ward_redteam_cell cell = {.try_count = 0};
+    struct thief t = {.cell = &cell};
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        offer(&t, i == 4 ? 0.2 : 0.1, false);
+    for (int i = 0; i < 2 * WARD_REDTEAM_TRIES; i++)
+        offer(&t, 0.5 + 0.001 * i, true);
+    assert_int_equal(cell.try_count, WARD_REDTEAM_TRIES);
+    for (size_t i = 0, plain = 0; i < cell.try_count; i++) {
+        plain += !cell.tries[i].is_leaky;
+        if (i + 1 == cell.try_count)
+            assert_int_equal(plain, 1);
+        if (!cell.tries[i].is_leaky)
+            assert_true(cell.tries[i].merit == 0.2);
+    }
+    offer(&t, 0.3, false); /* worse than all but the one that it takes the place of */
+    for (size_t i = 0; i < cell.try_count; i++)
+        assert_true(cell.tries[i].is_leaky || cell.tries[i].merit == 0.3);
+    tensor_list_release(&t.best_params);
 }
 
 /* ---- what adversaries reach ---- */
@@ -721,6 +784,8 @@ int main(void)
         cmocka_unit_test(pairs_are_of_the_images_that_others_have_labels_of),
         cmocka_unit_test(only_who_holds_labels_has_other_images_too),
         cmocka_unit_test(images_without_labels_are_not_picked_by_their_class),
+        cmocka_unit_test(choices_are_made_on_all_classes),
+        cmocka_unit_test(the_best_try_by_either_gradient_is_kept),
         cmocka_unit_test(who_trains_through_the_network_undoes_a_pattern),
         cmocka_unit_test(a_masked_gradient_raises_its_flags),
         cmocka_unit_test(an_honest_network_raises_neither),

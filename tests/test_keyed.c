@@ -738,6 +738,32 @@ static void the_chance_objective_is_its_formula(void **state)
     check_chance(BATCH, 2, true);
 }
 
+/* What a caller does to raw rows is done to no others. */
+static void raw_rows_that_change_are_an_input_of_their_own(void **state)
+{
+    static const size_t rows[] = {2, BATCH};
+    struct net_spec net = {
+        .arch = "mlp-16x2", .channels = 2, .height = SIDE, .width = SIDE, .classes = CLASSES};
+    struct transform_spec keyed = full();
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        const struct objective_config config = {.batch = BATCH,
+                                                .raw_rows = rows[i / 2],
+                                                .alpha = 1,
+                                                .wrong_rows = rows[i / 2],
+                                                .is_chance = true,
+                                                .changes_raw = i % 2};
+        struct objective o;
+        struct graph g;
+
+        graph_init(&g);
+        assert_int_equal(objective_build(&g, &net, &keyed, &config, &o), WARD_OK);
+        assert_int_equal(o.raw == o.x || o.raw == o.wrong, !config.changes_raw);
+        graph_release(&g);
+    }
+}
+
 static void wrong_keys_of_what_has_none_are_refused(void **state)
 {
     struct objective_config config = {
@@ -783,6 +809,7 @@ int main(void)
         cmocka_unit_test(a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_against),
         cmocka_unit_test(wrong_dense_coordinates_stay_orthogonal),
         cmocka_unit_test(the_chance_objective_is_its_formula),
+        cmocka_unit_test(raw_rows_that_change_are_an_input_of_their_own),
         cmocka_unit_test(wrong_keys_of_what_has_none_are_refused),
     };
 

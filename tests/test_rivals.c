@@ -364,8 +364,13 @@ static void fight_close(struct fight *f)
     ward_dataset_free(f->data);
 }
 
-static const struct objective_config papers = {
-    .batch = FIGHT, .raw_rows = FIGHT, .rival_rows = 2, .alpha = 1, .beta = 0.7f, .gamma = 0.01f};
+static const struct objective_config papers = {.batch = FIGHT,
+                                               .raw_rows = FIGHT,
+                                               .rival_rows = 2,
+                                               .changes_raw = true,
+                                               .alpha = 1,
+                                               .beta = 0.7f,
+                                               .gamma = 0.01f};
 
 static void fronts_fill_the_replay_and_change_the_first_raw_rows_alone(void **state)
 {

@@ -29,7 +29,7 @@ typedef enum ward_knowledge {
     WARD_KNOWS_QUERIES     /* raw images and what F(G(x)) answers */
 } ward_knowledge;
 
-enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 12 };
+enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 32 };
 enum { WARD_REDTEAM_LABELLED = 8 };
 
 /* One way that an adversary tried. */

@@ -174,7 +174,7 @@ typedef struct ward_train_config {
  *   config      written only on success; keeps data and arch as given
  *   recipe      "paper"  exactly as printed: 40,000 iterations, rate 0.1, / 10 every 10,000
  *               "fast"   8,000 iterations in one cycle; 20,000 for cifar10, which needs them
- *               "demo"   1,400: about two minutes for simple-cnn on two cores
+ *               "demo"   1,400: less than a minute for simple-cnn on two idle cores
  *               With method keyed each has the lock that docs/locks.md recommends.
  *   data, arch  borrowed; data NULL: none in particular; arch NULL: as `from`, or with method keyed
  *               the network that suits it

@@ -12,13 +12,10 @@ enum { FIRST_USE = 1, TRANSFORM_USE = 0 };
 ward_status run_fits(const ward_run *run, const ward_dataset *data)
 {
     const ward_dataset_info *info = ward_dataset_get_info(data);
-    const struct net_spec *spec = &run->model.net.spec;
+    ward_status st = run_check_data(run, info);
 
-    if (info->input.channels != spec->channels || info->input.height != spec->height ||
-        info->input.width != spec->width || info->classes != spec->classes ||
-        info->input.low != run->model.low || info->input.high != run->model.high)
-        return ward_fail(WARD_ERR_ARG, "the images or classes of '%s' do not fit the network",
-                         info->name);
+    if (st)
+        return st;
     if (info->test_count == 0)
         return ward_fail(WARD_ERR_ARG, "'%s' has no test images", info->name);
     return WARD_OK;

@@ -290,7 +290,8 @@ static bool has_tried_all(const ward_redteam_result *r, const ward_redteam_cell 
 }
 
 /* By another backward pass, or without any gradient. Below chance nothing is better than anything,
- * and who chooses without labels may choose badly, which is no sign either. */
+ * and who chooses without labels may choose badly, which is no sign either. Who holds pairs goes by
+ * what processed images look like, too, and at another rate. */
 static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     for (size_t i = 0; i < r->cell_count; i++) {
@@ -299,7 +300,7 @@ static void flag_masked(const ward_redteam_result *r, ward_redteam_verdict *v)
         double plain = best_by_gradient(r, c);
         double other = is_black_box(c) ? best_try(c, -1, -1) : best_try(c, 1, -1);
 
-        if (c->is_done && has_tried_all(r, c) && !isnan(plain) &&
+        if (c->is_done && c->knows != WARD_KNOWS_PAIRS && has_tried_all(r, c) && !isnan(plain) &&
             other > fmax(plain, v->chance) + by)
             raise(v, "masked-gradient", "%s at %ju: %.1f %% by F's gradient, %.1f %% by %s",
                   c->attack, (uintmax_t)c->amount, percent(plain), percent(other),

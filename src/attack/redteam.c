@@ -99,6 +99,14 @@ static void describe(struct redteam *r)
 
 /* ---- images ---- */
 
+/* Every so-manieth: a data set may be stored class by class. */
+static void thin_out(struct split *split, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        split->index[i] = split->index[i * split->count / count];
+    split->count = (uint32_t)count;
+}
+
 /* Where the owner has kept nothing from F, adversaries hold images that it was trained on. */
 static ward_status open_shares(struct redteam *r)
 {
@@ -111,9 +119,12 @@ static ward_status open_shares(struct redteam *r)
     st = split_share(&r->pool, r->data, r->result.is_disjoint ? SHARE_POOL : SHARE_OWNER, seed);
     if (!st)
         st = split_share(&r->choice, r->data, SHARE_CHOICE, seed);
+    if (st)
+        return st;
+    thin_out(&r->choice, min_size(r->choice.count, r->budget.choice));
     r->result.pool_count = r->pool.count;
-    r->result.choice_count = min_size(r->choice.count, r->budget.choice);
-    return st;
+    r->result.choice_count = r->choice.count;
+    return WARD_OK;
 }
 
 static ward_status open_cells(struct redteam *r, const char *only)

@@ -36,6 +36,8 @@ struct work {
     struct scorer scorer;
 
     double rate, plateau;
+    double loss; /* of the steps since the last check, together */
+    size_t counted;
     unsigned stale, drops;
     uint64_t steps, every;
     ward_redteam_try tried; /* the best so far */
@@ -45,7 +47,7 @@ struct work {
 
 /* ---- losses ---- */
 
-static void build_labels(const struct search *s, struct graph *g, struct search_nodes *n)
+void search_build_labels(const struct search *s, struct graph *g, struct search_nodes *n)
 {
     (void)s;
     graph_cross_entropy(g, n->logits, n->labels, 0, graph_dims(g, n->x).n, 1.0f);
@@ -57,7 +59,7 @@ static void build_infomax(const struct search *s, struct graph *g, struct search
     graph_infomax(g, n->logits, 0, graph_dims(g, n->x).n, 1.0f);
 }
 
-const struct search_loss search_labels = {.build = build_labels, .takes_labels = true};
+const struct search_loss search_labels = {.build = search_build_labels, .takes_labels = true};
 const struct search_loss search_infomax = {.build = build_infomax, .is_label_free = true};
 
 /* ---- up to the first step ---- */
@@ -86,9 +88,17 @@ static uint64_t steps_of(const struct search *s)
     return least_steps(s->thief->budget, images_of(s)->count) * (s->trains_network ? 2 : 1);
 }
 
+/* Steps from one look at how good it is to the next. */
+static uint64_t every_of(uint64_t steps)
+{
+    return min_size(max_size((size_t)steps / CHECKS, MIN_EVERY), MAX_EVERY);
+}
+
 uint64_t search_images(const struct budget *budget, size_t count)
 {
-    return least_steps(budget, count) * batch_of(budget, count) + CHECKS * (uint64_t)budget->choice;
+    uint64_t steps = least_steps(budget, count), looks = 1 + steps / every_of(steps);
+
+    return steps * batch_of(budget, count) + looks * budget->choice;
 }
 
 static ward_status open_images(struct work *w)
@@ -179,7 +189,7 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
                        .rate = s->rate,
                        .plateau = -INFINITY,
                        .steps = steps_of(s)};
-    w->every = min_size(max_size((size_t)w->steps / CHECKS, MIN_EVERY), MAX_EVERY);
+    w->every = every_of(w->steps);
     w->tried = (ward_redteam_try){.merit = -INFINITY,
                                   .bound = s->bound,
                                   .is_leaky = s->leak > 0 || s->softness > 0 || s->temperature > 1};
@@ -234,7 +244,7 @@ static void keep(struct work *w)
     }
 }
 
-/* Lower the rate after PATIENCE checks that did not improve on the merit before them. */
+/* Lower the rate after PATIENCE checks that did not improve on what was best before them. */
 static void watch_plateau(struct work *w, double merit)
 {
     if (merit > w->plateau + improvement) {
@@ -245,6 +255,15 @@ static void watch_plateau(struct work *w, double merit)
         w->drops++;
         w->stale = 0;
     }
+}
+
+/* By how much of itself it has fallen. */
+static void watch_loss(struct work *w)
+{
+    if (w->counted > 0)
+        watch_plateau(w, -log(w->loss / (double)w->counted));
+    w->loss = 0;
+    w->counted = 0;
 }
 
 static ward_status check(struct work *w)
@@ -262,7 +281,10 @@ static ward_status check(struct work *w)
                 : score.accuracy;
     if (isinf(w->tried.merit)) /* nothing was tried yet */
         w->deviation = score.deviation;
-    watch_plateau(w, merit);
+    if (w->s->loss->is_measure)
+        watch_loss(w);
+    else
+        watch_plateau(w, merit);
     if (merit > w->tried.merit) {
         w->tried.merit = merit;
         w->tried.accuracy = score.accuracy;
@@ -331,6 +353,14 @@ static void project(const struct work *w)
     }
 }
 
+static void count_loss(struct work *w)
+{
+    for (size_t i = 0; i < w->graph.node_count; i++)
+        if (op_is_loss(w->graph.nodes[i].kind))
+            w->loss += (double)*plan_output(w->plan, (int)i);
+    w->counted++;
+}
+
 static ward_status step(struct work *w, uint64_t number)
 {
     const struct search *s = w->s;
@@ -347,6 +377,8 @@ static ward_status step(struct work *w, uint64_t number)
     plan_set_step(w->plan, w->thief->seed, number);
     if (!st)
         st = plan_forward(w->plan);
+    if (!st)
+        count_loss(w);
     if (!st)
         st = plan_backward(w->plan);
     if (st)
@@ -428,6 +460,14 @@ static bool may_scale(const struct search *s)
     return s->loss->takes_labels && !(s->temperature > 0) && s->trained[0] != '\0';
 }
 
+/* Whether what was chosen began with this search: with its better half, which is not said. */
+static bool has_begun(const struct search *s)
+{
+    const char *chosen = s->thief->repeats;
+
+    return chosen && begins_with(chosen, s->what) && begins_with(chosen + strlen(s->what), goes_on);
+}
+
 static ward_status search_scaled(const struct search *plain, struct tensor_list *params,
                                  struct tensor_list *start, const struct found *found)
 {
@@ -439,7 +479,7 @@ static ward_status search_scaled(const struct search *plain, struct tensor_list 
 
     s.temperature = (float)found->deviation;
     snprintf(s.what + len, sizeof s.what - len, "%s", scaled_words);
-    if (!is_wanted(&s))
+    if (!is_wanted(&s) && !has_begun(plain))
         return WARD_OK;
     st = search_once(&s, start, &scaled);
     if (st || scaled.merit <= found->merit)

@@ -25,6 +25,9 @@ struct search_loss {
     void (*build)(const struct search *search, struct graph *g, struct search_nodes *nodes);
     bool takes_labels;
     bool is_label_free; /* then the thief chooses by how confident and diverse the answers are */
+    /* How long it is trained goes by the loss alone, not by how good the classifier is; what is
+     * kept is the best classifier, as always. */
+    bool is_measure;
     /* Fill in extra, or change the labels, of n images as they are held, which are augmented after
      * that; NULL: nothing to do. */
     ward_status (*fill)(const struct search *search, struct plan *plan,
@@ -32,7 +35,10 @@ struct search_loss {
                         int32_t *labels);
 };
 
-extern const struct search_loss search_labels;  /* cross entropy */
+/* Cross entropy with the labels. */
+void search_build_labels(const struct search *search, struct graph *g, struct search_nodes *nodes);
+
+extern const struct search_loss search_labels;  /* that, with the images' own */
 extern const struct search_loss search_infomax; /* confident and diverse answers */
 
 struct search {

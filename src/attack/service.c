@@ -29,9 +29,10 @@ struct memory {
 struct service {
     ward_session *session;
     size_t image_len, images, batch;
+    size_t longest;               /* of an answer */
     struct memory of[PASS_COUNT]; /* without entries before the first question */
     /* Of a batch, what is not known: */
-    float *asked, *answered; /* [batch, image_len], [batch, the longest answer] */
+    float *asked, *answered; /* [batch, image_len], [batch, longest] */
     struct digest *digests;  /* [batch] */
     size_t *rows;            /* [batch]: where they are in it */
 };
@@ -100,12 +101,12 @@ ward_status service_open(struct service **out, const ward_run *run, ward_device 
     s->images = images;
     s->batch = min_size(images, BATCH);
     s->image_len = net->channels * net->height * net->width;
+    s->longest = max_size(s->image_len, net->classes);
     st = ward_session_new(&s->session, run, device, s->batch);
     if (!st)
         st = mem_new(&s->asked, s->batch, s->image_len * sizeof *s->asked);
     if (!st)
-        st = mem_new(&s->answered, s->batch,
-                     max_size(s->image_len, net->classes) * sizeof *s->answered);
+        st = mem_new(&s->answered, s->batch, s->longest * sizeof *s->answered);
     if (!st)
         st = mem_new(&s->digests, s->batch, sizeof *s->digests);
     if (!st)
@@ -124,6 +125,8 @@ void service_close(struct service *s)
     for (int pass = 0; pass < PASS_COUNT; pass++)
         memory_close(&s->of[pass]);
     ward_session_free(s->session);
+    if (s->answered)
+        mem_wipe(s->answered, s->batch * s->longest * sizeof *s->answered);
     mem_free(s->asked);
     mem_free(s->answered);
     mem_free(s->digests);

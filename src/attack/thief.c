@@ -152,19 +152,31 @@ ward_status thief_name(struct thief *thief, size_t n, const float *x, int32_t *c
 
 /* ---- offers ---- */
 
-/* Of more tries than there is room for, the best stay. */
+/* Whether none of the cell's tries by the same gradient, F's own or another, is better. */
+static bool leads(const ward_redteam_cell *cell, const ward_redteam_try *tried)
+{
+    for (size_t i = 0; i < cell->try_count; i++)
+        if (cell->tries[i].is_leaky == tried->is_leaky && cell->tries[i].merit > tried->merit)
+            return false;
+    return true;
+}
+
+/* Of more tries than there is room for, the best stay, and the best by either gradient: they are
+ * what a masked gradient is known by. */
 static void record(ward_redteam_cell *cell, const ward_redteam_try *tried)
 {
-    size_t worst = 0;
+    size_t worst = WARD_REDTEAM_TRIES;
 
     if (cell->try_count < WARD_REDTEAM_TRIES) {
         cell->tries[cell->try_count++] = *tried;
         return;
     }
-    for (size_t i = 1; i < cell->try_count; i++)
-        if (cell->tries[i].merit < cell->tries[worst].merit)
+    for (size_t i = 0; i < cell->try_count; i++)
+        if (!leads(cell, &cell->tries[i]) &&
+            (worst == WARD_REDTEAM_TRIES || cell->tries[i].merit < cell->tries[worst].merit))
             worst = i;
-    if (tried->merit > cell->tries[worst].merit)
+    if (worst < WARD_REDTEAM_TRIES &&
+        (tried->merit > cell->tries[worst].merit || leads(cell, tried)))
         cell->tries[worst] = *tried;
 }
 

@@ -94,12 +94,16 @@ const ward_redteam_cell *cells_best(const ward_redteam_result *r, ward_knowledge
     return best;
 }
 
-/* Student's t for 95 %, two-sided. */
+/* Student's t for 95 %, two-sided: after the table by Cornish and Fisher's expansion. */
 static double student(size_t trials)
 {
     static const double t[] = {12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26};
+    double freedom = (double)trials - 1;
 
-    return trials < 2 ? 0 : trials - 2 < sizeof t / sizeof t[0] ? t[trials - 2] : 1.96;
+    if (trials < 2)
+        return 0;
+    return trials - 2 < sizeof t / sizeof t[0] ? t[trials - 2]
+                                               : 1.96 + (2.372 + 2.823 / freedom) / freedom;
 }
 
 /* Half of the interval of a difference: adversaries differ, and test images are a sample. NaN of
@@ -159,7 +163,8 @@ static bool gain_at(const ward_redteam_result *r, ward_knowledge knows, uint64_t
     return true;
 }
 
-/* At every amount of a kind for which an attack was done, ascending. */
+/* At every amount of a kind for which an attack was done, ascending: the smallest ones, if there
+ * are more than there is room for. */
 static size_t gains_of(const ward_redteam_result *r, ward_knowledge knows, ward_redteam_gain *out)
 {
     uint64_t last = 0;

@@ -37,7 +37,7 @@ static ward_status open_training(struct ward_run *run, const struct run_dir *dir
     if (!st)
         run->training = (struct run_training){
             .is_known = true,
-            .has_shares = c->splits != NULL,
+            .has_shares = c->splits != NULL && c->from == NULL,
             .seed = c->seed,
             .images = (uint64_t)((double)c->iterations * (double)c->batch *
                                  (c->method == WARD_METHOD_BASELINE ? 1 : 1 + c->raw_share)),

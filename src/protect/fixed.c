@@ -1,7 +1,4 @@
-/*
- * G(x) = x + P with a bipolar pattern P, drawn once and never again: each entry is +sigma, 0 or
- * -sigma with probability p, 1 - 2p and p.
- */
+/* G(x) = x + P with a bipolar pattern P, drawn once and never again. */
 #include "key/draw.h"
 #include "protect/method.h"
 
@@ -12,13 +9,6 @@ static ward_status check(const struct transform_spec *spec)
     if (!(spec->p >= 0 && spec->p <= 0.5f))
         return ward_fail(WARD_ERR_ARG, "p of %g: not in 0 to 0.5", (double)spec->p);
     return WARD_OK;
-}
-
-static float entry(float uniform, const struct transform_spec *spec)
-{
-    if (uniform < spec->p)
-        return spec->sigma;
-    return uniform < 2 * spec->p ? -spec->sigma : 0.0f;
 }
 
 static ward_status init(struct transform *t)
@@ -33,7 +23,7 @@ static ward_status init(struct transform *t)
     if (st)
         return st;
     for (size_t i = 0; i < shape_count(&shape); i++)
-        pattern->data[i] = entry(draw_uniform(&draw), &t->spec);
+        pattern->data[i] = pattern_entry(&t->spec, draw_uniform(&draw));
     draw_release(&draw);
     return WARD_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "key/draw.h"
 #include "protect/keyed.h"
+#include "protect/method.h"
 
 struct maker {
     struct tensor_list *list;
@@ -115,13 +116,6 @@ static ward_status make_negative(const struct maker *m)
 static float twice_the_middle(const struct transform_spec *spec)
 {
     return spec->keyed.has_front ? 0 : spec->low + spec->high;
-}
-
-static float pattern_entry(const struct transform_spec *spec, float uniform)
-{
-    if (uniform < spec->p)
-        return spec->sigma;
-    return uniform < 2 * spec->p ? -spec->sigma : 0.0f;
 }
 
 /* What is negative is mirrored at zero; the pattern moves it to where it belongs. */

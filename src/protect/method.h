@@ -29,6 +29,15 @@ int method_residual(const struct transform_spec *spec, struct graph *g, int x, c
 WARD_CHECK ward_status method_add_normal(struct transform *t, const char *name, struct shape shape,
                                          const char *label, float deviation);
 
+/* An entry of a bipolar pattern, from a uniform number: sigma, 0 or -sigma with probability p,
+ * 1 - 2p and p. A format: what a key draws follows from it. */
+static inline float pattern_entry(const struct transform_spec *spec, float uniform)
+{
+    if (uniform < spec->p)
+        return spec->sigma;
+    return uniform < 2 * spec->p ? -spec->sigma : 0.0f;
+}
+
 /* The name and the shape of the pattern of `fixed` and `learned`. */
 #define PATTERN_NAME "transform.pattern"
 

@@ -34,7 +34,7 @@ static void build_inputs(struct graph *g, const struct net_spec *net,
 {
     struct dims images = {config->batch, net->channels, net->height, net->width};
     struct dims raw = {config->raw_rows, net->channels, net->height, net->width};
-    bool is_own = config->rival_rows > 0 || raw.n < images.n;
+    bool is_own = config->changes_raw || raw.n < images.n;
 
     o->x = graph_input(g, images);
     o->labels = graph_labels(g, config->batch);
@@ -50,7 +50,7 @@ static void build_inputs(struct graph *g, const struct net_spec *net,
         return;
     if (config->wrong_rows == images.n)
         o->wrong = o->x;
-    else if (config->wrong_rows == raw.n && config->rival_rows == 0)
+    else if (config->wrong_rows == raw.n && !config->changes_raw)
         o->wrong = o->raw;
     else
         o->wrong = graph_input(g, (struct dims){config->wrong_rows, images.c, images.h, images.w});

@@ -36,9 +36,10 @@ struct objective_config {
     float wrong_weight;
     float teacher_weight; /* 0: no teacher */
     float temperature;
-    /* Of the raw rows, those that the caller lets adversaries change: 0 .. raw_rows. Above 0 the
-     * raw rows are an input of their own, which no other shares. */
-    size_t rival_rows;
+    size_t rival_rows; /* of the raw rows, those that the caller lets adversaries change */
+    /* The caller changes raw rows, those or others: they are an input of their own, which no other
+     * rows share. Needed with rival_rows. */
+    bool changes_raw;
 };
 
 /* Node numbers in the graph; -1 where there is none (baseline has neither x_p nor raw rows). */

@@ -1,6 +1,6 @@
 /*
- * What a server's answers say, as the client reads them. A server may be anybody's: counts and sizes
- * are bounded, and messages are without its address.
+ * What a server's answers say, as the client reads them. A server may be anybody's: counts and
+ * sizes are bounded, and messages are without its address.
  */
 #ifndef SERVE_REPLY_H
 #define SERVE_REPLY_H

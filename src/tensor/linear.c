@@ -147,9 +147,11 @@ static ward_status fit_open(struct fit *f, size_t n, size_t d, size_t m)
     return st ? st : mem_new(&f->map, d * m, sizeof *f->map);
 }
 
-/* x and y may be of processed images. */
+/* x and y may be of processed images, and the map a secret transform. */
 static void fit_close(struct fit *f)
 {
+    if (f->map)
+        mem_wipe(f->map, f->d * f->m * sizeof *f->map);
     if (f->x)
         mem_wipe(f->x, f->n * f->d * sizeof *f->x);
     if (f->y)
@@ -249,6 +251,8 @@ ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, doubl
         }
         bias[i] = (float)b;
     }
+    if (means)
+        mem_wipe(means, 2 * d * sizeof *means);
     mem_free(means);
     fit_close(&f);
     return st;

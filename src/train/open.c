@@ -404,9 +404,9 @@ static ward_status open_leaked(struct trainer *t)
     if (!c->leaked)
         return WARD_OK;
     raw_rows = t->objective.raw >= 0 ? graph_dims(&t->graph, t->objective.raw).n : 0;
-    if (raw_rows < 2 || t->objective.raw == t->objective.x)
-        return ward_fail(WARD_ERR_ARG, "for a leaked transform, two rows at least and not all "
-                                       "have to be shown raw");
+    if (raw_rows < 2)
+        return ward_fail(WARD_ERR_ARG,
+                         "for a leaked transform, two rows at least have to be shown raw");
     return leaked_init(&t->leaked, t->device, c->leaked, t->options->keys, &t->saved.net.spec,
                        raw_rows / 2);
 }

@@ -16,15 +16,10 @@
 
 enum { SHARE = 4 }; /* of the run's own iterations: one in so many */
 
-/*
- * As many rows under the old transform as raw ones, beside the run's own; fewer than the batch, for
- * only then they are an input of their own.
- */
+/* As many rows under the old transform as raw ones, beside the run's own. */
 static double raw_share(const ward_train_config *c)
 {
-    const double least = 2.0 / (double)c->batch, most = 1 - 1.0 / (double)c->batch;
-
-    return fmin(fmax(2 * c->raw_share, least), most);
+    return fmin(fmax(2 * c->raw_share, 2.0 / (double)c->batch), 1);
 }
 
 struct relock {

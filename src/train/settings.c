@@ -271,6 +271,7 @@ void settings_objective(const ward_train_config *config, struct objective_config
         .teacher_weight = config->teacher ? (float)config->teacher_weight : 0,
         .temperature = (float)config->temperature,
         .rival_rows = rival_rows(config),
+        .changes_raw = config->leaked || rival_rows(config) > 0,
     };
 }
 

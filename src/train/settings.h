@@ -13,7 +13,7 @@
  * or the data can tell is checked there. */
 WARD_CHECK ward_status settings_check(const ward_train_config *config);
 
-/* Fill in what depends on the data set: the widths of the generator and of the front. */
+/* Fill in what depends on the data set: the width of the generator. */
 void settings_resolve(ward_train_config *config, const ward_dataset_info *data);
 
 /*

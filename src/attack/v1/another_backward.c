@@ -112,13 +112,19 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
     return st;
 }
 
+/* What starts from F starts the same each time. */
+static uint32_t restarts(const struct thief *t, const struct variant *v)
+{
+    return v->target == TARGET_NETWORK ? 1 : (t->budget->effort + 1) / 2;
+}
+
 static ward_status attempt(struct thief *t, const struct search_loss *loss)
 {
     float temperature = 1;
     ward_status st = find_temperature(t, &temperature);
 
     for (size_t i = 0; i < VARIANTS && !st; i++)
-        for (uint32_t restart = 0; restart < (t->budget->effort + 1) / 2 && !st; restart++)
+        for (uint32_t restart = 0; restart < restarts(t, &variants[i]) && !st; restart++)
             if (variants[i].effort <= t->budget->effort &&
                 (loss->takes_labels || variants[i].target != TARGET_NETWORK))
                 st = try_variant(t, loss, &variants[i], temperature, restart);

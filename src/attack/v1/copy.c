@@ -44,7 +44,8 @@ static ward_status fill_through(const struct search *s, struct plan *plan,
     return st ? st : fill_distance(s, plan, nodes, n, x, labels);
 }
 
-const struct search_loss copy_distance = {.build = build_distance, .fill = fill_distance};
+const struct search_loss copy_distance = {
+    .build = build_distance, .is_measure = true, .fill = fill_distance};
 const struct search_loss copy_through = {
     .build = build_through, .takes_labels = true, .fill = fill_through};
 

@@ -67,12 +67,6 @@ static ward_status fill_full(const struct search *s, struct plan *plan,
     return st;
 }
 
-static void build_class(const struct search *s, struct graph *g, struct search_nodes *n)
-{
-    (void)s;
-    graph_cross_entropy(g, n->logits, n->labels, 0, graph_dims(g, n->x).n, 1.0f);
-}
-
 static ward_status fill_class(const struct search *s, struct plan *plan,
                               const struct search_nodes *nodes, size_t n, const float *x,
                               int32_t *labels)
@@ -84,7 +78,7 @@ static ward_status fill_class(const struct search *s, struct plan *plan,
 
 static const struct search_loss full = {.build = build_full, .fill = fill_full};
 static const struct search_loss class_only = {
-    .build = build_class, .takes_labels = true, .fill = fill_class};
+    .build = search_build_labels, .takes_labels = true, .fill = fill_class};
 
 /* ---- students ---- */
 

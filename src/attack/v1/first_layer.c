@@ -110,8 +110,9 @@ ward_status align_open(struct align *a, struct thief *t)
     a->points = a->layer->kind == OP_CONV
                     ? POINTS
                     : min_size(POINTS, t->images->count + t->unlabelled->count);
-    a->r =
-        min_size(min_size(a->ins, a->outs), min_size(a->points, most_axes[t->budget->effort - 1]));
+    /* Around their mean, points have one axis less than there are of them. */
+    a->r = min_size(min_size(a->ins, a->outs),
+                    min_size(max_size(a->points - 1, 1), most_axes[t->budget->effort - 1]));
     st = mem_new(&a->x, a->points * a->ins, sizeof *a->x);
     if (!st)
         st = mem_new(&a->mean, a->ins, sizeof *a->mean);

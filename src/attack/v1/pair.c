@@ -1,6 +1,7 @@
 /*
- * A8, pair: a copy of G's architecture fitted to what G makes of images, as in the paper; F is not
- * looked at. A9, pair-through: fitted to that and, through F, to the class that F finds in it.
+ * A8, pair: a copy of G's architecture fitted to what G makes of images, as in the paper; F says
+ * only which copy is kept. A9, pair-through: fitted to that and, through F, to the class that F
+ * finds in it.
  */
 #include "attack/v1/copy.h"
 
