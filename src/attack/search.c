@@ -377,7 +377,7 @@ static ward_status step(struct work *w, uint64_t number)
     plan_set_step(w->plan, w->thief->seed, number);
     if (!st)
         st = plan_forward(w->plan);
-    if (!st)
+    if (!st && s->loss->is_measure)
         count_loss(w);
     if (!st)
         st = plan_backward(w->plan);
