@@ -175,7 +175,7 @@ static void print_figures(const ward_redteam_verdict *v)
     double largest = v->gain_count > 0 ? (double)v->gains[v->gain_count - 1].amount : 0;
 
     putchar('\n');
-    if (v->gain_count > 0) {
+    if (v->gain_count > 0 && !isnan(v->authorised)) {
         printf("To come within a point of authorised: ");
         print_needs("a thief with F needs", v->needs_attack, largest);
         print_needs(", without F", v->needs_scratch, largest);

@@ -107,6 +107,15 @@ other_runtime() {
     [ "$(json said "d['arch'], d['is_folded'], d['protected_by']")" = "('resnet8', False, None)" ]
 }
 
+@test "a mean over height and width is a global pool, with its axes as an input, too" {
+    import_skeleton resnet8-folded
+    mv run other
+    /usr/bin/python3 "$SOURCE/tests/onnx_skeleton.py" means f.onnx means.onnx
+    "$WARD" import means.onnx --out run --data images --json >said
+    cmp run/model.safetensors other/model.safetensors
+    /usr/bin/python3 "$SOURCE/tests/onnx_reference.py" means.onnx images.f32 20,1,28,28 raw.f32
+}
+
 @test "the small network of PyTorch's is imported and gives the same logits" {
     import_skeleton simple-cnn
     [ "$(json said "d['arch']")" = simple-cnn ]

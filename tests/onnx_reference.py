@@ -75,6 +75,7 @@ OPERATORS = {
     'MaxPool': max_pool,
     'Mul': np.multiply,
     'Pad': pad,
+    'ReduceMean': lambda x, axes: x.mean(axis=tuple(axes), keepdims=True),
     'Relu': lambda x: np.maximum(x, 0),
     'Reshape': lambda x, shape: x.reshape(shape),
     'Slice': take_slice,

@@ -2,6 +2,8 @@
 
 onnx_skeleton.py empty MODEL OUT   take the weights out of a file
 onnx_skeleton.py fill MODEL OUT    put weights into it, always the same ones
+onnx_skeleton.py means MODEL OUT   put means over height and width in the place of global pools, as x.mean((2, 3), keepdim=True)
+                                   is exported with opset 18: the axes are an input
 """
 import sys
 
@@ -27,7 +29,17 @@ def fill(model):
         tensor.CopyFrom(numpy_helper.from_array(values.astype('<f4'), tensor.name))
 
 
+def means(model):
+    axes = numpy_helper.from_array(np.array([2, 3], np.int64), 'axes_of_means')
+    for node in model.graph.node:
+        if node.op_type == 'GlobalAveragePool':
+            node.op_type = 'ReduceMean'
+            node.input.append(axes.name)
+    model.graph.initializer.append(axes)
+    model.opset_import[0].version = 18
+
+
 todo, source, target = sys.argv[1:]
 network = onnx.load(source)
-{'empty': empty, 'fill': fill}[todo](network)
+{'empty': empty, 'fill': fill, 'means': means}[todo](network)
 onnx.save(network, target)

@@ -379,6 +379,7 @@ static void test_relocking_makes_another_transform_for_the_same_users(void **sta
     assert_fails(relock("nobody", "nobody", &result), WARD_ERR_ARG, "no user");
     assert_ok(relock("without", user_key, &result));
     assert_true(file_exists(in_dir("without/transform.ward")));
+    assert_fails(relock("relocked", user_key, &result), WARD_ERR_EXISTS, "for other users");
 }
 
 int main(void)

@@ -211,9 +211,12 @@ static double needed(const ward_redteam_gain *gains, size_t count, bool of_scrat
 
 static void find_needs(ward_redteam_verdict *v)
 {
-    double wanted = v->authorised - close_enough;
+    double wanted = v->authorised - close_enough; /* NaN if nobody can say */
     double largest = v->gain_count > 0 ? (double)v->gains[v->gain_count - 1].amount : 0;
 
+    v->needs_attack = v->needs_scratch = v->needs_ratio = (double)NAN;
+    if (isnan(wanted))
+        return;
     v->needs_attack = needed(v->gains, v->gain_count, false, wanted);
     v->needs_scratch = needed(v->gains, v->gain_count, true, wanted);
     v->ratio_is_bound = isinf(v->needs_scratch);

@@ -1,6 +1,7 @@
 /* Opening a run: F, and G if it is there and belongs to F. */
 #include "model/run.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -28,6 +29,15 @@ static ward_status open_transform(struct ward_run *run, const char *path, ward_k
     return WARD_OK;
 }
 
+/* How often F is shown an image of a batch: processed, raw, and under a wrong key. */
+static double rows_an_image(const ward_train_config *c)
+{
+    double raw = c->method == WARD_METHOD_BASELINE ? 0 : c->raw_share;
+    double wrong = c->objective == WARD_OBJECTIVE_CHANCE ? c->wrong_share : 0;
+
+    return 1 + fmin(fmax(raw, 0), 1) + fmin(fmax(wrong, 0), 1);
+}
+
 static ward_status open_training(struct ward_run *run, const struct run_dir *dir)
 {
     struct run_config config = {.data = NULL};
@@ -39,8 +49,8 @@ static ward_status open_training(struct ward_run *run, const struct run_dir *dir
             .is_known = true,
             .has_shares = c->splits != NULL && c->from == NULL,
             .seed = c->seed,
-            .images = (uint64_t)((double)c->iterations * (double)c->batch *
-                                 (c->method == WARD_METHOD_BASELINE ? 1 : 1 + c->raw_share)),
+            .images = (uint64_t)fmin((double)c->iterations * (double)c->batch * rows_an_image(c),
+                                     1e18),
         };
     run_config_release(&config);
     return st;

@@ -232,11 +232,15 @@ ward_status match_max_pool(struct match *m, size_t i, const struct value *v)
     return st ? st : match_input_set(m, i, 0, v, 0);
 }
 
-/* Height and width, counted from the front or from the back. */
-static ward_status expect_mean(const struct match *m, const struct onnx_node *node)
+/* Height and width, counted from the front or from the back: an attribute, from opset 18 on an
+ * input. */
+static ward_status expect_mean(const struct match *m, const struct onnx_node *node,
+                               const struct value *v)
 {
+    struct onnx_text input = onnx_node_input(node, 1);
     struct onnx_ints axes = {.count = 0};
-    ward_status st = onnx_attribute_ints(node, "axes", &axes);
+    ward_status st = input.len > 0 ? onnx_ints(m->file, input, v->node, &axes)
+                                   : onnx_attribute_ints(node, "axes", &axes);
 
     if (st)
         return st;
@@ -254,7 +258,7 @@ ward_status match_global_pool(struct match *m, size_t i, const struct value *v)
     ward_status st = WARD_OK;
 
     if (node && onnx_text_is(node->op, "ReduceMean"))
-        st = expect_mean(m, node);
+        st = expect_mean(m, node, v);
     else if (node && onnx_text_is(node->op, "AveragePool") && in.h == in.w)
         st = match_expect_ints(m, node, "kernel_shape", 2, in.h, true);
     else

@@ -207,13 +207,22 @@ static ward_status add_row(struct score_table *table, struct score_row *row)
     return WARD_OK;
 }
 
+static size_t count_evaluated(const struct cell *cell)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < cell->count; i++)
+        count += cell->runs[i].is_evaluated;
+    return count;
+}
+
 static ward_status add_accuracy(struct score_table *table, const struct cell *cell)
 {
     const struct report_run *r = cell->runs;
     struct paper_cell paper = paper_accuracy(r->data, r->arch, r->method);
     struct score_row row = {
         .cell = cell,
-        .n = (double)cell->count,
+        .n = (double)count_evaluated(cell),
         .wanted = (double)cell->count,
         .has_right = r->method != WARD_METHOD_BASELINE,
         .left = {cell->authorised.mean, cell->authorised.sd, paper.authorised},

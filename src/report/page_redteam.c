@@ -56,7 +56,7 @@ static void write_percent(struct wr *wr, double fraction)
 /* Needed, or more than the largest amount that was tried. */
 static void write_needs(struct wr *wr, const struct redteam_scores *s, double labels)
 {
-    if (isfinite(labels) || s->gains.count == 0) {
+    if (isfinite(labels) || s->gains.count == 0 || isnan(s->authorised)) {
         text_count(wr, labels);
         return;
     }

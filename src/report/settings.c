@@ -118,6 +118,7 @@ static ward_status to_object(const ward_train_config *config, json_t **out)
     ward_status st;
 
     shown.secret_seed = NULL;
+    shown.owner = shown.recipients = shown.lock = NULL; /* whose it is is not for everyone */
     st = run_config_to_json(&shown, &text);
     if (!st)
         st = json_parse_object(out, text, strlen(text));

@@ -87,6 +87,26 @@ static ward_status open_old(struct relock *r)
     return st;
 }
 
+/* What is there already goes on for the users that it began with, whoever they are. */
+static ward_status check_users(const struct relock *r)
+{
+    const char *users = r->users ? r->users : "", *theirs;
+    struct run_dir dir = {.path = NULL};
+    struct run_config made = {.data = NULL};
+    ward_status st = run_dir_init(&dir, r->options->out);
+
+    if (!st && file_exists(dir.config)) {
+        st = run_config_read(&dir, &made);
+        theirs = made.values.recipients ? made.values.recipients : "";
+        if (!st && strcmp(users, theirs) != 0)
+            st = ward_fail(WARD_ERR_EXISTS, "'%s' is there already, for other users: relock into "
+                                            "another directory", r->options->out);
+    }
+    run_config_release(&made);
+    run_dir_release(&dir);
+    return st;
+}
+
 static ward_status train(struct relock *r, ward_device *device)
 {
     const ward_relock_options *o = r->options;
@@ -157,6 +177,8 @@ ward_status ward_relock(ward_device *device, const ward_relock_options *options,
     ward_relock_result found;
     ward_status st = open_old(&r);
 
+    if (!st)
+        st = check_users(&r);
     if (!st)
         st = train(&r, device);
     if (!st)

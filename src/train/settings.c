@@ -180,6 +180,10 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
 
     if (!seeds_match(given, stored))
         return ward_fail(WARD_ERR_ARG, "cannot resume with another secret seed than the run's");
+    if (given->recipients &&
+        (!stored->recipients || strcmp(given->recipients, stored->recipients) != 0))
+        return ward_fail(WARD_ERR_ARG, "cannot resume for other users than the run's: their right "
+                                       "is given and taken by ward key");
     a.secret_seed = b.secret_seed = NULL;
     a.checkpoint_seconds = b.checkpoint_seconds;
     a.owner = b.owner; /* who may open it is the run's */
