@@ -535,6 +535,7 @@ const struct op_row op_rows[] = {
     {"conv 1x1 64-3", build_conv, CONV(1, 64, 7, 3, 1, 1, 0)},
     {"conv 1x1 32-13", build_conv, CONV(2, 32, 5, 13, 1, 1, 0)},
     {"conv 1x1 16-8, few pixels", build_conv, CONV(3, 16, 2, 8, 1, 1, 0)},
+    {"conv 1x1 10-16", build_conv, CONV(2, 10, 6, 16, 1, 1, 0)},
     {"conv 1x1 16-32 stride 2", build_conv, CONV(2, 16, 14, 32, 1, 2, 0)},
     {"conv 3x3 1-32", build_conv, CONV(2, 1, 28, 32, 3, 1, 1)},
     {"conv 3x3 3-16", build_conv, CONV(1, 3, 28, 16, 3, 1, 1)},

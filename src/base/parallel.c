@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/signals.h"
 #include "base/util.h"
 
 extern void GOMP_parallel(void (*fn)(void *), void *data, unsigned num_threads, unsigned flags);
@@ -49,15 +50,19 @@ static void run_parts(void *data)
 void parallel_for(size_t count, parallel_body *body, void *context)
 {
     struct job job = {body, context, count, 1};
+    sigset_t before;
 
     if (count == 0)
         return;
     if (!omp_in_parallel())
         job.parts = (unsigned)min_size(count, parallel_threads());
-    if (job.parts == 1)
+    if (job.parts == 1) {
         body(context, 0, count, 0);
-    else
+    } else {
+        signals_block(&before); /* threads that it starts keep the mask of this one */
         GOMP_parallel(run_parts, &job, job.parts, 0);
+        signals_restore(&before);
+    }
 }
 
 /* One a core that this process may use, or what OMP_NUM_THREADS says. */

@@ -275,7 +275,7 @@ static ward_status check_order(const struct graph_param *param, const float *ord
     for (size_t i = 0; i < count && !st; i++) {
         size_t at = order[i] >= 0 && order[i] < (float)count ? (size_t)order[i] : count;
 
-        if (at == count || is_taken[at])
+        if (at == count || (float)at != order[i] || is_taken[at])
             st = ward_fail(WARD_ERR_FORMAT, "'%s' is not an order of %zu values", param->name,
                            count);
         else

@@ -49,8 +49,8 @@ static ward_status open_training(struct ward_run *run, const struct run_dir *dir
             .is_known = true,
             .has_shares = c->splits != NULL && c->from == NULL,
             .seed = c->seed,
-            .images = (uint64_t)fmin((double)c->iterations * (double)c->batch * rows_an_image(c),
-                                     1e18),
+            .images =
+                (uint64_t)fmin((double)c->iterations * (double)c->batch * rows_an_image(c), 1e18),
         };
     run_config_release(&config);
     return st;

@@ -99,8 +99,10 @@ static ward_status check_users(const struct relock *r)
         st = run_config_read(&dir, &made);
         theirs = made.values.recipients ? made.values.recipients : "";
         if (!st && strcmp(users, theirs) != 0)
-            st = ward_fail(WARD_ERR_EXISTS, "'%s' is there already, for other users: relock into "
-                                            "another directory", r->options->out);
+            st = ward_fail(WARD_ERR_EXISTS,
+                           "'%s' is there already, for other users: relock into "
+                           "another directory",
+                           r->options->out);
     }
     run_config_release(&made);
     run_dir_release(&dir);

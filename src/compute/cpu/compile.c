@@ -68,14 +68,15 @@ static void touch(struct cpu_plan *p, int buffer, unsigned time)
 
 /* ---- values ---- */
 
-/* What an OP_PERMUTE reads is plain: it goes by the order c, h, w. */
+/* What an OP_PERMUTE alone reads is plain: it goes by the order c, h, w. */
 static void make_plain(struct compiler *c)
 {
     for (size_t i = 0; i < c->graph->node_count; i++) {
         const struct op_desc *d = &c->graph->nodes[i];
         int x = d->input[0];
 
-        if (d->kind == OP_PERMUTE && c->uses[x] == 1 && c->graph->nodes[x].kind == OP_CONV)
+        if (d->kind == OP_PERMUTE && c->uses[x] == 1 && c->graph->nodes[x].kind == OP_CONV &&
+            !c->plan->values[x].is_output)
             c->plan->values[x].lanes = 1;
     }
 }
@@ -97,9 +98,9 @@ static void values_init(struct compiler *c)
             if (c->graph->nodes[i].input[k] >= 0)
                 c->uses[c->graph->nodes[i].input[k]]++;
     }
-    make_plain(c);
     for (size_t i = 0; i < c->options->output_count; i++)
         p->values[c->options->outputs[i]].is_output = true;
+    make_plain(c);
 }
 
 /* ---- fusion ---- */

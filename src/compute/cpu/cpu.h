@@ -13,7 +13,7 @@
  *   plan.c     parameters, inputs and outputs; what the rest of the library sees
  *
  * Convolutions and dense layers are oneDNN's (compute/onednn), or our own where one side has few
- * channels, where Winograd's filtering serves, or where a dense layer takes no gradients; batch
+ * channels, where Winograd's filtering serves, or in the forward pass of dense layers; batch
  * norm, pooling and activations are our own (compute/native). Losses, and sums over single
  * pictures, are so small that the definitions in compute/ref serve.
  */
@@ -58,6 +58,7 @@ struct param {
     struct dims dims;                   /* the same: [1, c, h, w] */
     struct dnn_linear *linear;          /* packs it; NULL otherwise */
     const struct native_conv *conv;     /* packs it; NULL otherwise */
+    const struct conv_kernels *kernels; /* that conv is for */
     const struct native_dense *dense;   /* packs it; NULL otherwise */
     bool is_order;                      /* int32_t in the place of floats */
     bool has_gradient;
@@ -86,7 +87,7 @@ struct step {
     int in[OP_MAX_INPUTS]; /* operand nodes of head */
     int residual;          /* batch norm: the other operand of a fused sum */
     bool has_activation;
-    float slope; /* of the fused activation, forward and backward */
+    float slope; /* of the fused activation, forward */
     float backward_slope;
     bool is_undone; /* the gradient comes with the activation's derivative in it */
 
@@ -121,7 +122,7 @@ struct cpu_plan {
     struct value *values; /* by node */
     struct param *params;
     struct step *steps;
-    size_t step_count, step_cap;
+    size_t step_count;
     struct buffer *buffers;
     size_t buffer_count, buffer_cap;
     float *arena, *param_block, *side; /* side: everything small that needs no lifetime */
@@ -141,6 +142,9 @@ bool cpu_uses_param(const struct graph *graph, size_t p, size_t begin, size_t en
 WARD_CHECK ward_status cpu_plan_new(struct cpu_plan **out, const struct graph *graph,
                                     const struct plan_options *options, bool is_tail,
                                     const struct cpu_plan *lender);
+/* The forward pass, with signals blocked and threads checked. For slices.c: in a thread of a
+ * region, where there are as many as the next level of threads would have. */
+WARD_CHECK ward_status cpu_run_steps(struct cpu_plan *p);
 /* Scratch is made for a number of threads, and results are reproducible for the same number. */
 WARD_CHECK ward_status cpu_check_threads(const struct cpu_plan *p);
 

@@ -14,7 +14,7 @@ enum { MANY_ROWS = 32 };
 
 /* ---- who computes it ---- */
 
-/* Depends on the weights only: two uses of a parameter have to agree about its layout. */
+/* Two uses of a parameter have to agree about its layout: see linear_make(). */
 static const struct conv_kernels *kernels_for(const struct cpu_plan *p, const struct step *s)
 {
     const struct op_desc *d = s->desc;
@@ -51,6 +51,11 @@ static struct dims lines_of(struct dims image, size_t kernel)
     return kernel == 1 ? (struct dims){image.n, image.c, 1, image.h * image.w} : image;
 }
 
+static bool is_out_blocked(const struct cpu_plan *p, const struct step *s)
+{
+    return p->values[s->out].lanes > 1;
+}
+
 static void native_make(struct cpu_plan *p, struct step *s)
 {
     const struct op_desc *d = s->desc;
@@ -61,10 +66,11 @@ static void native_make(struct cpu_plan *p, struct step *s)
                                  .kernel = d->kernel,
                                  .stride = d->stride,
                                  .padding = d->padding,
-                                 .is_out_blocked = p->values[s->out].lanes > 1,
+                                 .is_out_blocked = is_out_blocked(p, s),
                                  .has_relu = s->has_activation};
     conv->scratch_len = s->kernels->scratch_len(conv);
     p->params[d->param[0]].conv = conv;
+    p->params[d->param[0]].kernels = s->kernels;
     p->scratch_len = max_size(p->scratch_len, conv->scratch_len * p->threads);
     if (is_training(p))
         p->points_len = max_size(p->points_len, s->kernels->points_len(conv));
@@ -135,9 +141,25 @@ static ward_status dnn_make(struct cpu_plan *p, struct step *s)
     return WARD_OK;
 }
 
+/* A use before this one has packed the weights of a convolution otherwise. */
+static bool has_other_layout(const struct cpu_plan *p, const struct step *s)
+{
+    const struct param *w = &p->params[s->desc->param[0]];
+
+    if (s->desc->kind != OP_CONV)
+        return false;
+    if (!s->kernels)
+        return w->conv != NULL;
+    return w->linear || (w->conv && (w->kernels != s->kernels ||
+                                     w->conv->is_out_blocked != is_out_blocked(p, s)));
+}
+
 ward_status linear_make(struct cpu_plan *p, struct step *s)
 {
     s->kernels = kernels_for(p, s);
+    if (has_other_layout(p, s))
+        return ward_fail(WARD_ERR_DEVICE, "'%s' is used in two ways that want it in two layouts",
+                         p->base.graph->params[s->desc->param[0]].name);
     if (s->kernels) {
         native_make(p, s);
         return WARD_OK;

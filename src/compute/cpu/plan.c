@@ -202,19 +202,29 @@ ward_status cpu_check_threads(const struct cpu_plan *p)
                      parallel_threads());
 }
 
+ward_status cpu_run_steps(struct cpu_plan *p)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < p->step_count && !st; i++) {
+        double begin = plan_clock(&p->base);
+
+        st = p->steps[i].kind->forward(p, &p->steps[i]);
+        plan_count_forward(&p->base, (size_t)p->steps[i].head, begin);
+    }
+    return st;
+}
+
 static ward_status cpu_forward(struct plan *plan)
 {
     struct cpu_plan *p = self(plan);
     ward_status st = cpu_check_threads(p);
     sigset_t before;
 
+    if (st)
+        return st;
     signals_block(&before);
-    for (size_t i = 0; i < p->step_count && !st; i++) {
-        double begin = plan_clock(plan);
-
-        st = p->steps[i].kind->forward(p, &p->steps[i]);
-        plan_count_forward(plan, (size_t)p->steps[i].head, begin);
-    }
+    st = cpu_run_steps(p);
     signals_restore(&before);
     return st;
 }
@@ -366,7 +376,8 @@ static struct plan_packed cpu_packed(struct plan *plan, size_t at)
 {
     const struct param *q = &self(plan)->params[at];
 
-    self(plan)->is_open = true;
+    if (!self(plan)->is_open) /* an optimiser's threads ask, too, when it has asked before */
+        self(plan)->is_open = true;
     return (struct plan_packed){q->value, q->gradient, q->velocity, q->len};
 }
 

@@ -36,12 +36,8 @@ struct sliced {
     struct cpu_plan *tail;
     unsigned part_count;
     size_t rows, slices; /* rows a slice */
+    ward_status *status; /* by part: of the run */
     float **values;      /* by node: the head's whole inputs and outputs, owned, or NULL */
-};
-
-struct run {
-    struct sliced *sliced;
-    ward_status *status; /* by part */
 };
 
 static struct sliced *self(const struct plan *plan)
@@ -194,6 +190,7 @@ static void sliced_free(struct plan *plan)
     }
     mem_free(s->values);
     mem_free(s->parts);
+    mem_free(s->status);
     mem_free(s->head.nodes);
     mem_free(s->end.nodes);
     mem_free(s);
@@ -204,6 +201,8 @@ static ward_status compile_head(struct sliced *s)
     struct plan_options options = s->base.options;
     ward_status st = mem_new(&s->parts, s->part_count, sizeof *s->parts);
 
+    if (!st)
+        st = mem_new(&s->status, s->part_count, sizeof *s->status);
     options.output_count = 0;
     for (size_t k = 0; k < s->base.options.output_count; k++)
         if (s->base.options.outputs[k] < (int)s->cut)
@@ -264,18 +263,31 @@ ward_status slices_compile(struct plan **out, const struct graph *graph,
 
 /* ---- running ---- */
 
-/* Values of all layouts lie row by row. */
-static void copy_to_tail(struct sliced *s, const struct cpu_plan *part, size_t row)
-{
-    const struct value *v = &part->values[s->joint];
+/* The rows of a slice, of which the first `done` are another's, too, who hands them out. */
+struct piece {
+    size_t row, done, count;
+};
 
-    memcpy(s->tail->values[0].data + row * (v->len / s->rows), v->data, v->len * sizeof *v->data);
+static struct piece piece_of(const struct sliced *s, size_t slice)
+{
+    size_t row = min_size(slice * s->rows, s->base.graph->nodes[0].out.n - s->rows);
+
+    return (struct piece){row, slice * s->rows - row, s->rows};
+}
+
+/* Values of all layouts lie row by row. */
+static void hand_out(const struct piece *p, size_t len, const float *from, float *to)
+{
+    size_t each = len / p->count;
+
+    memcpy(to + (p->row + p->done) * each, from + p->done * each,
+           (p->count - p->done) * each * sizeof *to);
 }
 
 static ward_status run_slice(struct sliced *s, struct cpu_plan *part, size_t slice)
 {
-    size_t all = s->base.graph->nodes[0].out.n;
-    size_t row = min_size(slice * s->rows, all - s->rows);
+    const struct piece p = piece_of(s, slice);
+    const struct value *joint = s->tail ? &part->values[s->joint] : NULL;
     struct plan *plan = &part->base;
     ward_status st;
 
@@ -283,32 +295,28 @@ static ward_status run_slice(struct sliced *s, struct cpu_plan *part, size_t sli
         if (s->head.nodes[i].kind == OP_INPUT) {
             size_t len = dims_count(s->head.nodes[i].out);
 
-            memcpy(plan->ops->input(plan, (int)i), s->values[i] + row * (len / s->rows),
+            memcpy(plan->ops->input(plan, (int)i), s->values[i] + p.row * (len / p.count),
                    len * sizeof(float));
         }
-    st = plan->ops->forward(plan);
+    st = cpu_run_steps(part);
     for (size_t k = 0; k < s->base.options.output_count && !st; k++) {
         int node = s->base.options.outputs[k];
-        size_t len;
 
-        if (node >= (int)s->cut)
-            continue;
-        len = dims_count(s->head.nodes[node].out);
-        memcpy(s->values[node] + row * (len / s->rows), plan->ops->output(plan, node),
-               len * sizeof(float));
+        if (node < (int)s->cut)
+            hand_out(&p, dims_count(s->head.nodes[node].out), plan->ops->output(plan, node),
+                     s->values[node]);
     }
-    if (s->tail && !st)
-        copy_to_tail(s, part, row);
+    if (joint && !st)
+        hand_out(&p, joint->len, joint->data, s->tail->values[0].data);
     return st;
 }
 
 static void run_slices(void *context, size_t begin, size_t end, unsigned thread)
 {
-    struct run *r = context;
-    struct cpu_plan *part = r->sliced->parts[thread];
+    struct sliced *s = context;
 
-    for (size_t i = begin; i < end && !r->status[thread]; i++)
-        r->status[thread] = run_slice(r->sliced, part, i);
+    for (size_t i = begin; i < end && !s->status[thread]; i++)
+        s->status[thread] = run_slice(s, s->parts[thread], i);
 }
 
 /* Let a part count by the whole graph's numbers, which are so much higher than its own. */
@@ -321,22 +329,19 @@ static void share_counts(const struct plan *whole, struct plan *part, size_t shi
 static ward_status sliced_forward(struct plan *plan)
 {
     struct sliced *s = self(plan);
-    struct run run = {s, NULL};
     ward_status st = cpu_check_threads(s->parts[0]);
     sigset_t before;
 
-    if (!st)
-        st = mem_new(&run.status, s->part_count, sizeof *run.status);
     if (st)
         return st;
+    memset(s->status, 0, s->part_count * sizeof *s->status);
     share_counts(plan, &s->parts[0]->base, 0);
     signals_block(&before);
-    parallel_for(s->slices, run_slices, &run);
+    parallel_for(s->slices, run_slices, s);
     signals_restore(&before);
     for (unsigned t = 0; t < s->part_count && !st; t++)
-        if (run.status[t]) /* its text is another thread's */
-            st = ward_fail(run.status[t], "a part of the batch could not be computed");
-    mem_free(run.status);
+        if (s->status[t]) /* its text is another thread's */
+            st = ward_fail(s->status[t], "a part of the batch could not be computed");
     if (st || !s->tail)
         return st;
     share_counts(plan, &s->tail->base, s->cut - 1);

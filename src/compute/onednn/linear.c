@@ -46,11 +46,15 @@ static ward_status failed(const char *what, dnnl_status_t status)
     return ward_fail(WARD_ERR_DEVICE, "oneDNN cannot %s (status %d)", what, (int)status);
 }
 
+/* Sets are masks of bits: one may be the larger number and lack what the other has. */
+static bool has_isa(dnnl_cpu_isa_t set)
+{
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)set) == (unsigned)set;
+}
+
 static const char *isa_name(size_t *block)
 {
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-
-    *block = isa >= dnnl_cpu_isa_avx512_core ? 16 : isa >= dnnl_cpu_isa_avx2 ? 8 : 1;
+    *block = has_isa(dnnl_cpu_isa_avx512_core) ? 16 : has_isa(dnnl_cpu_isa_avx2) ? 8 : 1;
     return *block == 16 ? "AVX-512" : *block == 8 ? "AVX2" : "SSE";
 }
 
