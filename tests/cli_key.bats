@@ -184,6 +184,20 @@ END
     fails_with 2 "not sealed"
 }
 
+@test "granting and revoking sign nothing that others have changed since" {
+    copy
+    new_user "$KEY"
+    "$WARD" export "$RUN" --onnx "$RUN/f.onnx" -q
+    "$WARD" seal "$RUN" -q
+    cp "$RUN/manifest.ward" "$KEY.manifest"
+    echo >>"$RUN/f.onnx"
+    run --separate-stderr "$WARD" key grant "$RUN" "$KEY.pub"
+    fails_with 3 "f.onnx"
+    cmp "$RUN/manifest.ward" "$KEY.manifest"
+    "$WARD" seal "$RUN" -q
+    "$WARD" key grant "$RUN" "$KEY.pub" -q
+}
+
 @test "what is no public key is refused" {
     copy
     new_user "$KEY"

@@ -327,6 +327,8 @@ ward_status ward_run_grant(const char *run, ward_keys *keys, const char *const *
 
     if (!st)
         st = unlock(&w, &s, &list);
+    if (!st)
+        st = run_manifest_check(&w.dir, w.owner);
     known = list.count;
     if (!st)
         st = add_users(&list, users, count, name);
@@ -376,6 +378,8 @@ ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user)
 
     if (!st)
         st = unlock(&w, &s, &list);
+    if (!st)
+        st = run_manifest_check(&w.dir, w.owner);
     if (!st)
         st = find_user(&list, user, &place);
     if (!st) {
@@ -450,10 +454,14 @@ static ward_status hand_over(struct work *w, ward_keys *keys, const struct ident
     struct grant_list list = {.items = NULL};
     ward_status st = unlock(w, &s, &list);
 
-    if (st && w->data && is_of(w, next))
+    if (st && w->data && is_of(w, next)) {
         st = WARD_OK; /* done before a kill: what comes after it is done again */
-    else if (!st)
-        st = reseal(w, &s, next, &list, &s.terms);
+    } else {
+        if (!st)
+            st = run_manifest_check(&w->dir, w->owner);
+        if (!st)
+            st = reseal(w, &s, next, &list, &s.terms);
+    }
     grants_release(&list);
     sealed_release(&s);
     if (!st)

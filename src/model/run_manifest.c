@@ -166,6 +166,22 @@ static ward_status read_manifest(const struct run_dir *dir, const struct public_
     return st ? ward_fail_within(st, "'%s'", dir->manifest) : WARD_OK;
 }
 
+ward_status run_manifest_check(const struct run_dir *dir, const struct identity *owner)
+{
+    struct manifest m = {.files = NULL};
+    ward_status st;
+
+    if (!file_exists(dir->manifest))
+        return WARD_OK;
+    st = read_manifest(dir, &owner->public, &m);
+    if (!st)
+        st = check(dir, &m);
+    manifest_release(&m);
+    return st == WARD_ERR_AUTH
+               ? ward_fail(st, "%s; ward seal signs what is there", ward_error_message())
+               : st;
+}
+
 static void describe(const struct manifest *m, ward_manifest_info *out)
 {
     *out = (ward_manifest_info){.uses = m->terms.uses, .file_count = m->count};
