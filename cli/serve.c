@@ -186,6 +186,8 @@ static void wait_for_signals(const struct cli *cli, ward_server *server, const s
     while (sigwait(signals, &number) == 0 && number == SIGHUP)
         if (!ward_server_reload(server))
             cli_talk(cli, "tokens and run were read again");
+        else if (cli_has(cli, 'q')) /* otherwise the server has said so */
+            cli_error(cli, "%s", ward_error_message());
 }
 
 /* Those that wait_for_signals() waits for; all threads inherit that they wait for none. */

@@ -247,10 +247,23 @@ static ward_status move_into_place(const struct file_out *out)
     return rename(out->temporary, out->path) == 0 ? WARD_OK : io_error("write", out->path);
 }
 
-/* What is about to be replaced, if its bytes are to be overwritten then; -1 if not. */
-static int open_replaced(const struct file_out *out)
+/* What is about to be replaced, if its bytes are to be overwritten then; -1 if there is nothing. */
+static ward_status open_replaced(const struct file_out *out, int *fd)
 {
-    return out->flags & FILE_SHRED ? open_retrying(out->path, O_WRONLY | O_NOFOLLOW, 0) : -1;
+    *fd = out->flags & FILE_SHRED ? open_retrying(out->path, O_WRONLY | O_NOFOLLOW, 0) : -1;
+    if (*fd < 0 && out->flags & FILE_SHRED && errno != ENOENT)
+        return io_error("overwrite", out->path);
+    return WARD_OK;
+}
+
+/* Root replaces a file for whoever it belongs to. */
+static ward_status keep_owner(const struct file_out *out)
+{
+    struct stat info;
+
+    if (geteuid() != 0 || lstat(out->path, &info) != 0 || !S_ISREG(info.st_mode))
+        return WARD_OK;
+    return fchown(out->fd, info.st_uid, info.st_gid) == 0 ? WARD_OK : io_error("write", out->path);
 }
 
 /* After the new file is in place, so that a kill in between loses neither. */
@@ -271,9 +284,13 @@ static ward_status shred(int fd, const char *path)
 
 static ward_status replace(const struct file_out *out)
 {
-    int replaced = open_replaced(out);
-    ward_status st = move_into_place(out);
+    int replaced;
+    ward_status st = open_replaced(out, &replaced);
 
+    if (!st && out->flags & FILE_REPLACE)
+        st = keep_owner(out);
+    if (!st)
+        st = move_into_place(out);
     if (!st && replaced >= 0)
         st = shred(replaced, out->path);
     if (replaced >= 0)

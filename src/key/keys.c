@@ -65,24 +65,40 @@ static ward_status write_public(const char *path, const char *text, int flags)
     return st;
 }
 
+/* Neither the key file nor its public half is there. */
+static ward_status check_free(const char *path, bool has_public)
+{
+    char *name = NULL;
+    ward_status st = mem_printf(&name, "%s.pub", path);
+
+    if (!st && file_exists(path))
+        st = ward_fail(WARD_ERR_EXISTS, "'%s' exists already", path);
+    if (!st && has_public && file_exists(name))
+        st = ward_fail(WARD_ERR_EXISTS, "'%s' exists already", name);
+    mem_free(name);
+    return st;
+}
+
 static ward_status write_pair(const char *path, const struct identity *identity,
                               const ward_key_options *options)
 {
-    int flags = options->replaces ? FILE_REPLACE : 0;
     char text[PUBLIC_TEXT_MAX];
     struct wr bytes = WR_INIT;
     ward_status st = WARD_OK;
 
-    if (!options->replaces && file_exists(path))
-        return ward_fail(WARD_ERR_EXISTS, "'%s' exists already", path);
+    if (!options->replaces)
+        st = check_free(path, identity->public.type != WARD_KEY_LOCK);
+    if (st)
+        return st;
     public_key_format(&identity->public, text);
     st = key_file_build(identity, options, &bytes);
     if (!st)
         st = make_parent(path);
     if (!st)
-        st = file_write(path, bytes.data, bytes.len, FILE_SECRET | flags);
+        st = file_write(path, bytes.data, bytes.len,
+                        FILE_SECRET | (options->replaces ? FILE_REPLACE | FILE_SHRED : 0));
     if (!st && identity->public.type != WARD_KEY_LOCK)
-        st = write_public(path, text, FILE_REPLACE);
+        st = write_public(path, text, options->replaces ? FILE_REPLACE : 0);
     wr_release(&bytes);
     return st;
 }

@@ -54,7 +54,7 @@ static ward_status start_guard(struct backend *b, const ward_server_config *c)
 {
     struct guard_config config = {.run = c->run,
                                   .identity = c->identity,
-                                  .tpm = c->tpm,
+                                  .tpm = c->tpm ? c->tpm : getenv("TPM2TOOLS_TCTI"),
                                   .passphrase = c->passphrase_fd,
                                   .batch = c->batch,
                                   .threads = c->threads,

@@ -174,17 +174,25 @@ static size_t pick_new(const struct meter *meter, size_t count, const uint8_t *i
     return added;
 }
 
-/* With one write, so that a kill leaves all of them or none behind. */
+/* With one write, so that a kill leaves all of them or none behind. What a full disk has cut off is
+ * taken back, or all that follow would lie where none is looked for. */
 static ward_status append(struct meter *meter, const uint8_t *digests, size_t len)
 {
+    off_t end = lseek(meter->fd, 0, SEEK_END);
     ssize_t done;
 
     do
-        done = write(meter->fd, digests, len);
+        done = end < 0 ? -1 : write(meter->fd, digests, len);
     while (done < 0 && errno == EINTR);
-    if (done != (ssize_t)len)
-        return ward_fail(WARD_ERR_IO, "cannot write to a meter: %s",
-                         done < 0 ? strerror(errno) : "the disk is full");
+    if (done != (ssize_t)len) {
+        ward_status st = ward_fail(WARD_ERR_IO, "cannot write to a meter: %s",
+                                   done < 0 ? strerror(errno) : "the disk is full");
+
+        if (done > 0 && ftruncate(meter->fd, end) != 0)
+            return ward_fail(WARD_ERR_IO, "cannot take back half a write to a meter: %s",
+                             strerror(errno));
+        return st;
+    }
     meter->is_dirty = true;
     return WARD_OK;
 }

@@ -10,7 +10,7 @@ enum { METRICS_STATUSES = 14, METRICS_BUCKETS = 14 };
 
 /* All zero to begin with. */
 struct metrics {
-    atomic_ullong answers[METRICS_STATUSES];    /* by HTTP status: metrics_status() */
+    atomic_ullong answers[METRICS_STATUSES];    /* by HTTP status: see metrics.c */
     atomic_ullong images;                       /* answered with 200 */
     atomic_ullong seconds[METRICS_BUCKETS + 1]; /* requests by duration; the last: longer */
     atomic_ullong nanoseconds, requests;        /* of all inference requests, and how many */

@@ -20,6 +20,15 @@ static ward_status read_shape(const json_t *metadata, ward_remote_info *info)
     return WARD_OK;
 }
 
+/* It may be shown on a terminal. */
+static bool is_printable(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
 static ward_status read_classes(const json_t *names, ward_remote_info *info)
 {
     const char **list = NULL;
@@ -31,7 +40,7 @@ static ward_status read_classes(const json_t *names, ward_remote_info *info)
     st = mem_new(&list, count, sizeof *list);
     for (size_t k = 0; k < count && !st; k++) {
         list[k] = json_string_value(json_array_get(names, k));
-        if (!list[k])
+        if (!list[k] || !is_printable(list[k]))
             st = ward_fail(WARD_ERR_FORMAT, "the name of a class is no text");
     }
     if (st) {
@@ -62,9 +71,11 @@ ward_status reply_model(const json_t *metadata, struct remote_model *model)
     ward_status st = json_get_string(metadata, "name", &info->name);
 
     if (!st)
-        st = read_shape(metadata, info);
-    if (!st)
         st = json_get_string(more, "model_id", &info->model_id);
+    if (!st && !(is_printable(info->name) && is_printable(info->model_id)))
+        st = ward_fail(WARD_ERR_FORMAT, "the model's name is no text");
+    if (!st)
+        st = read_shape(metadata, info);
     if (!st)
         st = json_get_real(more, "low", &low);
     if (!st)

@@ -280,8 +280,12 @@ bool request_infer(struct request *r)
         request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the model cannot be computed");
     else if (!st && !charge(r))
         return false;
-    else if (st || fill_job(r))
+    else if (st)
         request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+    else if (fill_job(r)) {
+        take_back_charge(r);
+        request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+    }
     if (r->status)
         return false;
     submit(r);

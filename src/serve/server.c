@@ -145,7 +145,8 @@ static ward_status set_name(struct ward_server *s)
 
     if (!name)
         base_name(s->config.run, &name, &len);
-    if (len < 1 || len > SERVER_NAME_MAX || strspn(name, allowed) < len)
+    if (len < 1 || len > SERVER_NAME_MAX || strspn(name, allowed) < len ||
+        strspn(name, ".") >= len) /* "." and ".." are folders in a path */
         return ward_fail(WARD_ERR_ARG, "'%.*s' cannot be a model's name in a path: give it another",
                          (int)min_size(len, SERVER_NAME_MAX), name);
     memcpy(s->name, name, len);
