@@ -22,6 +22,9 @@ def train(run):
     with open(os.path.join(run, "model.safetensors"), "wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
     with open(os.path.join(run, "metrics.jsonl"), "w", encoding="utf-8") as file:
+        for iteration, commit in ((0, "1" * 12), (7, "2" * 12)):
+            file.write(json.dumps({"iteration": iteration, "commit": commit, "device": "cpu", "summary": "none",
+                                   "threads": 3}) + "\n")
         file.write('{"seconds": 1, "accuracy_processed": 0.8, "validation_processed": 0.9}\n')
 
 

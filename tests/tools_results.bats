@@ -40,7 +40,29 @@ seed_of() {
     done
     [ "$(json "$RESULTS/lock-fashion-cascade-1.json" "d['command']")" = \
         "printf ward/results/v1/lock-fashion-cascade-1 | sha256sum | cut -c-64 | ward train --data\
- fashion-mnist --method keyed --splits redteam --recipe fast --seed 1 --threads 1 --secret-seed - --out RUN" ]
+ fashion-mnist --method keyed --splits redteam --recipe fast --seed 1 --threads 3 --secret-seed - --out RUN" ]
+}
+
+@test "a row says which builds trained it, and with how many threads, as the training wrote it" {
+    results lock-fashion-cascade-1
+    [ "$(json "$RESULTS/lock-fashion-cascade-1.json" \
+        "d['commit'], d['threads'], d['device'], d['resumed_by']")" = \
+        "('111111111111', 3, 'cpu: none', [{'iteration': 7, 'commit': '222222222222'}])" ]
+}
+
+@test "what is done already keeps the time that it took, and the build" {
+    local row=redteam-lock-fashion-dense file=$RESULTS/redteam-lock-fashion-dense.json
+
+    results lock-fashion-dense $row
+    [ "$(json "$file" "d['seconds'] is None, d['commit']")" = "(False, '000000000000')" ]
+    mkdir -p "$STATE/lock-fashion-dense/redteam"
+    echo '{"model_id": "lock-fashion-dense", "attacks": []}' >"$STATE/lock-fashion-dense/redteam/quick.json"
+    sed -i 's/"seconds": [0-9.]*,/"seconds": 77,/; s/"commit": "0/"commit": "9/' "$file"
+    results $row
+    [ "$(json "$file" "d['seconds'], d['commit'][0]")" = "(77, '9')" ]
+    rm "$file"
+    results $row
+    [ "$(json "$file" "d['seconds']")" = None ]
 }
 
 @test "baselines have no secret, and other runs draw theirs" {

@@ -127,7 +127,7 @@ def overlap_rows(results, run):
 def time_rows(results, run):
     """The one row that was made with two threads and nothing beside it."""
     row = results.get(f"redteam-split-{run}")
-    if not row or row["threads"] != 2:
+    if not row or row["threads"] != 2 or not row["seconds"]:
         return []
     seconds = round(row["seconds"])
     return [(run, "`quick` ends within 8 minutes on two cores that do nothing else",

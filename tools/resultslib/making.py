@@ -11,11 +11,25 @@ from resultslib.places import PRETRAINED, RESULTS, UNFINISHED, read_json
 from resultslib.rows import COMMANDS, DONE, OPEN_SEED, OWNER, RUNS
 
 
-def last_with(path, key):
-    """The last line of a metrics file that has a key."""
+def lines_with(path, key):
+    """The lines of a metrics file that have a key."""
     with open(path, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file.read().splitlines()]
-    return [line for line in lines if key in line][-1]
+    return [line for line in lines if key in line]
+
+
+def last_with(path, key):
+    return lines_with(path, key)[-1]
+
+
+def trained_by(metrics):
+    """Which builds trained, each from its iteration on, and with what: as the trainer wrote it."""
+    parts = lines_with(metrics, "commit")
+    begun = {"commit": parts[0]["commit"], "device": f"{parts[0]['device']}: {parts[0]['summary']}",
+             "threads": parts[0]["threads"]}
+    later = [{"iteration": part["iteration"], "commit": part["commit"]} for part in parts[1:]
+             if part["commit"] != parts[0]["commit"]]
+    return {**begun, "resumed_by": later} if later else begun
 
 
 def find_secret(name, run, options):
@@ -55,19 +69,16 @@ def make(name, args):
     holds_out = name.startswith(("tuning-", "choice-"))
     seed = [] if "--seed" in RUNS[name] else ["--seed", "1"]
     options = [*RUNS[name], *seed, "--threads", str(args.threads)]
-    stamp = run + ".commit"
     secret, printing = find_secret(name, run, options)
     if secret:
         options += ["--secret-seed", "-"]
-    if not os.path.exists(stamp):
-        with open(stamp, "w", encoding="utf-8") as file:
-            file.write(about(args)["commit"] + "\n")
     train(args, run, options, secret)
     metrics = os.path.join(run, "metrics.jsonl")
+    trained = trained_by(metrics)
+    options[options.index("--threads") + 1] = str(trained["threads"])
     result = {"name": name,
               "command": printing + " ".join(["ward", "train", *options, "--out", "RUN"]),
-              "seed": int(options[options.index("--seed") + 1]), **about(args),
-              "commit": open(stamp, encoding="utf-8").read().strip(),
+              "seed": int(options[options.index("--seed") + 1]), **trained,
               "train_seconds": last_with(metrics, "seconds")["seconds"]}
     if holds_out:
         line = last_with(metrics, "accuracy_processed")  # of the last step: before axes are erased
@@ -157,6 +168,8 @@ def do(name, args):
     """Do to a finished run what a row says."""
     kind, run = DONE[name]
     take_up(name, args)
+    progress, path = progress_of(name, args)[0], os.path.join(RESULTS, name + ".json")
+    goes_on = bool(progress) and os.path.exists(progress)
     command = COMMANDS[kind].split()
     folders = {"RUN": find_run(run, args), "NEW": os.path.join(args.state, name)}
     given = [folders.get(word, word) for word in command]
@@ -166,6 +179,11 @@ def do(name, args):
     said.pop("run", None)
     made = {"name": name, "command": " ".join(["ward", *command]), **about(args),
             "seconds": round(time.monotonic() - start, 1), "result": said}
+    if goes_on:  # what this call took says nothing of all of it
+        made["seconds"] = None
+        before = read_json(path) if os.path.exists(path) else {}
+        if before.get("result", {}).get("model_id") == said.get("model_id"):
+            made |= {key: before[key] for key in ("commit", "seconds") if key in before}
     if "attacks" in said:  # cells may have been there: what they took, one after the other
         made["cell_seconds"] = round(sum(cell["seconds"] for cell in said["attacks"]), 1)
     return made
