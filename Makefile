@@ -47,7 +47,7 @@ format: setup
 install: build
 	@meson configure $(BUILD) --prefix=$(or $(PREFIX),/usr/local)
 	@meson install -C $(BUILD)
-	@[ -n "$(DESTDIR)" ] || ldconfig
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 deb: setup
 	@tools/deb

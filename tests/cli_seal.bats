@@ -103,6 +103,23 @@ refused() {
     fi
 }
 
+@test "a training that is not finished is handed over to a new owner key" {
+    local key=$BATS_TEST_TMPDIR/key
+
+    set_small
+    "$WARD" key new --type owner --protect file --out "$key" -q
+    "${SMALL[@]}" --iterations 100000 --identity "$key" --out "$RUN" 3>&- &
+    until [ -s "$RUN/metrics.jsonl" ]; do sleep 0.1; done
+    kill -INT $!
+    wait $! || true
+    run -0 --separate-stderr "$WARD" key rotate "$RUN" --identity "$key" --protect file
+    run --separate-stderr "$WARD" train --resume --out "$RUN" -q --identity "$key.old"
+    fails_with 3 "checkpoint.ward"
+    sed -i 's/"iterations": 100000/"iterations": 6000/' "$RUN/config.json"
+    run --separate-stderr "$WARD" train --resume --out "$RUN" -q --threads 1 --identity "$key"
+    [ "$status" -eq 0 ] || fails_with 1 "does not fit" # it was faster than that
+}
+
 @test "a run from a given seed is no secret, and stays plain" {
     small_training "$RUN" --secret-seed "$SEED"
     [ "$(head -c 5 "$RUN/transform.ward")" = WARDG ]

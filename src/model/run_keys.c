@@ -448,7 +448,7 @@ static bool is_of(const struct work *w, const struct identity *owner)
     return is_his;
 }
 
-static ward_status hand_over(struct work *w, ward_keys *keys, const struct identity *next)
+static ward_status hand_over_transform(struct work *w, const struct identity *next)
 {
     struct sealed s = SEALED_INIT;
     struct grant_list list = {.items = NULL};
@@ -464,11 +464,21 @@ static ward_status hand_over(struct work *w, ward_keys *keys, const struct ident
     }
     grants_release(&list);
     sealed_release(&s);
+    return st;
+}
+
+/* A training that is not finished has a checkpoint only. */
+static ward_status hand_over(struct work *w, ward_keys *keys, const struct identity *next)
+{
+    bool has_transform = file_exists(w->dir.transform);
+    ward_status st =
+        has_transform || !file_exists(w->dir.checkpoint) ? hand_over_transform(w, next) : WARD_OK;
+
     if (!st)
         st = seal_checkpoint(w, keys, next);
     if (!st)
         st = set_owner(w, next, NULL);
-    return st ? st : run_manifest_sign(&w->dir, next);
+    return st || !file_exists(w->dir.model) ? st : run_manifest_sign(&w->dir, next);
 }
 
 ward_status ward_run_rotate(const char *run, ward_keys *keys, ward_keys *next)

@@ -161,7 +161,7 @@ static size_t choose(struct figure *f, const struct cells *cells, size_t first)
 
     f->cell = &cells->items[first];
     for (; i < cells->count && are_drawn_together(f->cell, &cells->items[i]); i++)
-        if (cells->items[i].runs->method != WARD_METHOD_BASELINE && f->count < FIGURE_MAX_RUNS)
+        if (cells->items[i].runs->has_transform && f->count < FIGURE_MAX_RUNS)
             f->runs[f->count++] = cells->items[i].runs;
     return i;
 }

@@ -221,6 +221,8 @@ static ward_status collect_folder(const struct collector *c, struct report_run *
 
     if (!st && file_is_directory(folder))
         st = file_list(folder, &names, &count);
+    if (st && !is_fatal(st))
+        st = runs_omit(c->runs, folder ? folder : r->path, c->options);
     for (size_t i = 0; i < count && !st; i++) {
         char *path = NULL;
 
@@ -271,6 +273,7 @@ static ward_status describe(struct report_run *r, const ward_run *run, const str
 
     ward_run_describe(run, &info);
     r->method = info.method;
+    r->has_transform = info.has_transform;
     r->is_reproducible = info.is_reproducible;
     snprintf(r->model_id, sizeof r->model_id, "%s", info.model_id);
     if (!st)

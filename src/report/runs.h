@@ -16,6 +16,7 @@ struct report_run {
     char *data, *arch; /* owned */
     ward_method method;
     char model_id[MODEL_ID_LEN + 1];
+    bool has_transform;   /* G is there */
     bool is_reproducible; /* G was drawn from a seed given by hand */
     struct settings settings;
     struct history history;
