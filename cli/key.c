@@ -143,8 +143,8 @@ static int write_failed(const struct cli *cli, ward_status st, const char *path)
 {
     if (st == WARD_ERR_EXISTS)
         return cli_error(cli,
-                         "'%s' is there already; --force overwrites it, and what is sealed to "
-                         "it stays closed",
+                         "'%s' or its public half is there already; --force overwrites both, and "
+                         "what is sealed to it stays closed",
                          path);
     return cli_failed(cli, st);
 }

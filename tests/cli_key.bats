@@ -48,7 +48,7 @@ refused() {
     fails_with 1 "--force"
     mv "$KEY" "$KEY.1" # what is left of somebody else's pair is not written over either
     run --separate-stderr new_user "$KEY"
-    fails_with 1 "$KEY.pub"
+    fails_with 1 "public half"
     [ ! -e "$KEY" ]
     "$WARD" key new --type owner --protect file --out "$KEY.2" --json -q >"$BATS_TEST_TMPDIR/json"
     [ "$(json "$BATS_TEST_TMPDIR/json" "d['path'], d['public_key'][:11]")" = \
