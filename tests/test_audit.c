@@ -364,7 +364,11 @@ static void check_a_log_that_cannot_be_written(ward_audit_sync sync)
 
     assert_ok(audit_open(&audit, "/dev/full", sync));
     assert_int_equal(write_and_wait(audit, "{}"), WARD_ERR_IO);
+    assert_false(audit_is_well(audit));
+    assert_fails(audit_sync(audit), WARD_ERR_IO, "cannot be written"); /* and is tried again */
+    assert_true(audit_is_well(audit));
     assert_ok(audit_sync(audit));
+    assert_int_equal(write_and_wait(audit, "{}"), WARD_ERR_IO);
     assert_false(audit_is_well(audit));
     assert_ok(audit_stop(audit));
     assert_int_equal(write_and_wait(audit, "{}"), WARD_ERR_IO);

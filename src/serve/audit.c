@@ -127,12 +127,17 @@ static bool take_unsynced(struct audit *audit)
 ward_status audit_sync(struct audit *audit)
 {
     ward_status st = WARD_OK;
+    bool has_failed_write;
 
     pthread_rwlock_rdlock(&audit->file_lock);
     if (take_unsynced(audit))
         st = sync_file(audit, audit->fd);
     pthread_rwlock_unlock(&audit->file_lock);
-    return st;
+    pthread_mutex_lock(&audit->lock);
+    has_failed_write = audit->has_failed_write;
+    audit->has_failed_write = false;
+    pthread_mutex_unlock(&audit->lock);
+    return st || !has_failed_write ? st : ward_fail(WARD_ERR_IO, "the audit log cannot be written");
 }
 
 /* ---- the thread ---- */

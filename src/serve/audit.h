@@ -49,7 +49,9 @@ void audit_write(struct audit *audit, struct audit_note *note);
 /*
  * Sync what is written but not synced, or could not be: nothing, mostly, with
  * WARD_AUDIT_SYNC_ALWAYS. To be called once a second; lines are written meanwhile. After
- * WARD_ERR_IO every line is written, but done() says WARD_ERR_IO, until a sync succeeds.
+ * WARD_ERR_IO every line is written, but done() says WARD_ERR_IO, until a sync succeeds. Or
+ * WARD_ERR_IO, once, if the last line could not be written: then the log is taken for well until
+ * the next line shows how it is.
  */
 WARD_CHECK ward_status audit_sync(struct audit *audit);
 /* Whether the last write and the last sync succeeded. */

@@ -45,7 +45,8 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
         add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"ward\"");
     if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         add_header(response, MHD_HTTP_HEADER_ALLOW, r->is_inference ? "POST" : "GET, HEAD");
-    if (atomic_load(&r->server->is_draining))
+    /* Whoever has no token could hold a place by asking now and then how the server is. */
+    if (!r->is_known || atomic_load(&r->server->is_draining))
         add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

@@ -3,7 +3,7 @@
  *
  *   come in -> [suspended: queue, batch, audit log] -> answered
  *
- * Who may not ask is not listened to: without a known token no body is stored.
+ * Who may not ask is not listened to: without a known token no body is stored, unless anybody may.
  */
 #ifndef SERVE_REQUEST_H
 #define SERVE_REQUEST_H

@@ -221,7 +221,7 @@ static void sync_audit(struct ward_server *s)
     ward_status st = s->audit ? audit_sync(s->audit) : WARD_OK;
 
     if (st && !s->said_unsynced)
-        server_log(s, "%s; requests are refused until it can be synced", ward_error_message());
+        server_log(s, "%s; requests are refused until it can", ward_error_message());
     s->said_unsynced = st != WARD_OK;
 }
 
