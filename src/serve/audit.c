@@ -124,20 +124,29 @@ static bool take_unsynced(struct audit *audit)
     return is_unsynced;
 }
 
-ward_status audit_sync(struct audit *audit)
+static ward_status sync_now(struct audit *audit)
 {
     ward_status st = WARD_OK;
-    bool has_failed_write;
 
     pthread_rwlock_rdlock(&audit->file_lock);
     if (take_unsynced(audit))
         st = sync_file(audit, audit->fd);
     pthread_rwlock_unlock(&audit->file_lock);
+    return st;
+}
+
+ward_status audit_sync(struct audit *audit)
+{
+    ward_status st = sync_now(audit);
+    bool has_failed_write;
+
     pthread_mutex_lock(&audit->lock);
     has_failed_write = audit->has_failed_write;
     audit->has_failed_write = false;
     pthread_mutex_unlock(&audit->lock);
-    return st || !has_failed_write ? st : ward_fail(WARD_ERR_IO, "the audit log cannot be written");
+    if (st || !has_failed_write)
+        return st;
+    return ward_fail(WARD_ERR_IO, "the audit log cannot be written");
 }
 
 /* ---- the thread ---- */
@@ -274,7 +283,7 @@ ward_status audit_stop(struct audit *audit)
     pthread_cond_signal(&audit->is_wanted);
     pthread_mutex_unlock(&audit->lock);
     pthread_join(audit->thread, NULL);
-    return audit_sync(audit);
+    return sync_now(audit);
 }
 
 void audit_close(struct audit *audit)
