@@ -270,6 +270,7 @@ static void choices_are_made_on_all_classes(void **state)
     enum { MANY = 20000 };
     ward_run *run = open_run(WARD_METHOD_LEARNED);
     struct ward_dataset many = *data;
+    const ward_redteam_options no_folder = {.directory = NULL};
     ward_redteam_settings settings;
     ward_redteam_result result;
 
@@ -281,7 +282,7 @@ static void choices_are_made_on_all_classes(void **state)
         many.part[WARD_SPLIT_TRAIN].labels[i] = 1;
     ward_redteam_defaults(&settings);
     settings.only = "direct";
-    assert_ok(ward_redteam(run, device, &many, &settings, NULL, &result));
+    assert_ok(ward_redteam(run, device, &many, &settings, &no_folder, &result));
     for (size_t i = 0; i < result.cell_count; i++)
         if (strcmp(result.cells[i].attack, "direct") == 0)
             assert_float_equal(result.cells[i].choice, 0.5, 0.1); /* all images are named dark */

@@ -152,11 +152,16 @@ ward_status thief_name(struct thief *thief, size_t n, const float *x, int32_t *c
 
 /* ---- offers ---- */
 
+static bool is_behind(const ward_redteam_try *a, const ward_redteam_try *b)
+{
+    return a->is_leaky == b->is_leaky && a->merit < b->merit;
+}
+
 /* Whether none of the cell's tries by the same gradient, F's own or another, is better. */
 static bool leads(const ward_redteam_cell *cell, const ward_redteam_try *tried)
 {
     for (size_t i = 0; i < cell->try_count; i++)
-        if (cell->tries[i].is_leaky == tried->is_leaky && cell->tries[i].merit > tried->merit)
+        if (is_behind(tried, &cell->tries[i]))
             return false;
     return true;
 }
@@ -165,19 +170,20 @@ static bool leads(const ward_redteam_cell *cell, const ward_redteam_try *tried)
  * what a masked gradient is known by. */
 static void record(ward_redteam_cell *cell, const ward_redteam_try *tried)
 {
-    size_t worst = WARD_REDTEAM_TRIES;
+    ward_redteam_try *worst = NULL;
 
     if (cell->try_count < WARD_REDTEAM_TRIES) {
         cell->tries[cell->try_count++] = *tried;
         return;
     }
-    for (size_t i = 0; i < cell->try_count; i++)
-        if (!leads(cell, &cell->tries[i]) &&
-            (worst == WARD_REDTEAM_TRIES || cell->tries[i].merit < cell->tries[worst].merit))
-            worst = i;
-    if (worst < WARD_REDTEAM_TRIES &&
-        (tried->merit > cell->tries[worst].merit || leads(cell, tried)))
-        cell->tries[worst] = *tried;
+    for (size_t i = 0; i < cell->try_count; i++) {
+        ward_redteam_try *t = &cell->tries[i];
+
+        if ((!leads(cell, t) || is_behind(t, tried)) && (!worst || t->merit < worst->merit))
+            worst = t;
+    }
+    if (worst && (tried->merit > worst->merit || leads(cell, tried)))
+        *worst = *tried;
 }
 
 ward_status thief_offer(struct thief *thief, const struct classifier *classifier,
