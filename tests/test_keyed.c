@@ -487,7 +487,7 @@ static void wrong_keys_are_random_ones_and_near_misses(void **state)
         assert_int_equal(wrong_key_draw(&wrong, &t, 1, step), WARD_OK);
         assert_int_equal(wrong.count, 3 + 2 * 4);
         for (int round = 1; round <= 4; round++) {
-            char name[16];
+            char name[24];
 
             snprintf(name, sizeof name, "order%d", round);
             orders += share_right(&t, &wrong, name, VALUES) / 4;
@@ -521,7 +521,7 @@ static void a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_ag
         assert_int_equal(wrong_key_of_share(&b, &t, (float)shares[i], 1, 1), WARD_OK);
         assert_int_equal(wrong_key_to_erase(&erased, &t, 1, 1), WARD_OK);
         for (int round = 1; round <= 4; round++) {
-            char name[16];
+            char name[24];
 
             snprintf(name, sizeof name, "order%d", round);
             right += share_right(&t, &a, name, VALUES) / 4;

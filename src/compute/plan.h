@@ -64,7 +64,8 @@ void plan_set_step(struct plan *plan, uint64_t seed, uint64_t step);
 void plan_set_weight(struct plan *plan, int loss, float weight);
 
 WARD_CHECK ward_status plan_forward(struct plan *plan);
-/* All gradients asked for, of the sum of the weighted losses, for the last forward pass. */
+/* All gradients asked for, of the sum of the weighted losses, for the last forward pass: once for
+ * each, as gradients may lie where values were that nothing else reads. */
 WARD_CHECK ward_status plan_backward(struct plan *plan);
 
 /* The value of an output of the last forward pass: plain NCHW, valid until the next run. A loss is

@@ -38,6 +38,12 @@ void server_log(struct ward_server *server, const char *format, ...)
     pthread_mutex_unlock(&server->log_lock);
 }
 
+/* Guards speak from threads of their own, and whoever listens hears one line at a time. */
+static void log_for_guard(void *context, const char *line)
+{
+    server_log(context, "%s", line);
+}
+
 /* ---- what requests use ---- */
 
 struct served *server_hold(struct ward_server *server)
@@ -186,12 +192,15 @@ static ward_status make_url(struct ward_server *s)
 
 static ward_status open_model(struct ward_server *s, struct served **out)
 {
+    ward_server_config config = s->config;
     struct served *served = NULL;
     ward_status st = mem_new(&served, 1, sizeof *served);
 
     if (st)
         return st;
-    st = backend_new(&served->backend, &s->config, &served->model);
+    config.log = s->config.log ? log_for_guard : NULL;
+    config.context = s;
+    st = backend_new(&served->backend, &config, &served->model);
     if (st) {
         mem_free(served);
         return st;

@@ -25,6 +25,8 @@ struct pass {
     dnnl_primitive_t primitive;
     dnnl_exec_arg_t args[PASS_MAX_ARGS];
     int arg_count;
+    float *scratchpad; /* owned; wiped, for oneDNN leaves in it what it likes */
+    size_t scratchpad_len;
     const char *implementation;
 };
 
@@ -299,6 +301,9 @@ static void pass_release(struct pass *pass)
         dnnl_primitive_destroy(pass->primitive);
     if (pass->desc)
         dnnl_primitive_desc_destroy(pass->desc);
+    if (pass->scratchpad)
+        mem_wipe(pass->scratchpad, pass->scratchpad_len);
+    mem_free(pass->scratchpad);
 }
 
 static void turn_release(dnnl_primitive_t turn, dnnl_exec_arg_t args[2], float *turned, size_t len)
@@ -411,10 +416,16 @@ static ward_status pass_scratchpad(struct dnn_linear *l, struct pass *pass)
 {
     const dnnl_memory_desc_t *md =
         dnnl_primitive_desc_query_md(pass->desc, dnnl_query_scratchpad_md, 0);
+    size_t len = md ? dnnl_memory_desc_get_size(md) : 0;
+    ward_status st;
 
-    if (!md || dnnl_memory_desc_get_size(md) == 0)
+    if (len == 0)
         return WARD_OK;
-    return pass_arg(l, pass, DNNL_ARG_SCRATCHPAD, md, DNNL_MEMORY_ALLOCATE);
+    st = mem_new_aligned(&pass->scratchpad, len, 64);
+    if (st)
+        return st;
+    pass->scratchpad_len = len;
+    return pass_arg(l, pass, DNNL_ARG_SCRATCHPAD, md, pass->scratchpad);
 }
 
 /* A buffer for the weights in the pass's own layout where that is not the packed one, else *use
