@@ -52,8 +52,7 @@ static bool belong_together(const struct report_run *a, const struct report_run 
 
 static bool is_same_attack(const struct attack_scores *a, const struct attack_scores *b)
 {
-    return strcmp(a->attack, b->attack) == 0 && !(a->pairs < b->pairs) && !(a->pairs > b->pairs) &&
-           isfinite(a->pairs) == isfinite(b->pairs);
+    return strcmp(a->alike, b->alike) == 0;
 }
 
 static int attack_order(const struct attack_scores *a)
@@ -89,6 +88,7 @@ static ward_status add_trials(struct cell_attack *to, const struct attack_scores
     memcpy(to->accuracy + to->count, from->accuracy, from->trial_count * sizeof(double));
     to->count += from->trial_count;
     to->wanted += from->wanted;
+    to->sources++;
     to->seconds += from->seconds;
     return WARD_OK;
 }

@@ -19,6 +19,7 @@ struct spread spread_of(const double *values, size_t count);
 /* Trials of one attack on all runs of a cell. */
 struct cell_attack {
     const struct attack_scores *first; /* of the first run: name, pairs, curves; borrowed */
+    size_t sources;                    /* runs that it was made on */
     double wanted, seconds;            /* trials asked for; of the finished ones */
     size_t count;
     double *accuracy; /* [count]; owned */

@@ -159,7 +159,7 @@ static void write_histogram(struct html *h, const struct cell_attack *a,
     html_percent(wr, a->spread.mean);
     wr_text(wr, ", best ");
     html_percent(wr, a->best);
-    if (isfinite(a->first->chosen)) {
+    if (a->sources == 1 && isfinite(a->first->chosen)) {
         wr_text(wr, ", chosen by the adversary\xe2\x80\x99s own error ");
         html_percent(wr, a->first->chosen);
     }

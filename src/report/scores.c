@@ -231,12 +231,13 @@ static ward_status take_trials(struct attack_scores *a, const json_t *trials)
 /* The settings are numbers, called as the options of ward attack. */
 static ward_status take_settings(struct attack_scores *a, json_t *settings)
 {
-    struct wr wr = WR_INIT;
+    struct wr wr = WR_INIT, alike = WR_INIT;
     const char *key;
     json_t *value;
     ward_status st = WARD_OK;
 
     wr_printf(&wr, "--attack %s", a->attack);
+    wr_printf(&alike, "--attack %s", a->attack);
     json_object_foreach(settings, key, value) {
         char *text = NULL;
 
@@ -248,18 +249,25 @@ static ward_status take_settings(struct attack_scores *a, json_t *settings)
         /* What has one trial takes no number of them. */
         if (!st && !(strcmp(key, "trials") == 0 && strcmp(text, "1") == 0))
             wr_printf(&wr, " --%s %s", key, text);
+        if (!st && strcmp(key, "trials") != 0 && strcmp(key, "seed") != 0)
+            wr_printf(&alike, " --%s %s", key, text);
         mem_free(text);
         if (st)
             break;
     }
     wr_u8(&wr, 0);
+    wr_u8(&alike, 0);
     if (!st)
         st = wr_finish(&wr);
+    if (!st)
+        st = wr_finish(&alike);
     if (!st) {
         a->settings = (char *)wr.data;
-        wr = (struct wr)WR_INIT;
+        a->alike = (char *)alike.data;
+        wr = alike = (struct wr)WR_INIT;
     }
     wr_release(&wr);
+    wr_release(&alike);
     return st;
 }
 
@@ -338,5 +346,6 @@ void attack_scores_release(struct attack_scores *scores)
         mem_free(scores->curves[i].step);
     mem_free(scores->accuracy);
     mem_free(scores->settings);
+    mem_free(scores->alike);
     *scores = (struct attack_scores){.trial_count = 0};
 }

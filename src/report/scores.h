@@ -52,6 +52,7 @@ struct attack_scores {
     size_t curve_count; /* at most ATTACK_CURVES: the first ones */
     struct attack_curve curves[ATTACK_CURVES];
     char *settings; /* options of ward attack that make it again: "--attack pair ..."; owned */
+    char *alike;    /* the same but for trials and seed: attacks of one kind have one; owned */
 };
 
 enum { SCORES_MAX_FILE = 1 << 28 }; /* bytes */
