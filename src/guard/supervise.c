@@ -191,6 +191,15 @@ static void wait_for(struct guard *g, struct waiter *w)
     pthread_mutex_unlock(&g->lock);
 }
 
+/* The worker has looked at its answers; at what the guard itself answers nobody has. */
+static ward_status check_output(const struct guard *g, size_t n, const float *y)
+{
+    for (size_t i = 0; g->config.answers_processed && i < n * g->ready.output_len; i++)
+        if (!isfinite(y[i]))
+            return ward_fail(WARD_ERR_NUMERIC, "a processed image is not finite");
+    return WARD_OK;
+}
+
 ward_status guard_run(struct guard *g, size_t n, const float *x, float *y)
 {
     struct waiter w = {.count = (uint32_t)n, .y = y};
@@ -201,7 +210,7 @@ ward_status guard_run(struct guard *g, size_t n, const float *x, float *y)
     if (st)
         return st;
     wait_for(g, &w);
-    return w.status ? ward_fail(w.status, "%s", w.text) : WARD_OK;
+    return w.status ? ward_fail(w.status, "%s", w.text) : check_output(g, n, y);
 }
 
 void guard_describe(const struct guard *g, struct guard_info *info)

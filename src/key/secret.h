@@ -1,6 +1,7 @@
 /*
  * Guarded memory: bytes that are kept out of swap and core dumps, lie between inaccessible pages,
- * and are wiped when released. Keys and opened transforms live here and nowhere else.
+ * and are wiped when released. Keys live here, and the transforms that a guard opens; other
+ * commands open these into ordinary memory, which they wipe.
  */
 #ifndef KEY_SECRET_H
 #define KEY_SECRET_H
