@@ -116,8 +116,8 @@ typedef struct ward_keys_options {
     const char *tpm; /* see ward_key_options */
 } ward_keys_options;
 
-/* Owned: ward_keys_free(). Strings are copied. Reads no file yet; without a data folder there are no
- * default keys. WARD_ERR_NOMEM. */
+/* Owned: ward_keys_free(). Strings are copied. Reads no file yet; without a data folder there are
+ * no default keys. WARD_ERR_NOMEM. */
 WARD_API WARD_CHECK ward_status ward_keys_new(ward_keys **out, const ward_keys_options *options);
 /* Wipes. NULL is fine. */
 WARD_API void ward_keys_free(ward_keys *keys);
