@@ -162,8 +162,7 @@ typedef struct ward_train_config {
     const char *recipients;
     /*
      * A run whose transform has leaked: every other row that is shown raw is processed by it, so
-     * that it becomes worth no more than none. NULL: none. Needs raw_share below 1, and two raw
-     * rows.
+     * that it becomes worth no more than none. NULL: none. Needs two raw rows.
      */
     const char *leaked;
 } ward_train_config;
