@@ -99,7 +99,7 @@ static void describe(struct redteam *r)
 
 /* ---- images ---- */
 
-/* Every so-manieth: a data set may be stored class by class. */
+/* Count of them, evenly spread: a data set may be stored class by class. */
 static void thin_out(struct split *split, size_t count)
 {
     for (size_t i = 0; i < count; i++)
