@@ -341,6 +341,24 @@ END
     [ "$(ask r)" = 200 ]
 }
 
+@test "strangers leave half of the queue to users" {
+    serve "$RUN" --open --batch 1 --request-max 64 --queue 128
+    request 64 >r
+    for i in {1..8}; do
+        while [ ! -e enough ]; do
+            curl -sS -o /dev/null -w '%{http_code}\n' --data-binary @r "$URL/v2/models/run/infer" \
+                >>strangers"$i" || true
+        done 2>/dev/null 3>&- &
+    done
+    wait_for 'grep -qsx 503 strangers*'
+    for i in {1..5}; do
+        [ "$(ask r)" = 200 ]
+    done
+    touch enough
+    wait $(jobs -p | grep -v "^$PID$")
+    grep -qx 200 strangers*
+}
+
 @test "good clients are served right among bad, slow, half-closed and oversized ones" {
     "$SOURCE/tools/soak" --ward "$WARD" --seconds 8 "$RUN"
 }

@@ -107,8 +107,10 @@ typedef struct ward_server_config {
     bool is_strict;       /* refuse to start where the kernel cannot lock the guard in */
     size_t batch;         /* images computed at once, 1 .. 1024 */
     size_t request_max;   /* images a request may have, 1 .. 65536 */
-    size_t queue;         /* images that may wait; at least request_max */
-    size_t connections;   /* at once, 1 .. 65536 */
+    /* Images that may wait; at least request_max. Strangers (is_open) may have half of it; a
+     * request of theirs is also taken when nothing waits. */
+    size_t queue;
+    size_t connections; /* at once, 1 .. 65536 */
     /* For a request to come in, and for its answer to be taken; 1 .. 3600. */
     unsigned seconds;
     unsigned http_threads; /* 1 .. 64 */

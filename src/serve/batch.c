@@ -220,13 +220,22 @@ void batcher_free(struct batcher *b)
     mem_free(b);
 }
 
+static bool has_place(const struct batcher *b, const struct job *job)
+{
+    size_t after = b->stats.waiting + job->n;
+
+    if (job->is_stranger && b->stats.waiting > 0)
+        return after <= b->queue / 2;
+    return after <= b->queue;
+}
+
 bool batcher_submit(struct batcher *b, struct job *job)
 {
     bool is_taken;
 
     job->next = NULL;
     pthread_mutex_lock(&b->lock);
-    is_taken = !b->is_stopping && b->stats.waiting + job->n <= b->queue;
+    is_taken = !b->is_stopping && has_place(b, job);
     if (is_taken) {
         *b->last = job;
         b->last = &job->next;

@@ -18,6 +18,7 @@ struct job {
     size_t n, x_len, y_len; /* images; floats of one and of its answer */
     const uint8_t *x;       /* [n, x_len] f32 of any alignment; borrowed */
     float *y;               /* [n, y_len]; borrowed */
+    bool is_stranger;       /* may fill half of the queue only */
     ward_status status;     /* and its text, if it failed */
     char fault[256];
     void (*done)(struct job *job);
@@ -37,7 +38,8 @@ WARD_CHECK ward_status batcher_start(struct batcher **out, size_t batch, size_t 
 void batcher_stop(struct batcher *batcher);
 /* Nobody may be in batcher_submit(). NULL is fine. */
 void batcher_free(struct batcher *batcher);
-/* False if the queue is too full; then done() is not called. Any thread. */
+/* False if the queue is too full; then done() is not called. A stranger's job is also taken by a
+ * queue that is empty. Any thread. */
 bool batcher_submit(struct batcher *batcher, struct job *job);
 void batcher_count(struct batcher *batcher, struct batch_stats *stats);
 

@@ -106,18 +106,14 @@ static enum MHD_Result begin(ward_server *server, struct MHD_Connection *connect
     return MHD_YES;
 }
 
-/* A body whose length was announced gets its room at once; others grow. */
+/* Room grows with what came in, not with what was announced, which costs a client nothing. */
 static ward_status make_room(struct request *r, size_t more)
 {
-    const char *length = request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    size_t wider = max_size(2 * r->room, r->len + more), announced;
+    size_t wider = min_size(max_size(2 * r->room, r->len + more), r->max);
     ward_status st;
 
     if (r->len + more <= r->room)
         return WARD_OK;
-    if (r->room == 0 && length && request_length(length, &announced))
-        wider = max_size(announced, more);
-    wider = min_size(wider, r->max);
     st = mem_resize(&r->body, r->room, wider, 1);
     if (!st)
         r->room = wider;

@@ -245,6 +245,7 @@ static ward_status fill_job(struct request *r)
     r->job.x = r->infer.raw;
     r->job.x_len = image;
     r->job.y_len = is_processed ? image : m->classes;
+    r->job.is_stranger = !r->is_known;
     r->job.done = job_done;
     r->note.request = r;
     st = mem_new(&r->values, r->job.n * r->job.y_len, sizeof *r->values);
