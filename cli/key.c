@@ -66,6 +66,19 @@ static bool is_there(const char *path)
     return access(path, F_OK) == 0;
 }
 
+/* The public half beside a key file. */
+static bool has_public(const char *path)
+{
+    char *name = NULL;
+    bool is_found;
+
+    if (asprintf(&name, "%s.pub", path) < 0)
+        return false;
+    is_found = is_there(name);
+    free(name);
+    return is_found;
+}
+
 /* ---- what is written ---- */
 
 struct writing {
@@ -172,7 +185,8 @@ static int new_key(const struct cli *cli)
     else if (!(path = strdup(cli_text(cli, 'o'))))
         return cli_error(cli, "out of memory");
     code = st ? cli_failed(cli, st) : CLI_RUN;
-    if (code == CLI_RUN && !cli_has(cli, CLI_FORCE) && is_there(path))
+    if (code == CLI_RUN && !cli_has(cli, CLI_FORCE) &&
+        (is_there(path) || (type != WARD_KEY_LOCK && has_public(path))))
         code = write_failed(cli, WARD_ERR_EXISTS, path); /* before a passphrase is asked for */
     if (code == CLI_RUN)
         code = take_protection(cli, true, &w);
@@ -267,13 +281,21 @@ static int grant(const struct cli *cli, ward_keys *keys)
     return code;
 }
 
+/* A user may be called as a file that is there. */
+static bool is_file_name(const char *text)
+{
+    size_t len = strlen(text);
+
+    return strchr(text, '/') || (len > 4 && strcmp(text + len - 4, ".pub") == 0);
+}
+
 static int revoke_user(const struct cli *cli, ward_keys *keys)
 {
     const char *run = cli->operands[1], *given = cli->operands[2];
     char *from_file = NULL;
     ward_status st;
 
-    if (strchr(given, '/') && strncmp(given, "ward-", 5) != 0 && access(given, R_OK) == 0) {
+    if (is_file_name(given) && strncmp(given, "ward-", 5) != 0 && access(given, R_OK) == 0) {
         int code = keys_public(cli, given, &from_file);
 
         if (code != CLI_RUN)
@@ -361,7 +383,7 @@ static char *free_name(const char *path)
     return NULL;
 }
 
-static int exchange(const struct cli *cli, const char *path, const char *next)
+static int put_aside(const struct cli *cli, const char *path)
 {
     char *old = free_name(path);
     int code = old ? CLI_RUN : cli_error(cli, "no name is free beside '%s'", path);
@@ -371,12 +393,20 @@ static int exchange(const struct cli *cli, const char *path, const char *next)
     if (code == CLI_RUN)
         code = move(cli, path, "", old, "");
     if (code == CLI_RUN)
-        code = move(cli, next, "", path, "");
+        cli_talk(cli, "the old key is '%s': runs that were not named still need it", old);
+    free(old);
+    return code;
+}
+
+/* The new key file comes last: while it is under its own name, there is something left to do. */
+static int exchange(const struct cli *cli, const char *path, const char *next)
+{
+    int code = is_there(path) ? put_aside(cli, path) : CLI_RUN;
+
     if (code == CLI_RUN)
         code = move(cli, next, ".pub", path, ".pub");
     if (code == CLI_RUN)
-        cli_talk(cli, "the old key is '%s': runs that were not named still need it", old);
-    free(old);
+        code = move(cli, next, "", path, "");
     return code;
 }
 
@@ -401,7 +431,7 @@ static int make_next(struct rotation *r)
         return code;
     r->w.options.replaces = false;
     st = ward_key_new(r->next, WARD_KEY_OWNER, &r->w.options, NULL);
-    return st ? write_failed(r->cli, st, r->next) : CLI_RUN;
+    return st ? cli_failed(r->cli, st) : CLI_RUN;
 }
 
 /* The passphrase that was given for the new key, or whatever opens one that was there. */

@@ -190,8 +190,9 @@ static ward_status make_owner(const struct cli *cli, const char *path)
 
     if (!st)
         cli_talk(cli,
-                 "made an owner key, '%s': without it nobody opens what you train, so back it "
-                 "up (ward key backup)",
+                 "made an owner key, '%s': nothing but its mode protects it, and without it "
+                 "nobody opens what you train. Back it up under a passphrase: ward key backup "
+                 "--out FILE",
                  path);
     return st == WARD_ERR_EXISTS ? WARD_OK : st; /* another process was faster */
 }
@@ -317,7 +318,7 @@ void passphrase_wipe(struct passphrase *passphrase)
     explicit_bzero(passphrase, sizeof(*passphrase));
 }
 
-static int ask_twice(const struct cli *cli, const char *what, struct passphrase *out)
+static int ask_twice(const struct cli *cli, int file_key, const char *what, struct passphrase *out)
 {
     char question[64];
     struct passphrase again;
@@ -327,7 +328,7 @@ static int ask_twice(const struct cli *cli, const char *what, struct passphrase 
     if (!ask_terminal(question, NULL, out->text, sizeof(out->text), &out->len) ||
         !ask_terminal("the same again", NULL, again.text, sizeof(again.text), &again.len))
         code = cli_error(cli, "no %s was given: there is no terminal, and --%s was left out", what,
-                         cli_name(cli, CLI_PASSPHRASE_FILE));
+                         cli_name(cli, file_key));
     else if (out->len != again.len || memcmp(out->text, again.text, out->len) != 0)
         code = cli_error(cli, "the two are not the same");
     passphrase_wipe(&again);
@@ -342,7 +343,7 @@ int passphrase_new(const struct cli *cli, int file_key, int fd_key, const char *
 
     out->len = 0;
     if (!read_given(cli, file_key, fd_key, out->text, sizeof(out->text), &out->len, &is_given))
-        code = is_given ? unreadable(cli, file_key, fd_key) : ask_twice(cli, what, out);
+        code = is_given ? unreadable(cli, file_key, fd_key) : ask_twice(cli, file_key, what, out);
     if (code == CLI_RUN && out->len == 0)
         code = cli_error(cli, "an empty %s protects nothing", what);
     return code;

@@ -3,8 +3,8 @@
 
 : "${WARD:?the path of the ward command}" "${SOURCE:?the path of the source tree}"
 
-# No data set and no key of the user's, no TPM, no colours, no translation.
-unset WARD_DATA
+# No data set and no key of the user's, no proxy, no TPM, no colours, no translation.
+unset WARD_DATA http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
 export XDG_DATA_HOME=${BATS_FILE_TMPDIR:-/nonexistent}/data-home LC_ALL=C
 export TPM2TOOLS_TCTI=device:/nonexistent/tpm
 

@@ -106,7 +106,7 @@ END
         run --separate-stderr "$WARD" key new $option secret --out "$KEY"
         fails_with 2 "$option"
     done
-    ! strings -a "$(dirname "$WARD")/../src/libward.so" | grep -qi '^WARD_PASS'
+    run ! grep -qia '^WARD_PASS' <(strings -a "$(dirname "$WARD")/../src/libward.so")
 }
 
 @test "a file that asks for too much is refused before anything is computed" {
@@ -240,7 +240,7 @@ END
     "$WARD" key grant "$RUN" "$KEY.user.pub" --name alice
     cp "$OWNER" "$KEY" && cp "$OWNER.pub" "$KEY.pub"
     run -0 "$WARD" key rotate "$RUN" --identity "$KEY" --new-passphrase-file "$WORD" "${CHEAP[@]}"
-    ! cmp -s "$KEY.pub" "$KEY.old.pub"
+    run ! cmp -s "$KEY.pub" "$KEY.old.pub"
     cmp "$KEY.old" "$OWNER"
     refused --identity "$KEY.old"
     evaluates --identity "$KEY" --passphrase-file "$WORD"
@@ -255,6 +255,48 @@ END
     evaluates --identity "$KEY"
 }
 
+@test "what --force overwrites: a pair, by what was asked for, and nothing after a wrong passphrase" {
+    copy
+    cp "$OWNER" "$KEY" && cp "$OWNER.pub" "$KEY.pub"
+    run -0 "$WARD" key backup --identity "$KEY" --out "$KEY" --new-passphrase-file "$WORD" "${CHEAP[@]}" \
+        --force -q
+    cp "$KEY" "$KEY.before"
+    run --separate-stderr "$WARD" key backup --identity "$KEY" --passphrase-file "$WRONG" --protect file \
+        --out "$KEY" --force -q
+    fails_with 3 "wrong passphrase"
+    cmp "$KEY" "$KEY.before"
+    evaluates --identity "$KEY" --passphrase-file "$WORD"
+    # A copy by a hard link would be overwritten, too.
+    ln "$KEY" "$KEY.link"
+    run --separate-stderr "$WARD" key new --type owner --protect file --out "$KEY" --force -q
+    fails_with 1 "hard link"
+    cmp "$KEY.link" "$KEY.before"
+    rm "$KEY.link"
+    ln -s "$KEY" "$KEY.symbolic"
+    run --separate-stderr "$WARD" key new --type owner --protect file --out "$KEY.symbolic" --force -q
+    fails_with 1 "symbolic link"
+    run -0 "$WARD" key new --type owner --protect file --out "$KEY" --force -q
+    refused --identity "$KEY"
+    run ! cmp -s "$KEY.pub" "$OWNER.pub"
+}
+
+@test "revoke takes a file of a public key, and granting that was interrupted is mended by seal" {
+    copy
+    new_user "$KEY"
+    "$WARD" key grant "$RUN" "$KEY.pub" --name bob
+    cd "$BATS_TEST_TMPDIR"
+    run -0 "$WARD" key revoke "$RUN" key.pub -q
+    refused --identity "$KEY"
+    cp "$RUN/manifest.ward" before
+    "$WARD" key grant "$RUN" "$KEY.pub"
+    cp before "$RUN/manifest.ward"
+    run --separate-stderr "$WARD" key grant "$RUN" "$KEY.pub"
+    fails_with 3 "transform.ward" "ward seal"
+    run -0 "$WARD" seal "$RUN" -q
+    run -0 "$WARD" verify "$RUN"
+    evaluates --identity "$KEY"
+}
+
 @test "a rotation that was interrupted is completed by the same command" {
     copy
     cp -r "$DONE" "$RUN.2"
@@ -264,6 +306,13 @@ END
     [ -e "$KEY.new" ]
     run -0 "$WARD" key rotate "$RUN" "$RUN.2" --identity "$KEY" --protect file -q
     [ ! -e "$KEY.new" ]
+    evaluates --identity "$KEY"
+    # Killed before the last file was renamed: the public half is there, the key file is not.
+    mv "$KEY" "$KEY.new"
+    cp "$KEY.pub" "$KEY.right"
+    run -0 "$WARD" key rotate "$RUN" "$RUN.2" --identity "$KEY" --protect file -q
+    [ ! -e "$KEY.new" ]
+    cmp "$KEY.pub" "$KEY.right"
     evaluates --identity "$KEY"
     RUN=$RUN.2
     evaluates --identity "$KEY"
@@ -280,7 +329,7 @@ END
 }
 
 @test "a key in a TPM opens with its PIN, and not with another" {
-    command -v swtpm >/dev/null || skip "swtpm"
+    command -v swtpm >/dev/null || skip "package swtpm is missing"
     ldd "$WARD" | grep -q tss2-esys || skip "built without tpm2-tss"
     copy
     mkdir "$BATS_TEST_TMPDIR/tpm"

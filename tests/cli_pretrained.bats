@@ -24,7 +24,7 @@ does() {
 }
 
 @test "what the samples' notes say of the generator is what it does" {
-    [ -d /usr/share/datasets/fashion-mnist ] || skip "no Fashion-MNIST"
+    [ -d /usr/share/datasets/fashion-mnist ] || skip "package dataset-fashion-mnist is missing"
     # Other processors may round a few images across a border.
     does 2 >said
     grep -Eq '^authorised  *93\.(2[3-9]|3[0-3]) %' said
@@ -33,7 +33,7 @@ does() {
 }
 
 @test "the samples can be attacked, and git ignores what that leaves" {
-    [ -d /usr/share/datasets/fashion-mnist ] || skip "no Fashion-MNIST"
+    [ -d /usr/share/datasets/fashion-mnist ] || skip "package dataset-fashion-mnist is missing"
     does 3 >said
     grep -q '^input-only .* 2$' said
     [ -s examples/pretrained/generator/attacks/input-only.json ]

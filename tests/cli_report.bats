@@ -186,7 +186,8 @@ EOF
     run --separate-stderr "$WARD" report "$WORK/base" --format md \
         --data "$BATS_TEST_TMPDIR/moved/images"
     mv "$IMAGES.away" "$IMAGES"
-    [ "$status" = 0 ] && [ -z "$stderr" ]
+    [ "$status" = 0 ]
+    [ -z "$stderr" ]
     [ -f "$WORK/base/eval.json" ]
 }
 

@@ -128,7 +128,8 @@ set_short() {
     [ -e "$state/tables.json" ]
     run -0 --separate-stderr "$WARD" reproduce table3 --iterations 100000 --trials 2 --threads 1 \
         --state "$state" --budget 1s
-    [[ $stderr == *"resumed at iteration"* ]] && [[ $stderr == *"the budget is spent"* ]]
+    [[ $stderr == *"resumed at iteration"* ]]
+    [[ $stderr == *"the budget is spent"* ]]
     [[ $stderr == *"the same command goes on"* ]]
     [[ $output == *"## Table 3"* ]]
 }
@@ -261,7 +262,8 @@ forget_networks() {
     cp -r "$SOURCE/tools/results" "$SOURCE/tools/resultslib" "$kept/tools"
     cp -a "$WHOLE" "$state"
     run --separate-stderr "$kept/tools/results" --from "$state"
-    [ $status -ne 0 ] && [[ $stderr == *shortened* ]]
+    [ $status -ne 0 ]
+    [[ $stderr == *shortened* ]]
     sed -i 's/"is_shortened": true/"is_shortened": false/' "$state"/{tables.json,results/*}
     # Trials on another network do not go with this one's result.
     sed -i 's/"model_id": "....../"model_id": "000000/' "$state"/*-learned-1/attacks/direct.json

@@ -329,14 +329,15 @@ END
     [ "$(json "$RUN.loss/config.json" "d['erased_axes']")" = 0.25 ]
     keyed whole --front none --erase-axes 0
     [ "$(json "$RUN.whole/config.json" "'erased_axes' in d")" = False ]
-    ! cmp -s "$RUN.loss/model.safetensors" "$RUN.whole/model.safetensors"
+    run ! cmp -s "$RUN.loss/model.safetensors" "$RUN.whole/model.safetensors"
     run -2 --separate-stderr small_training "$RUN.refused" --method fixed --erase-axes 0.1
     [[ "$stderr" == *"--erase-axes means nothing without objective chance"* ]]
     keyed parts --front none --coordinates none --shuffle 4 --negative 0.5 --sigma 0.1 --p 0.3
     keyed residual --residual yes --generator-width 4 --start 1 --front-width 8 --rounds 5
     keyed paper --objective paper --beta 0.5 --front none --json >"$BATS_TEST_TMPDIR/json"
     [ "$(json "$BATS_TEST_TMPDIR/json" "d['loss']['wrong']")" = None ]
-    ! metrics "$RUN.paper" | grep '"loss_wrong"'
+    metrics "$RUN.paper" >"$BATS_TEST_TMPDIR/metrics"
+    run ! grep '"loss_wrong"' "$BATS_TEST_TMPDIR/metrics"
     keyed dense --front none --coordinates dense --wrong-keys 0
     small_training "$RUN.teacher" --method baseline --iterations 5
     keyed taught --teacher "$RUN.teacher" --teacher-weight 2 --temperature 4
@@ -351,7 +352,7 @@ END
     small_training "$RUN.2" "${keyed[@]}" --lock-key "$lock"
     cmp "$RUN/model.safetensors" "$RUN.2/model.safetensors"
     small_training "$RUN.3" "${keyed[@]}"
-    ! cmp -s "$RUN/model.safetensors" "$RUN.3/model.safetensors"
+    run ! cmp -s "$RUN/model.safetensors" "$RUN.3/model.safetensors"
     head -n 1 "$RUN/transform.ward" | grep -q ward-seal
     [ "$(json "$RUN/config.json" "d['lock']")" = \
         "$("$WARD" key info "$lock" | sed -n 's/fingerprint  //p')" ]

@@ -221,7 +221,7 @@ train() {
         run --separate-stderr "$WARD" train --data $name:/nonexistent/place --arch simple-cnn \
             --method fixed --out "$BATS_TEST_TMPDIR/run"
         fails_with 1 "/nonexistent/place"
-        [ -d /usr/share/datasets/$name ] && continue
+        if [ -d "/usr/share/datasets/$name" ]; then continue; fi
         run --separate-stderr "$WARD" train --data $name --arch simple-cnn --method fixed \
             --out "$BATS_TEST_TMPDIR/run"
         fails_with 1 "$name"

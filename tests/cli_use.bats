@@ -248,8 +248,10 @@ print(*struct.unpack(">II", open(sys.argv[1], "rb").read()[16:24]))' "$1"
     read -r width height < <(size one.png)
     read -r width_six height_six < <(size six.png)
     read -r width_two height_two < <(size two.png)
-    [ "$width_six" = "$width" ] && [ "$height_six" -gt "$height" ]
-    [ "$width_two" -gt "$width" ] && [ "$height_two" = "$height" ]
+    [ "$width_six" = "$width" ]
+    [ "$height_six" -gt "$height" ]
+    [ "$width_two" -gt "$width" ]
+    [ "$height_two" = "$height" ]
 }
 
 @test "figure of a run without a transform is refused" {

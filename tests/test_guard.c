@@ -301,15 +301,19 @@ static void test_what_cannot_be_opened_is_said(void **state)
 static void test_a_transform_that_pairs_give_away_is_refused_if_that_is_asked_for(void **state)
 {
     static const struct wanted affine = {"simple-cnn", WARD_METHOD_KEYED, 1, 8, 0, false, 0};
+    static const struct wanted generator = {
+        "simple-cnn", WARD_METHOD_GENERATOR, 1, 8, 16, false, 0};
     static const struct wanted other = {"simple-cnn", WARD_METHOD_KEYED, 1, 8, 16, false, 0};
     struct guard_config config = config_of(make_run("affine", &affine, NULL), 4);
     struct guard *guard = NULL;
 
     (void)state;
-    config.answers_processed = config.refuses_affine = true;
-    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "affine one of the method 'keyed'");
+    config.answers_processed = config.refuses_disclosure = true;
+    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "(method 'keyed')");
     config.run = make_run("learned", &small, NULL);
-    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "affine one of the method 'learned'");
+    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "(method 'learned')");
+    config.run = make_run("generator", &generator, NULL);
+    assert_fails(guard_start(&guard, &config), WARD_ERR_ARG, "(method 'generator')");
     config.run = make_run("not-affine", &other, NULL);
     assert_ok(guard_start(&guard, &config));
     guard_stop(guard);
@@ -431,7 +435,7 @@ static void test_what_a_process_is_told_arrives(void **state)
          .batch = 32,
          .threads = 2,
          .is_strict = true,
-         .refuses_affine = true},
+         .refuses_disclosure = true},
         {.kind = FRAME_WORKER, .run = "", .batch = GUARD_MAX_BATCH, .has_passphrase = true},
     };
 
@@ -447,7 +451,7 @@ static void test_what_a_process_is_told_arrives(void **state)
         assert_true(got.kind == told[i].kind && got.batch == told[i].batch &&
                     got.threads == told[i].threads && got.is_strict == told[i].is_strict &&
                     got.has_passphrase == told[i].has_passphrase &&
-                    got.refuses_affine == told[i].refuses_affine);
+                    got.refuses_disclosure == told[i].refuses_disclosure);
         assert_string_equal(got.run, told[i].run);
         assert_true(got.identity ? strcmp(got.identity, told[i].identity) == 0 && got.tpm
                                  : !told[i].identity && !told[i].tpm);

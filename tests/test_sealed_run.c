@@ -345,18 +345,124 @@ static void test_every_other_raw_row_is_processed_by_the_leaked_transform(void *
     ward_keys_free(keys);
 }
 
-static ward_status relock(const char *out, const char *without, ward_relock_result *result)
+static ward_status relock_run(const char *run, const char *out, const char *without,
+                              ward_relock_result *result)
 {
     ward_keys *keys = keys_of("owner.key");
-    const ward_relock_options options = {.run = in_dir("trained"),
-                                         .out = in_dir(out),
-                                         .keys = keys,
-                                         .without = without,
-                                         .iterations = 3};
+    const ward_relock_options options = {
+        .run = in_dir(run), .out = in_dir(out), .keys = keys, .without = without, .iterations = 3};
     ward_status st = ward_relock(device, &options, result);
 
     ward_keys_free(keys);
     return st;
+}
+
+static ward_status relock(const char *out, const char *without, ward_relock_result *result)
+{
+    return relock_run("trained", out, without, result);
+}
+
+static void open_run(const char *run, ward_run **out)
+{
+    ward_keys *keys = keys_of("owner.key");
+
+    assert_ok(ward_run_open_with(out, in_dir(run), keys));
+    ward_keys_free(keys);
+}
+
+/* How many test images F of one run knows, processed by G of another. */
+static int count_right(const char *f_run, const char *g_run)
+{
+    enum { N = CLASSES * TEST_IMAGES, IMAGE = SIDE * SIDE };
+    static float x[N * IMAGE], p[N * CLASSES];
+    static int32_t labels[N];
+    ward_run *f = NULL, *g = NULL;
+    ward_session *of_f = NULL, *of_g = NULL;
+    ward_dataset *data = NULL;
+    int right = 0;
+
+    open_run(f_run, &f);
+    open_run(g_run, &g);
+    assert_ok(ward_dataset_open(&data, in_dir("data")));
+    assert_ok(ward_dataset_read(data, WARD_SPLIT_TEST, 0, N, x, labels));
+    assert_ok(ward_session_new(&of_f, f, device, N));
+    assert_ok(ward_session_new(&of_g, g, device, N));
+    assert_ok(ward_session_transform(of_g, N, x, x));
+    assert_ok(ward_session_predict(of_f, N, x, true, p));
+    for (int i = 0; i < N; i++) {
+        int best = 0;
+
+        for (int c = 1; c < CLASSES; c++)
+            if (p[i * CLASSES + c] > p[i * CLASSES + best])
+                best = c;
+        right += best == labels[i];
+    }
+    ward_session_free(of_f);
+    ward_session_free(of_g);
+    ward_dataset_free(data);
+    ward_run_close(f);
+    ward_run_close(g);
+    return right;
+}
+
+static void test_a_training_looks_at_the_leaked_transform(void **state)
+{
+    static const uint8_t seed[32] = {7};
+    ward_train_config config = config_of(WARD_METHOD_GENERATOR);
+    char leaked[256];
+    uint8_t *models[3];
+    size_t lens[3];
+
+    (void)state;
+    make_run("trained");
+    snprintf(leaked, sizeof leaked, "%s", in_dir("trained"));
+    config.from = leaked;
+    config.secret_seed = seed;
+    config.owner = config.recipients = NULL;
+    for (int i = 0; i < 3; i++) { /* the last without it */
+        char name[16], model[64];
+
+        config.leaked = i < 2 ? leaked : NULL;
+        snprintf(name, sizeof name, "leaked-%d", i);
+        snprintf(model, sizeof model, "%s/model.safetensors", name);
+        assert_ok(train(name, &config, "owner.key", UINT64_MAX));
+        assert_ok(file_read(in_dir(model), 1 << 24, &models[i], &lens[i]));
+    }
+    assert_int_equal(lens[0], lens[1]);
+    assert_int_equal(lens[0], lens[2]);
+    assert_memory_equal(models[0], models[1], lens[0]);
+    assert_memory_not_equal(models[0], models[2], lens[0]);
+    for (int i = 0; i < 3; i++)
+        mem_free(models[i]);
+}
+
+/* An owner's terms would otherwise end with the transform that leaked. */
+static void test_relocking_keeps_names_and_terms(void **state)
+{
+    const ward_terms terms = {.expires = "2199-12-31", .uses = 7};
+    const char *const users[] = {user_key};
+    ward_keys *keys = keys_of("owner.key");
+    ward_manifest_info info;
+    ward_relock_result result;
+    ward_grant *grants = NULL;
+    size_t count = 0;
+
+    (void)state;
+    make_run("trained");
+    copy("trained", "termed");
+    assert_ok(ward_run_revoke(in_dir("termed"), keys, user_key));
+    assert_ok(ward_run_grant(in_dir("termed"), keys, users, 1, "alice"));
+    assert_ok(ward_run_seal(in_dir("termed"), keys, NULL, &terms));
+    assert_ok(relock_run("termed", "termed-again", NULL, &result));
+    assert_ok(ward_run_grants(in_dir("termed-again"), keys, &grants, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(grants[0].public_key, user_key);
+    assert_string_equal(grants[0].name, "alice");
+    assert_ok(ward_run_verify(in_dir("termed-again"), owner_key, &info));
+    assert_string_equal(info.expires, terms.expires);
+    assert_int_equal(info.uses, terms.uses);
+    ward_grants_free(grants);
+    ward_keys_free(keys);
 }
 
 static void test_relocking_makes_another_transform_for_the_same_users(void **state)
@@ -368,7 +474,10 @@ static void test_relocking_makes_another_transform_for_the_same_users(void **sta
     make_run("trained");
     assert_ok(relock("relocked", NULL, &result));
     assert_int_equal(result.count, CLASSES * TEST_IMAGES);
-    assert_true(result.old_transform >= 0 && result.old_transform <= 1);
+    assert_true(fabs(result.old_transform * (double)result.count -
+                     count_right("relocked", "trained")) < 1e-6);
+    assert_true(fabs(result.authorised * (double)result.count -
+                     count_right("relocked", "relocked")) < 1e-6);
     read_transform(in_dir("trained/transform.ward"), "user.key", &old);
     read_transform(in_dir("relocked/transform.ward"), "user.key", &new);
     assert_memory_not_equal(old.seed, new.seed, sizeof old.seed);
@@ -392,6 +501,8 @@ int main(void)
         cmocka_unit_test(test_a_thousand_users_can_be_granted_and_one_revoked),
         cmocka_unit_test(test_no_failing_allocation_leaks_or_spoils_a_run),
         cmocka_unit_test(test_every_other_raw_row_is_processed_by_the_leaked_transform),
+        cmocka_unit_test(test_a_training_looks_at_the_leaked_transform),
+        cmocka_unit_test(test_relocking_keeps_names_and_terms),
         cmocka_unit_test(test_relocking_makes_another_transform_for_the_same_users),
     };
 

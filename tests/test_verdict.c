@@ -245,7 +245,7 @@ static void each_flag_is_raised_by_what_it_is_for(void **state)
     put(s, "universal", 100, 1, 0.6);
     v = verdict_of(s);
     assert_true(v.flag_count == 1 && has_flag(&v, "seed"));
-    assert_true(strstr(v.sentence, "1 flag below") != NULL);
+    assert_true(strstr(v.sentence, "1 flag was raised: read it") != NULL);
 }
 
 /* Guesses scatter by the number of images, and whole classes of images together. */

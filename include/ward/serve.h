@@ -99,7 +99,7 @@ typedef struct ward_server_config {
     bool is_open;            /* without a known token the answer is F(x_r), not 401 */
     bool has_scores;         /* answers have all probabilities, not only the first class */
     bool is_transform_only;  /* answer with x_p, not with F(x_p) */
-    bool accepts_disclosure; /* do it even where a few x_p beside their x_r give G away */
+    bool accepts_disclosure; /* do it even where a few x_p beside their x_r are worth G */
     /* Folder that keeps count of different images for each user; needed by is_transform_only. */
     const char *meter;
     const char *audit;    /* file of one JSON object a line; NULL: none */

@@ -313,8 +313,9 @@ static void write_sentence(const ward_redteam_result *r, ward_redteam_verdict *v
         room -= (size_t)len;
     }
     if (v->flag_count > 0)
-        snprintf(at, room, " %zu flag%s below: read them before you rely on a figure.",
-                 v->flag_count, v->flag_count == 1 ? "" : "s");
+        snprintf(at, room, " %zu flag%s: read %s before you rely on a figure.", v->flag_count,
+                 v->flag_count == 1 ? " was raised" : "s were raised",
+                 v->flag_count == 1 ? "it" : "them");
 }
 
 static void find_cost(const ward_redteam_result *r, const struct record_facts *facts,

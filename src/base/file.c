@@ -250,10 +250,16 @@ static ward_status move_into_place(const struct file_out *out)
 /* What is about to be replaced, if its bytes are to be overwritten then; -1 if there is nothing. */
 static ward_status open_replaced(const struct file_out *out, int *fd)
 {
-    *fd = out->flags & FILE_SHRED ? open_retrying(out->path, O_WRONLY | O_NOFOLLOW, 0) : -1;
-    if (*fd < 0 && out->flags & FILE_SHRED && errno != ENOENT)
-        return io_error("overwrite", out->path);
-    return WARD_OK;
+    *fd = -1;
+    if (!(out->flags & FILE_SHRED))
+        return WARD_OK;
+    *fd = open_retrying(out->path, O_WRONLY | O_NOFOLLOW, 0);
+    if (*fd >= 0 || errno == ENOENT)
+        return WARD_OK;
+    if (errno == ELOOP)
+        return ward_fail(WARD_ERR_IO, "'%s' is a symbolic link: name the file that it leads to",
+                         out->path);
+    return io_error("overwrite", out->path);
 }
 
 /* Root replaces a file for whoever it belongs to. */

@@ -14,8 +14,9 @@
 enum file_flags {
     FILE_SECRET = 1,  /* mode 0600 instead of 0644 (less the umask) */
     FILE_REPLACE = 2, /* replace what is there; without it WARD_ERR_EXISTS */
-    /* With FILE_REPLACE: overwrite the bytes of what was there with zeros. A disk or a file system
-     * may keep them elsewhere all the same. */
+    /* With FILE_REPLACE: overwrite the bytes of what was there with zeros, under its other
+     * names (hard links), too. A disk or a file system may keep them elsewhere all the same. No
+     * symbolic link, and nothing that must not be written to: WARD_ERR_IO. */
     FILE_SHRED = 4
 };
 

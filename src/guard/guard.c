@@ -71,11 +71,12 @@ static ward_status check_transform(const struct process *p, const ward_run *run)
 
     if (!run->has_transform)
         return ward_fail(WARD_ERR_ARG, "'%s' has no transform: there is nothing to guard", p->run);
-    if (p->refuses_affine && transform_is_affine(spec))
-        return ward_fail(WARD_ERR_ARG,
-                         "a few images and their x_p give the transform of '%s' away, as it is an "
-                         "affine one of the method '%s': its disclosure has to be accepted",
-                         p->run, ward_method_name(spec->method));
+    if (p->refuses_disclosure && transform_is_disclosed_by_pairs(spec))
+        return ward_fail(
+            WARD_ERR_ARG,
+            "a few images and their x_p are worth the transform of '%s' (method '%s'): "
+            "this has to be accepted (--accept-key-disclosure)",
+            p->run, ward_method_name(spec->method));
     return WARD_OK;
 }
 

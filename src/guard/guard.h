@@ -43,7 +43,7 @@ struct guard_config {
     unsigned timeout_s;     /* an answer that takes longer means that one of the two hangs; 0: 60 */
     bool is_strict;         /* refuse to start if the kernel lacks any of the protections */
     bool answers_processed; /* no worker: answers are x_p */
-    bool refuses_affine;    /* a G that answers would give away: transform_is_affine() */
+    bool refuses_disclosure; /* if transform_is_disclosed_by_pairs() */
     /* One line, without an end, about what a person should know: what is degraded, who died. Called
      * from any thread, one at a time. May be NULL. */
     void (*log)(void *context, const char *line);

@@ -60,7 +60,7 @@ static ward_status start_child(struct guard *g, enum frame_sender kind, int in, 
         process.identity = c->identity;
         process.tpm = c->tpm;
         process.has_passphrase = c->passphrase >= 0;
-        process.refuses_affine = c->refuses_affine;
+        process.refuses_disclosure = c->refuses_disclosure;
     }
     st = process_spawn(&process, in, out, kind == FRAME_GUARD ? c->passphrase : -1, &pid);
     if (st)

@@ -232,14 +232,12 @@ static ward_status lock_calls(const struct lockin *l, int in, int out, bool has_
 
 static ward_status lock(const struct lockin *l, int in, int out, bool has_threads)
 {
-    ward_status st = WARD_OK;
-
-    if (prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0)
-        st =
-            lacks(l, "this kernel cannot keep memory from becoming code: only seccomp does", errno);
-    for (int fd = 0; fd < 3 && !st; fd++)
+    /* Memory must not become code. Kernels before 6.3 cannot do this; the filter of calls refuses
+     * it, too. */
+    (void)prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
+    for (int fd = 0; fd < 3; fd++)
         close(fd);
-    return st ? st : lock_calls(l, in, out, has_threads);
+    return lock_calls(l, in, out, has_threads);
 }
 
 ward_status lockin_guard(const struct lockin *l, int in, int out)

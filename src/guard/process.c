@@ -35,7 +35,7 @@ void process_format(const struct process *p, struct process_arguments *out)
     out->argv[i++] = out->threads;
     out->argv[i++] = p->is_strict ? "strict" : "";
     out->argv[i++] = p->has_passphrase ? "passphrase" : "";
-    out->argv[i++] = p->refuses_affine ? "no affine" : "";
+    out->argv[i++] = p->refuses_disclosure ? "no disclosure" : "";
     out->argv[i] = NULL;
 }
 
@@ -62,7 +62,7 @@ bool process_parse(int argc, char **argv, struct process *out)
                             .threads = (unsigned)strtoul(argv[6], NULL, 10),
                             .is_strict = argv[7][0] != '\0',
                             .has_passphrase = argv[8][0] != '\0',
-                            .refuses_affine = argv[9][0] != '\0'};
+                            .refuses_disclosure = argv[9][0] != '\0'};
     return true;
 }
 

@@ -19,7 +19,7 @@ struct process {
     const char *run, *identity, *tpm; /* borrowed; NULL: none */
     size_t batch;
     unsigned threads;
-    bool is_strict, has_passphrase, refuses_affine;
+    bool is_strict, has_passphrase, refuses_disclosure;
     /* Called with raw images before G is applied, at least the first of a batch; for tests of what
      * must not happen. May be NULL. */
     void (*probe)(const float *x, size_t len);

@@ -2,6 +2,7 @@
 #include "key/keys.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -79,15 +80,26 @@ static ward_status check_free(const char *path, bool has_public)
     return st;
 }
 
+/* To replace a key overwrites its bytes: not those of a copy that somebody has by a hard link. */
+static ward_status check_names(const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1)
+        return ward_fail(WARD_ERR_IO, "'%s' has another name (a hard link): remove one of them",
+                         path);
+    return WARD_OK;
+}
+
 static ward_status write_pair(const char *path, const struct identity *identity,
                               const ward_key_options *options)
 {
     char text[PUBLIC_TEXT_MAX];
     struct wr bytes = WR_INIT;
-    ward_status st = WARD_OK;
+    ward_status st;
 
-    if (!options->replaces)
-        st = check_free(path, identity->public.type != WARD_KEY_LOCK);
+    st = options->replaces ? check_names(path)
+                           : check_free(path, identity->public.type != WARD_KEY_LOCK);
     if (st)
         return st;
     public_key_format(&identity->public, text);
@@ -289,10 +301,11 @@ static ward_status load_all(ward_keys *keys, const struct identity **out, size_t
         if (!keys->is_default || file_exists(keys->paths[i]))
             st = load(keys, keys->paths[i]);
     if (!st && keys->count == 0)
-        st =
-            keys->path_count > 0
-                ? ward_fail(WARD_ERR_AUTH, "a key is needed, and '%s' is not there", keys->paths[0])
-                : ward_fail(WARD_ERR_AUTH, "a key is needed, and there is no data folder");
+        st = keys->path_count > 0
+                 ? ward_fail(WARD_ERR_AUTH,
+                             "a key is needed, and there is none at '%s': name yours (--identity)",
+                             keys->paths[0])
+                 : ward_fail(WARD_ERR_AUTH, "a key is needed, and there is no data folder");
     if (st == WARD_ERR_AUTH && !keys->refusal && mem_strdup(&keys->refusal, ward_error_message()))
         st = WARD_ERR_NOMEM;
     if (st) {

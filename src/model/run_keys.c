@@ -2,9 +2,13 @@
  * Who may open a run: sealing it, granting, revoking, handing over. ward/key.h from the inside. The
  * sealed bytes are key/seal.h's; here are the files, in their order, under the run's lock.
  *
- * The transform is replaced first and the manifest afterwards: a kill in between leaves a run that
- * can be used and does not verify, and the same command again completes it.
+ * The transform is replaced first and the manifest afterwards. A kill in between leaves a run that
+ * can be used and does not verify. Sealing and handing over complete it when they are done again;
+ * granting and revoking refuse, as they cannot tell it from a run whose file somebody exchanged,
+ * and ward_run_seal() signs it.
  */
+#include "model/run_keys.h"
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "key/keys.h"
@@ -144,20 +148,52 @@ static ward_status seal_contents(const char *path, ward_keys *keys, const struct
     return st;
 }
 
+static bool is_sealed_to(const uint8_t *data, size_t len, const char *kind,
+                         const struct identity *owner)
+{
+    struct sealed s = SEALED_INIT;
+    bool is_his =
+        sealed_parse(&s, data, len, kind) == WARD_OK && public_keys_equal(&s.owner, &owner->public);
+
+    sealed_release(&s);
+    return is_his;
+}
+
+/* Whether a checkpoint is the owner's already. */
+static ward_status is_done(const char *path, const struct identity *owner, bool *out)
+{
+    uint8_t *data = NULL;
+    size_t len = 0;
+    ward_status st = file_read(path, SAFETENSORS_MAX_FILE, &data, &len);
+
+    if (st)
+        return st;
+    *out = is_sealed_to(data, len, "checkpoint", owner);
+    mem_wipe(data, len);
+    mem_free(data);
+    return WARD_OK;
+}
+
 /* A checkpoint goes to the owner alone, whatever it was before. */
 static ward_status seal_checkpoint(const struct work *w, ward_keys *keys,
                                    const struct identity *owner)
 {
     const struct seal seal = {.kind = "checkpoint", .id = "-", .owner = owner->public};
     struct checkpoint c = {.step = 0};
+    bool is_his = false;
     ward_status st;
 
     if (!file_exists(w->dir.checkpoint))
         return WARD_OK;
+    st = is_done(w->dir.checkpoint, owner, &is_his);
+    if (st || is_his)
+        return st;
     st = checkpoint_read(w->dir.checkpoint, keys, &c);
+    if (!st && !c.has_transform)
+        st = ward_fail(WARD_ERR_ARG, "'%s' has no transform to seal", w->dir.path);
     if (!st && c.is_reproducible)
         st = ward_fail(WARD_ERR_ARG, "its transform is drawn from a given seed: no secret");
-    if (!st && c.has_transform)
+    if (!st)
         st = seal_contents(w->dir.checkpoint, keys, &seal);
     checkpoint_release(&c);
     return st;
@@ -313,6 +349,57 @@ ward_status ward_run_seal(const char *run, ward_keys *keys, const char *const *r
     return st;
 }
 
+/* What a list says of users whom another has as well. */
+static void take_names(struct grant_list *list, const struct grant_list *other)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        size_t place = grants_find(other, list->items[i].x25519);
+
+        if (place < other->count)
+            list->items[i] = other->items[place];
+    }
+}
+
+static ward_status read_users(const char *run, ward_keys *keys, struct grant_list *list,
+                              struct terms *terms)
+{
+    struct sealed s = SEALED_INIT;
+    struct work w;
+    ward_status st = work_open(&w, run, keys);
+
+    if (!st)
+        st = unlock(&w, &s, list);
+    *terms = s.terms;
+    sealed_release(&s);
+    work_release(&w);
+    return st;
+}
+
+ward_status run_seal_like(const char *run, const char *other, ward_keys *keys)
+{
+    struct sealed s = SEALED_INIT;
+    struct grant_list list = {.items = NULL}, others = {.items = NULL};
+    struct terms terms;
+    struct work w = {.lock = -1};
+    ward_status st = read_users(other, keys, &others, &terms);
+
+    if (!st)
+        st = work_open(&w, run, keys);
+    if (!st)
+        st = unlock(&w, &s, &list);
+    if (!st) {
+        take_names(&list, &others);
+        st = reseal(&w, &s, w.owner, &list, &terms);
+    }
+    if (!st)
+        st = run_manifest_sign(&w.dir, w.owner);
+    grants_release(&others);
+    grants_release(&list);
+    sealed_release(&s);
+    work_release(&w);
+    return st;
+}
+
 /* ---- users ---- */
 
 ward_status ward_run_grant(const char *run, ward_keys *keys, const char *const *users, size_t count,
@@ -438,23 +525,13 @@ void ward_grants_free(ward_grant *grants)
 
 /* ---- another owner ---- */
 
-static bool is_of(const struct work *w, const struct identity *owner)
-{
-    struct sealed s = SEALED_INIT;
-    bool is_his = sealed_parse(&s, w->data, w->len, "transform") == WARD_OK &&
-                  public_keys_equal(&s.owner, &owner->public);
-
-    sealed_release(&s);
-    return is_his;
-}
-
 static ward_status hand_over_transform(struct work *w, const struct identity *next)
 {
     struct sealed s = SEALED_INIT;
     struct grant_list list = {.items = NULL};
     ward_status st = unlock(w, &s, &list);
 
-    if (st && w->data && is_of(w, next)) {
+    if (st && w->data && is_sealed_to(w->data, w->len, "transform", next)) {
         st = WARD_OK; /* done before a kill: what comes after it is done again */
     } else {
         if (!st)

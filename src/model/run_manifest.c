@@ -155,8 +155,12 @@ static ward_status read_manifest(const struct run_dir *dir, const struct public_
 {
     uint8_t *data = NULL;
     size_t len = 0;
-    ward_status st = file_read(dir->manifest, MANIFEST_MAX_LEN, &data, &len);
+    ward_status st;
 
+    if (!file_exists(dir->manifest))
+        return ward_fail(WARD_ERR_IO, "'%s' is not signed: its owner does that by ward seal",
+                         dir->path);
+    st = file_read(dir->manifest, MANIFEST_MAX_LEN, &data, &len);
     if (st)
         return st;
     st = manifest_parse(data, len, out);

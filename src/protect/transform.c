@@ -90,13 +90,10 @@ ward_status transform_check(const struct transform_spec *spec)
     return methods[spec->method].method->check(spec);
 }
 
-bool transform_is_affine(const struct transform_spec *spec)
+bool transform_is_disclosed_by_pairs(const struct transform_spec *spec)
 {
-    switch (spec->method) {
-    case WARD_METHOD_KEYED: return !spec->keyed.has_front && !spec->keyed.has_residual;
-    case WARD_METHOD_GENERATOR: return false;
-    default: return true;
-    }
+    return spec->method != WARD_METHOD_KEYED ||
+           (!spec->keyed.has_front && !spec->keyed.has_residual);
 }
 
 ward_status transform_init(struct transform *t, const struct transform_spec *spec,

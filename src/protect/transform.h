@@ -60,9 +60,12 @@ WARD_CHECK ward_status coordinates_parse(const char *name, ward_coordinates *out
 /* WARD_ERR_ARG, saying what, if a setting of the spec is out of range. */
 WARD_CHECK ward_status transform_check(const struct transform_spec *spec);
 
-/* Whether G is an affine map, but for a clamp: then it follows from one pair of x and x_p more than
- * an image has values, or, if it only adds a pattern, from one. */
-bool transform_is_affine(const struct transform_spec *spec);
+/*
+ * Whether a few pairs of x and x_p are known to be worth G. An affine one, but for a clamp, follows
+ * from one pair more than an image has values, or, if it only adds a pattern, from one; a copy of a
+ * generator that was fitted to one pair is nearly as good (docs/threat-model.md).
+ */
+bool transform_is_disclosed_by_pairs(const struct transform_spec *spec);
 
 /*
  * Draw the starting values of G from the secret seed (key/draw.h, labels in docs/formats.md).

@@ -60,7 +60,8 @@ static ward_status start_guard(struct backend *b, const ward_server_config *c)
                                   .threads = c->threads,
                                   .is_strict = c->is_strict,
                                   .answers_processed = c->is_transform_only,
-                                  .refuses_affine = c->is_transform_only && !c->accepts_disclosure,
+                                  .refuses_disclosure =
+                                      c->is_transform_only && !c->accepts_disclosure,
                                   .log = c->log,
                                   .context = c->context};
     struct guard_info info;

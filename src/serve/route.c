@@ -71,7 +71,6 @@ static void begin_inference(struct request *r)
 {
     r->is_inference = true;
     r->served = server_hold(r->server);
-    identify(r);
     if (!r->is_known && !r->server->config.is_open)
         request_refuse(r, MHD_HTTP_UNAUTHORIZED, "a known token is needed");
     else
@@ -158,6 +157,7 @@ void request_route(struct request *r, const char *url, const char *method)
     const char *rest = after_model(r, url);
 
     r->is_inference = rest && strcmp(rest, "/infer") == 0;
+    identify(r);
     if (!has_certificate(r))
         request_refuse(r, MHD_HTTP_FORBIDDEN, "a client certificate is needed");
     else if (r->is_inference && strcmp(method, "POST") == 0)

@@ -105,15 +105,24 @@ static bool is_within(size_t value, size_t low, size_t high)
 
 static ward_status check_config(const ward_server_config *c)
 {
+    const struct size {
+        const char *name;
+        size_t value, least, most;
+    } sizes[] = {
+        {"batch", c->batch, 1, GUARD_MAX_BATCH},      {"request-max", c->request_max, 1, 65536},
+        {"queue", c->queue, c->request_max, 1 << 24}, /* a request has to fit in */
+        {"connections", c->connections, 1, 65536},    {"timeout", c->seconds, 1, 3600},
+        {"http-threads", c->http_threads, 1, 64},
+    };
+
     if (!c->run)
         return ward_fail(WARD_ERR_ARG, "no run to serve");
     if (!c->tokens && !c->is_open)
         return ward_fail(WARD_ERR_ARG, "without a tokens file nobody could ask anything");
-    if (!is_within(c->batch, 1, GUARD_MAX_BATCH) || !is_within(c->request_max, 1, 65536) ||
-        !is_within(c->queue, c->request_max, 1 << 24) || !is_within(c->connections, 1, 65536) ||
-        !is_within(c->seconds, 1, 3600) || !is_within(c->http_threads, 1, 64))
-        return ward_fail(WARD_ERR_ARG,
-                         "a size is out of range, or the queue smaller than a request");
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (!is_within(sizes[i].value, sizes[i].least, sizes[i].most))
+            return ward_fail(WARD_ERR_ARG, "%s: %zu is not in %zu .. %zu", sizes[i].name,
+                             sizes[i].value, sizes[i].least, sizes[i].most);
     if (!c->certificate != !c->private_key)
         return ward_fail(WARD_ERR_ARG, "a certificate and its private key belong together");
     if (c->client_ca && !c->certificate)
@@ -176,8 +185,11 @@ static ward_status check_exposure(const struct ward_server *s)
 {
     if (s->listener.is_local || s->config.certificate || s->config.allows_plaintext)
         return WARD_OK;
-    return ward_fail(WARD_ERR_ARG, "'%s' can be reached from other machines: that needs TLS",
-                     s->listener.name);
+    return ward_fail(
+        WARD_ERR_ARG,
+        "'%s' can be reached from other machines: that needs TLS (--cert, --key), or a "
+        "proxy of your own that has it (--allow-plaintext)",
+        s->listener.name);
 }
 
 static ward_status make_url(struct ward_server *s)

@@ -11,6 +11,7 @@
 #include "key/keys.h"
 #include "model/run.h"
 #include "model/run_dir.h"
+#include "model/run_keys.h"
 #include "train/settings.h"
 #include "ward/train.h"
 
@@ -172,6 +173,15 @@ static ward_status measure(const struct relock *r, ward_device *device, ward_rel
     return st;
 }
 
+/* Users keep their names and terms. */
+static ward_status seal(const struct relock *r)
+{
+    const ward_relock_options *o = r->options;
+
+    return r->config.values.owner ? run_seal_like(o->out, o->run, o->keys)
+                                  : ward_run_seal(o->out, o->keys, NULL, NULL);
+}
+
 ward_status ward_relock(ward_device *device, const ward_relock_options *options,
                         ward_relock_result *out)
 {
@@ -186,7 +196,7 @@ ward_status ward_relock(ward_device *device, const ward_relock_options *options,
     if (!st)
         st = measure(&r, device, &found);
     if (!st)
-        st = ward_run_seal(options->out, options->keys, NULL, NULL);
+        st = seal(&r);
     if (!st)
         *out = found;
     ward_run_close(r.old);
