@@ -166,6 +166,119 @@ ask() {
     [[ $(cat answer) == *"no output of that name"* ]]
 }
 
+@test "the client refuses what a server must not answer, and a token that others can read" {
+    serve "$RUN"
+    # Between the two: what is sent goes on, what comes back is changed as ./fault says.
+    cat >between.py <<'END'
+import http.server, os, struct, sys, urllib.request
+def changed(body, json_len):
+    fault = open("fault").read().strip()
+    if fault == "class":
+        return body[:json_len] + struct.pack("<q", 77), json_len
+    if fault == "short":
+        return body[:-1], json_len
+    if fault == "json":
+        return body[:json_len - 2] + body[json_len:], json_len - 2
+    if fault == "length":
+        return body, len(body) + 1
+    if fault == "long":
+        return body + bytes(1 << 23), json_len
+    return body, json_len
+class Between(http.server.BaseHTTPRequestHandler):
+    def pass_on(self, body=None):
+        ask = urllib.request.Request(sys.argv[1] + self.path, body, dict(self.headers))
+        with urllib.request.urlopen(ask) as answer:
+            body, headers = answer.read(), answer.headers
+        length = headers["Inference-Header-Content-Length"]
+        if length:
+            body, length = changed(body, int(length))
+        self.send_response(200)
+        self.send_header("Content-Type", headers["Content-Type"])
+        self.send_header("Content-Length", str(len(body)))
+        if length:
+            self.send_header("Inference-Header-Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.pass_on()
+    def do_POST(self):
+        self.pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Between)
+with open("port.new", "w") as port:
+    port.write(str(server.server_port))
+os.rename("port.new", "port")
+server.serve_forever()
+END
+    /usr/bin/python3 between.py "$URL" 2>faults 3>&- &
+    SERVERS+=" $!"
+    wait_for '[ -s port ]'
+    URL=http://127.0.0.1:$(cat port)
+    picture=$IMAGES/test/class0/000.png
+    echo none >fault
+    run -0 "$WARD" predict --remote "$URL" --token-file alice "$picture"
+    for fault in class short json length long; do
+        echo $fault >fault
+        run --separate-stderr "$WARD" predict --remote "$URL" --token-file alice "$picture"
+        [ -z "$output" ]
+        fails_with 1 "$URL"
+    done
+    chmod 644 alice
+    run --separate-stderr "$WARD" predict --remote "$URL" --token-file alice "$picture"
+    fails_with 1 "alice" "0600"
+}
+
+@test "SIGHUP reopens the audit log and reads the run again; what cannot be read changes nothing" {
+    cp -r "$RUN" run
+    serve run --name run --audit audit
+    request 1 >r
+    [ "$(ask r)" = 200 ]
+    [ "$(wc -l <audit)" = 1 ]
+    curl -sS "$URL/v2/models/run" >before
+    mv audit audit.1
+    kill -HUP "$PID"
+    wait_for '[ -f audit ]'
+    [ "$(ask r)" = 200 ]
+    [ "$(wc -l <audit.1)" = 1 ]
+    [ "$(wc -l <audit)" = 1 ]
+    # Half a network: the one that was there answers on.
+    head -c 1000 "$RUN/model.safetensors" >run/model.safetensors
+    : >log
+    kill -HUP "$PID"
+    wait_for 'grep -q "stays as it was" log'
+    [ "$(ask r)" = 200 ]
+    curl -sS "$URL/v2/models/run" | cmp - before
+    # Another one.
+    rm -r run
+    cp -r "$FIXED" run
+    kill -HUP "$PID"
+    wait_for '! curl -sS "$URL/v2/models/run" | cmp -s - before'
+    [ "$(ask r)" = 200 ]
+}
+
+@test "a server that has to end before a request is whole says so" {
+    serve "$RUN" --drain 0
+    request 4 >r
+    /usr/bin/python3 - "$URL" "$TOKEN" <<'END' 3>&- &
+import pathlib, socket, sys, time
+host, port = sys.argv[1][len("http://"):].split(":")
+body = pathlib.Path("r").read_bytes()
+s = socket.create_connection((host, int(port)))
+s.sendall(f"POST /v2/models/run/infer HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {sys.argv[2]}\r\n"
+          f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:100])
+pathlib.Path("sent").touch()
+time.sleep(20)
+END
+    client=$!
+    wait_for '[ -e sent ]'
+    sleep 0.3
+    stop
+    kill $client
+    [ "$status" -eq 1 ]
+    grep -q "left without an answer" log
+}
+
 @test "an unknown, missing, revoked or expired token gets 401, and SIGHUP reads the tokens again" {
     serve "$RUN"
     request 1 >r
@@ -471,8 +584,14 @@ END
 }
 
 @test "beyond this machine only by TLS" {
+    run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 0.0.0.0:0 --http-threads 65
+    fails_with 2 "http-threads" "1 .. 64"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 0.0.0.0:0
-    fails_with 2 "TLS"
+    fails_with 2 "TLS" "--allow-plaintext"
+    serve "$RUN" --listen 0.0.0.0:0 --allow-plaintext --http-threads 1
+    request 1 >r
+    URL=http://127.0.0.1:${URL##*:}
+    [ "$(ask r)" = 200 ]
 }
 
 @test "wrong settings are said before anything is served" {

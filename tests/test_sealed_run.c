@@ -316,6 +316,32 @@ static void test_no_failing_allocation_leaks_or_spoils_a_run(void **state)
     check_same_transform(in_dir("trained/transform.ward"), in_dir("fragile/transform.ward"));
 }
 
+/* Else a training that ends could write in plain what was sealed meanwhile. */
+static void test_nothing_is_changed_while_another_process_works_on_a_run(void **state)
+{
+    const char *const users[] = {user_key};
+    ward_keys *keys = keys_of("owner.key"), *next = keys_of("other.key");
+    ward_grant *grants = NULL;
+    size_t count;
+    char run[256];
+    int lock = -1;
+
+    (void)state;
+    make_run("trained");
+    copy("trained", "busy");
+    snprintf(run, sizeof run, "%s", in_dir("busy"));
+    assert_ok(file_lock(run, &lock));
+    assert_fails(ward_run_seal(run, keys, NULL, NULL), WARD_ERR_EXISTS, "in use");
+    assert_fails(ward_run_grant(run, keys, users, 1, NULL), WARD_ERR_EXISTS, "in use");
+    assert_fails(ward_run_revoke(run, keys, user_key), WARD_ERR_EXISTS, "in use");
+    assert_fails(ward_run_grants(run, keys, &grants, &count), WARD_ERR_EXISTS, "in use");
+    assert_fails(ward_run_rotate(run, keys, next), WARD_ERR_EXISTS, "in use");
+    file_unlock(lock);
+    assert_ok(ward_run_rotate(run, keys, next));
+    ward_keys_free(next);
+    ward_keys_free(keys);
+}
+
 /* ---- a leak ---- */
 
 static void test_every_other_raw_row_is_processed_by_the_leaked_transform(void **state)
@@ -500,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_a_run_that_is_sealed_on_the_way_goes_on_sealed),
         cmocka_unit_test(test_a_thousand_users_can_be_granted_and_one_revoked),
         cmocka_unit_test(test_no_failing_allocation_leaks_or_spoils_a_run),
+        cmocka_unit_test(test_nothing_is_changed_while_another_process_works_on_a_run),
         cmocka_unit_test(test_every_other_raw_row_is_processed_by_the_leaked_transform),
         cmocka_unit_test(test_a_training_looks_at_the_leaked_transform),
         cmocka_unit_test(test_relocking_keeps_names_and_terms),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc_test.h"
@@ -193,6 +194,38 @@ static enum account_verdict charge(struct accounts *a, const ward_token *terms, 
     unsigned wait = 0;
 
     return accounts_charge(a, terms, n, NULL, 0, &wait);
+}
+
+/* Days that have passed; the library's clock is set on by them. */
+static time_t days_on;
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += days_on * 24 * 60 * 60;
+    if (out)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+static void test_a_new_day_has_a_budget_of_its_own(void **state)
+{
+    const ward_token terms = {.user = "alice", .budget = 10};
+    struct accounts *a = NULL;
+    unsigned wait = 0;
+
+    (void)state;
+    assert_ok(accounts_new(&a, NULL));
+    assert_int_equal(accounts_charge(a, &terms, 10, NULL, 0, &wait), ACCOUNT_FINE);
+    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait), ACCOUNT_SPENT);
+    assert_true(wait >= 1 && wait <= 24 * 60 * 60);
+    days_on++;
+    assert_int_equal(accounts_charge(a, &terms, 10, NULL, 0, &wait), ACCOUNT_FINE);
+    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait), ACCOUNT_SPENT);
+    days_on = 0;
+    accounts_free(a);
 }
 
 static void test_a_budget_holds_for_the_day_and_a_refund_gives_back(void **state)
@@ -557,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_a_tokens_file_that_others_may_read_is_refused),
         cmocka_unit_test(test_a_token_expires_after_its_last_day),
         cmocka_unit_test(test_tokens_survive_failing_allocations),
+        cmocka_unit_test(test_a_new_day_has_a_budget_of_its_own),
         cmocka_unit_test(test_a_budget_holds_for_the_day_and_a_refund_gives_back),
         cmocka_unit_test(test_a_rate_is_overdrawn_once_and_then_waited_for),
         cmocka_unit_test(test_different_images_are_counted_across_restarts),

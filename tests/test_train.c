@@ -24,6 +24,7 @@
 #include "model/run_dir.h"
 #include "train/metrics.h"
 #include "train/schedule.h"
+#include "train/settings.h"
 #include "train/validator.h"
 #include "train_fixture.h"
 #include "ward/data.h"
@@ -662,9 +663,32 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     assert_true(count > 100);
 }
 
+static void each_setting_of_the_optimiser_comes_to_where_it_belongs(void **state)
+{
+    const ward_train_config c = {.momentum = 0.5,
+                                 .weight_decay = 0.25,
+                                 .nesterov = true,
+                                 .clip_norm = 3,
+                                 .transform_rate_factor = 2,
+                                 .transform_decay = 0.125};
+    const ward_train_config other = {.decays_all = true};
+    struct sgd_config sgd;
+    struct sgd_group group;
+
+    (void)state;
+    settings_sgd(&c, 0.75, &sgd, &group);
+    assert_true(sgd.rate == 0.75f && sgd.momentum == 0.5f && sgd.decay == 0.25f);
+    assert_true(sgd.nesterov && !sgd.decays_all && sgd.clip_norm == 3);
+    assert_string_equal(group.prefix, "transform.");
+    assert_true(group.rate_factor == 2 && group.decay == 0.125f);
+    settings_sgd(&other, 0, &sgd, &group);
+    assert_true(!sgd.nesterov && sgd.decays_all && sgd.clip_norm == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_setting_of_the_optimiser_comes_to_where_it_belongs),
         cmocka_unit_test(the_papers_rate_drops_after_ten_twenty_and_thirty_thousand),
         cmocka_unit_test(the_paper_recipe_is_as_printed),
         cmocka_unit_test(fast_takes_a_fifth_of_the_papers_iterations_or_less),

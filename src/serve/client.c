@@ -89,10 +89,12 @@ static ward_status ask(struct ward_remote *r, const char *url, const struct wr *
     st = net_ask(r->net, &q, &got);
     if (st == WARD_ERR_IO)
         return ward_fail_within(st, "cannot ask '%s'", r->base);
-    if (!st && got.status != 200)
+    if (st)
+        return ward_fail_within(st, "'%s'", r->base);
+    if (got.status != 200)
         return refusal(r, got.status, &answer->body);
-    *answer_json = !st && got.json_len < answer->body.len ? (size_t)got.json_len : answer->body.len;
-    return st;
+    *answer_json = got.json_len < answer->body.len ? (size_t)got.json_len : answer->body.len;
+    return WARD_OK;
 }
 
 static ward_status get(struct ward_remote *r, const char *url, json_t **out)
@@ -275,6 +277,14 @@ static void write_request(const struct ward_remote *r, size_t n, const float *x,
     wr_bytes(out, x, len);
 }
 
+static ward_status parse_answer(const struct ward_remote *r, const struct answer *answer,
+                                size_t json_len, json_t **out)
+{
+    ward_status st = json_parse_object(out, (const char *)answer->body.data, json_len);
+
+    return st ? ward_fail_within(st, "the answer of '%s'", r->base) : WARD_OK;
+}
+
 /* One request; the outputs' bytes go to `to`, lens of each. */
 static ward_status infer(struct ward_remote *r, size_t n, const float *x, const char *const *names,
                          const size_t *lens, void *const *to)
@@ -296,7 +306,7 @@ static ward_status infer(struct ward_remote *r, size_t n, const float *x, const 
     if (!st)
         st = ask(r, url, &request, header, &answer, &at);
     if (!st)
-        st = json_parse_object(&object, (const char *)answer.body.data, at);
+        st = parse_answer(r, &answer, at, &object);
     if (!st && (!reply_announces(object, names, lens) || answer.body.len - at != total))
         st = ward_fail(WARD_ERR_FORMAT, "'%s' answers what was not asked", r->base);
     for (size_t i = 0; !st && names[i]; at += lens[i], i++)
