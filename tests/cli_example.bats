@@ -32,3 +32,29 @@ assert authorised >= 0.8 and unauthorised <= 0.2, sys.argv[1]' "$output"
     run --separate-stderr "$EXAMPLE"
     fails_with 1 "train-images-idx3-ubyte"
 }
+
+@test "what make install puts into place builds the example, shared and static" {
+    root=$BATS_TEST_TMPDIR/root
+    DESTDIR=$root meson install -C "$(dirname "$WARD")/.." --no-rebuild --quiet
+    PKG_CONFIG_PATH=$(dirname "$(find "$root" -name ward.pc)")
+    libraries=$(dirname "$PKG_CONFIG_PATH")
+    export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR=$root
+    cd "$BATS_TEST_TMPDIR"
+    # shellcheck disable=SC2046
+    cc "$SOURCE/examples/train_and_evaluate.c" $(pkg-config --cflags --libs ward) -o shared
+    # ward alone from its archive, the libraries that it needs shared
+    # shellcheck disable=SC2046
+    cc "$SOURCE/examples/train_and_evaluate.c" $(pkg-config --cflags ward) "$libraries/libward.a" \
+        $(sed -n 's/^Libs.private: //p' "$PKG_CONFIG_PATH/ward.pc") \
+        $(pkg-config --libs $(pkg-config --print-requires-private ward | cut -d ' ' -f 1)) -o static
+    # It is the library's message that both end with.
+    export WARD_DATA=$BATS_TEST_TMPDIR/data
+    mkdir -p "$WARD_DATA/fashion-mnist"
+    touch "$WARD_DATA/fashion-mnist/train-images-idx3-ubyte"
+    LD_LIBRARY_PATH=$libraries run --separate-stderr ./shared
+    fails_with 1 "train-images-idx3-ubyte"
+    run ! grep libward <(ldd static)
+    run --separate-stderr ./static
+    fails_with 1 "train-images-idx3-ubyte"
+    LD_LIBRARY_PATH=$libraries "$(find "$root" -path "*/bin/ward")" version >/dev/null
+}

@@ -259,3 +259,31 @@ train() {
         fails_with 1 "No space left"
     done
 }
+
+@test "commands in the documents have the options that they name" {
+    cat >"$BATS_TEST_TMPDIR/check.py" <<'END'
+import pathlib, re, subprocess, sys
+ward, source = sys.argv[1], pathlib.Path(sys.argv[2])
+helps, faults, seen = {}, [], 0
+def options_of(command):
+    if command not in helps:
+        text = subprocess.run([ward, command, "-h"], capture_output=True, text=True).stdout
+        helps[command] = set(re.findall(r"--[a-z0-9-]+", text))
+    return helps[command]
+commands = {p.name[5:-6] for p in source.glob("man/ward-*.1.scd")}
+for page in sorted([source / "README.md", source / "SECURITY.md", *source.glob("docs/*.md"),
+                    *source.glob("man/*.scd"), *source.glob("examples/**/*.md")]):
+    text = page.read_text().replace("*", "").replace("\\\n", " ")
+    for found in re.finditer(r"\bward ([a-z]+)((?:(?!\bward )[^\n`|;&#()])*)", text):
+        if found[1] not in commands:
+            continue
+        for option in re.findall(r"(?<!\S)--[a-z0-9-]+", found[2]):
+            seen += 1
+            if option not in options_of(found[1]):
+                faults.append(f"{page.name}: ward {found[1]} has no {option}")
+print("\n".join(faults))
+assert seen > 60, seen
+sys.exit(bool(faults))
+END
+    /usr/bin/python3 "$BATS_TEST_TMPDIR/check.py" "$WARD" "$SOURCE"
+}
