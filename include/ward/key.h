@@ -165,7 +165,8 @@ WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,
 
 /*
  * Let users open a sealed run's transform, too. Only the header is written anew. A user who may
- * already is passed over.
+ * already is passed over. Then the run is signed: one whose files are not as its manifest says is
+ * refused (WARD_ERR_AUTH) before anything is written, one without a manifest is signed as it is.
  *
  *   keys   the owner's; opened
  *   users  count public keys; borrowed

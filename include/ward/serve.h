@@ -128,10 +128,13 @@ typedef struct ward_server ward_server;
 
 /*
  * Start a server; it serves from threads of its own when this returns. Block the signals that the
- * caller waits for before, as threads inherit the mask.
+ * caller waits for before, as threads inherit the mask. main() must have called ward_guard_enter()
+ * (ward/guard.h) before anything else: guard and worker are the caller's program, started again.
  *
  *   out     owned: ward_server_stop()
- *   config  kept, with all its strings
+ *   config  copied, but not what it points to: strings and context stay valid until
+ *           ward_server_stop(). Start from ward_server_defaults(): a passphrase_fd of 0 is a
+ *           descriptor
  *
  * WARD_ERR_ARG for settings that contradict each other or are out of range; WARD_ERR_AUTH for a
  * transform that the keys do not open; WARD_ERR_IO if the address, a file or a process cannot be
@@ -183,9 +186,10 @@ typedef struct ward_remote_info {
  *            "/v2/models/NAME"; "unix:PATH"
  *   options  borrowed; all zero is fine
  *
- * WARD_ERR_ARG for another url; WARD_ERR_IO if it cannot be reached or refuses, or if others may
- * use the token's file; WARD_ERR_AUTH for a token it does not know; WARD_ERR_FORMAT if it is no
- * ward server; WARD_ERR_NOMEM.
+ * WARD_ERR_ARG for another url; WARD_ERR_IO if it cannot be reached or refuses for now (status 429,
+ * 503), or if others may use the token's file; WARD_ERR_AUTH for status 401 or 403: a token or
+ * certificate that it does not take, a limit for good; WARD_ERR_FORMAT if it is no ward server;
+ * WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_remote_open(ward_remote **out, const char *url,
                                                  const ward_remote_options *options);

@@ -6,7 +6,7 @@
  *   transform.ward     G, secret, sealed if the settings name an owner (not for method baseline)
  *   checkpoint.ward    likewise: all that resuming needs; removed when training is complete
  *   metrics.jsonl      one JSON object a line
- *   config.json        secret: every setting as resolved
+ *   config.json        every setting as resolved; secret if secret_seed was given, which it holds
  */
 #ifndef WARD_TRAIN_H
 #define WARD_TRAIN_H
@@ -220,7 +220,8 @@ typedef struct ward_train_options {
     /*
      * May be NULL. Called with `context` for a new training whose G is a secret and whose settings
      * name no owner, once all else was found right and before anything is written. Gives the
-     * owner's public key, owned by the caller of it: ward_string_free(). NULL: seal to none.
+     * owner's public key, from malloc() or the library, which is freed by ward_string_free(). NULL:
+     * seal to none.
      */
     ward_status (*owner)(void *context, char **public_key);
 } ward_train_options;

@@ -2,7 +2,8 @@
  * libward: image classifiers that work only for holders of a secret transform.
  *
  * Including this header includes all of the public interface. A complete program that trains a
- * protected network and evaluates it with and without its transform:
+ * protected network and evaluates it with and without its transform (as the settings name no owner,
+ * G is a plain file of mode 0600 here):
  *
  *     #include <stdio.h>
  *     #include <ward/ward.h>
