@@ -152,38 +152,38 @@ ward_status thief_name(struct thief *thief, size_t n, const float *x, int32_t *c
 
 /* ---- offers ---- */
 
-static bool is_behind(const ward_redteam_try *a, const ward_redteam_try *b)
+/* The best try by F's own gradient, or by another: which of the cell's, or try_count. */
+static size_t best_by(const ward_redteam_cell *cell, bool is_leaky)
 {
-    return a->is_leaky == b->is_leaky && a->merit < b->merit;
-}
+    size_t best = cell->try_count;
 
-/* Whether none of the cell's tries by the same gradient, F's own or another, is better. */
-static bool leads(const ward_redteam_cell *cell, const ward_redteam_try *tried)
-{
     for (size_t i = 0; i < cell->try_count; i++)
-        if (is_behind(tried, &cell->tries[i]))
-            return false;
-    return true;
+        if (cell->tries[i].is_leaky == is_leaky &&
+            (best == cell->try_count || cell->tries[i].merit > cell->tries[best].merit))
+            best = i;
+    return best;
 }
 
 /* Of more tries than there is room for, the best stay, and the best by either gradient: they are
  * what a masked gradient is known by. */
 static void record(ward_redteam_cell *cell, const ward_redteam_try *tried)
 {
-    ward_redteam_try *worst = NULL;
+    size_t kept[] = {best_by(cell, false), best_by(cell, true)};
+    size_t rival = kept[tried->is_leaky], worst = cell->try_count;
+    bool leads = rival == cell->try_count || tried->merit > cell->tries[rival].merit;
 
     if (cell->try_count < WARD_REDTEAM_TRIES) {
         cell->tries[cell->try_count++] = *tried;
         return;
     }
-    for (size_t i = 0; i < cell->try_count; i++) {
-        ward_redteam_try *t = &cell->tries[i];
-
-        if ((!leads(cell, t) || is_behind(t, tried)) && (!worst || t->merit < worst->merit))
-            worst = t;
-    }
-    if (worst && (tried->merit > worst->merit || leads(cell, tried)))
-        *worst = *tried;
+    if (leads)
+        kept[tried->is_leaky] = cell->try_count;
+    for (size_t i = 0; i < cell->try_count; i++)
+        if (i != kept[0] && i != kept[1] &&
+            (worst == cell->try_count || cell->tries[i].merit < cell->tries[worst].merit))
+            worst = i;
+    if (leads || tried->merit > cell->tries[worst].merit)
+        cell->tries[worst] = *tried;
 }
 
 ward_status thief_offer(struct thief *thief, const struct classifier *classifier,
