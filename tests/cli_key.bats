@@ -280,6 +280,15 @@ END
     run ! cmp -s "$KEY.pub" "$OWNER.pub"
 }
 
+@test "the passphrase of a new key comes from a descriptor, too" {
+    copy
+    run -0 "$WARD" key backup --out "$KEY" --new-passphrase-fd 7 "${CHEAP[@]}" -q 7<"$WORD"
+    evaluates --identity "$KEY" --passphrase-file "$WORD"
+    refused --identity "$KEY" --passphrase-file "$WRONG"
+    run --separate-stderr "$WARD" key backup --out "$KEY.2" "${CHEAP[@]}" -q </dev/null
+    fails_with 1 "--new-passphrase-file"
+}
+
 @test "revoke takes a file of a public key, and granting that was interrupted is mended by seal" {
     copy
     new_user "$KEY"

@@ -278,6 +278,15 @@ END
     [ "$output" = "no key" ]
 }
 
+@test "seal --recipient lets a user open it, as grant does" {
+    copy
+    refused --identity "$OTHER_KEY"
+    run -0 "$WARD" seal "$RUN" --recipient "$OTHER_KEY.pub" -q
+    evaluates --identity "$OTHER_KEY"
+    evaluates --identity "$USER_KEY"
+    run -0 "$WARD" verify "$RUN"
+}
+
 @test "relock makes a new transform and says what the old one is still worth" {
     copy
     "$WARD" key grant "$RUN" "$OTHER_KEY.pub" --name mallory
@@ -289,6 +298,8 @@ END
     RUN=$RUN.2
     evaluates --identity "$USER_KEY"
     refused --identity "$OTHER_KEY"
+    run -0 "$WARD" relock "$RUN" --out "$RUN.4" --iterations 5 --rate 0.001 --threads 1 -q
+    [ "$(json "$RUN.4/config.json" "d['rate'], d['iterations']")" = "(0.001, 5)" ]
     run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --without nobody -q
     fails_with 2 "nobody"
     run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --identity "$USER_KEY" -q

@@ -254,6 +254,16 @@ print(*struct.unpack(">II", open(sys.argv[1], "rb").read()[16:24]))' "$1"
     [ "$height_two" = "$height" ]
 }
 
+@test "figure takes images of either split, and overwrites only if told" {
+    "$WARD" figure "$RUN" --data "$IMAGES" -o a.png
+    "$WARD" figure "$RUN" --data "$IMAGES" -o b.png --split train
+    run ! cmp -s a.png b.png
+    run --separate-stderr "$WARD" figure "$RUN" --data "$IMAGES" -o b.png
+    fails_with 1 "b.png" "--force"
+    run -0 "$WARD" figure "$RUN" --data "$IMAGES" -o b.png --force
+    cmp a.png b.png
+}
+
 @test "figure of a run without a transform is refused" {
     run --separate-stderr "$WARD" figure "$BASE" --data "$IMAGES" -o f.png
     fails_with 2
