@@ -140,6 +140,13 @@ other_runtime() {
     [ ! -e run ]
     run --separate-stderr "$WARD" import f.onnx --out "$RUN"
     fails_with 1 "already holds a run" "--force"
+    # What was protected is not left beside a network that it does not belong to.
+    cp -r "$RUN" replaced
+    [ -e replaced/transform.ward ]
+    "$WARD" import f.onnx --out replaced --force -q
+    [ ! -e replaced/transform.ward ]
+    "$WARD" eval replaced --data "$IMAGES" --json >after
+    [ "$(json after "d['method']")" = baseline ]
 }
 
 @test "an imported network is evaluated as the one it came from" {

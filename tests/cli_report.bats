@@ -228,7 +228,11 @@ EOF
             --objective $objective
     done
     small_training "$WORK/keyed-whole" --method keyed --arch mlp-16x1-leaky --front none --erase-axes 0
-    for run in more fixed base generator-2 keyed-chance keyed-paper keyed-whole; do
+    small_training "$WORK/weights" --method keyed --arch mlp-16x1-leaky --front none --alpha 0.75 --beta 0.5 \
+        --weight-decay 0.25 --transform-decay 0.125 --wrong-keys 0.5 --wrong-weight 3 --momentum 0.5
+    [ "$(json "$WORK/weights/config.json" "[d[k] for k in ('alpha', 'beta', 'weight_decay', 'transform_decay',
+        'wrong_share', 'wrong_weight', 'momentum')]")" = "[0.75, 0.5, 0.25, 0.125, 0.5, 3.0, 0.5]" ]
+    for run in more fixed base generator-2 keyed-chance keyed-paper keyed-whole weights; do
         "$WARD" report "$WORK/$run" --format md -q >md
         sed -n '/^```json/,/^```$/p' md | sed '1d;$d' >settings
         [ "$(json settings "'secret_seed' in d or 'seed' in d or d['iterations']")" = 40 ]

@@ -13,7 +13,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -64,6 +66,12 @@ struct server {
     int in, out;
     struct guard_info info; /* pids only */
 };
+
+/* Root of a container may lack what it takes to look into processes that are closed to others. */
+static bool may_look_anywhere(void)
+{
+    return geteuid() == 0 && prctl(PR_CAPBSET_READ, CAP_SYS_PTRACE, 0, 0, 0) == 1;
+}
 
 /* As nobody if this is root and that is asked for. */
 static struct server server_start(const char *path, bool as_nobody)
@@ -338,7 +346,7 @@ static void test_G_is_in_no_memory_but_the_guards_and_no_process_else_has_a_pair
     };
 
     (void)state;
-    if (geteuid() != 0)
+    if (!may_look_anywhere())
         skip();
     check_memory("learned", &runs[0]);
     check_memory("generator", &runs[1]);
@@ -471,7 +479,7 @@ static void test_both_are_locked_in_with_two_descriptors_and_a_clean_environment
     struct server server;
 
     (void)state;
-    if (geteuid() != 0)
+    if (!may_look_anywhere())
         skip();
     setenv("WARD_TEST_SECRET", "1", 1);
     server = server_start(make_run("locked", &small, NULL), false);

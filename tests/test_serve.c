@@ -65,6 +65,27 @@ static void test_a_new_token_is_found_by_its_text_alone(void **state)
     ward_string_free(b);
 }
 
+/* Else one of two tokens that are made at once would be lost. */
+static void test_a_tokens_file_is_not_changed_while_another_process_does(void **state)
+{
+    const ward_token alice = {.user = "alice"};
+    const char *path = in_folder("busy/tokens");
+    char *text = NULL;
+    size_t count = 0;
+    int lock = -1;
+
+    (void)state;
+    assert_int_equal(mkdir(in_folder("busy"), 0700), 0);
+    assert_ok(ward_token_new(path, &alice, &text));
+    assert_ok(file_lock(in_folder("busy"), &lock));
+    assert_int_equal(ward_token_new(path, &alice, &text), WARD_ERR_EXISTS);
+    assert_int_equal(ward_token_revoke(path, alice.user, &count), WARD_ERR_EXISTS);
+    file_unlock(lock);
+    assert_ok(ward_token_revoke(path, alice.user, &count));
+    assert_int_equal(count, 1);
+    ward_string_free(text);
+}
+
 static void test_what_is_revoked_is_not_found(void **state)
 {
     const char *path = in_folder("revoked-tokens");
@@ -584,6 +605,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_new_token_is_found_by_its_text_alone),
+        cmocka_unit_test(test_a_tokens_file_is_not_changed_while_another_process_does),
         cmocka_unit_test(test_what_is_revoked_is_not_found),
         cmocka_unit_test(test_terms_that_cannot_be_are_refused),
         cmocka_unit_test(test_a_tokens_file_is_read_strictly),
