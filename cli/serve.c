@@ -27,6 +27,7 @@ enum option_key {
     OPT_REQUEST_MAX,
     OPT_QUEUE,
     OPT_CONNECTIONS,
+    OPT_PER_ADDRESS,
     OPT_TIMEOUT,
     OPT_DRAIN,
     OPT_HTTP_THREADS
@@ -59,6 +60,7 @@ static const struct cli_option options[] = {
     {OPT_REQUEST_MAX, "request-max", "N", "images in a request, at most [256]"},
     {OPT_QUEUE, "queue", "N", "images that may wait [1024]"},
     {OPT_CONNECTIONS, "connections", "N", "at once [256]"},
+    {OPT_PER_ADDRESS, "per-address", "N", "connections of one IP address at once [no limit]"},
     {OPT_TIMEOUT, "timeout", "SECONDS",
      "for a request to come in, and for its answer to be taken\n[30]"},
     {OPT_DRAIN, "drain", "SECONDS", "after SIGTERM, for what was asked already [30]"},
@@ -125,6 +127,7 @@ static bool read_numbers(const struct cli *cli, ward_server_config *c, unsigned 
            count_size(cli, OPT_REQUEST_MAX, &c->request_max) &&
            count_size(cli, OPT_QUEUE, &c->queue) &&
            count_size(cli, OPT_CONNECTIONS, &c->connections) &&
+           count_size(cli, OPT_PER_ADDRESS, &c->per_address) &&
            count_unsigned(cli, OPT_TIMEOUT, 1, 3600, &c->seconds) &&
            count_unsigned(cli, OPT_DRAIN, 0, 3600, drain) &&
            count_unsigned(cli, OPT_HTTP_THREADS, 1, 64, &c->http_threads) &&

@@ -475,6 +475,28 @@ END
     grep -qx 200 strangers*
 }
 
+@test "one address has as many connections as it may" {
+    serve "$RUN" --per-address 2
+    request 1 >r
+    /usr/bin/python3 - "$URL" <<'END' 3>&- &
+import pathlib, socket, sys, time
+host, port = sys.argv[1][len("http://"):].split(":")
+taken = [socket.create_connection((host, int(port))) for _ in range(2)]
+for s in taken:
+    s.sendall(b"GET /v2 HTTP/1.1\r\n")
+time.sleep(0.3)
+pathlib.Path("taken").touch()
+while not pathlib.Path("enough").exists():
+    time.sleep(0.05)
+END
+    wait_for '[ -e taken ]'
+    run curl -sS -o answer "$URL/v2"
+    [ "$status" -ne 0 ]
+    touch enough
+    wait $!
+    wait_for 'curl -sS -o answer "$URL/v2"'
+}
+
 @test "good clients are served right among bad, slow, half-closed and oversized ones" {
     "$SOURCE/tools/soak" --ward "$WARD" --seconds 8 "$RUN"
 }

@@ -111,6 +111,7 @@ typedef struct ward_server_config {
      * request of theirs is also taken when nothing waits. */
     size_t queue;
     size_t connections; /* at once, 1 .. 65536 */
+    size_t per_address; /* connections of one IP address at once, at most 65536; 0: no limit */
     /* For a request to come in, and for its answer to be taken; 1 .. 3600. */
     unsigned seconds;
     unsigned http_threads; /* 1 .. 64 */

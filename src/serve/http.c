@@ -266,7 +266,8 @@ ward_status http_start(struct ward_server *s)
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_THREAD_POOL_SIZE,
         c->http_threads, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)max_size(c->connections, c->http_threads),
-        MHD_OPTION_CONNECTION_TIMEOUT, c->seconds, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)c->per_address, MHD_OPTION_CONNECTION_TIMEOUT,
+        c->seconds, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     signals_restore(&before);
     if (!s->daemon)
         return ward_fail(WARD_ERR_IO, "cannot serve on '%s'%s", s->listener.name,

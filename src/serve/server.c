@@ -109,9 +109,12 @@ static ward_status check_config(const ward_server_config *c)
         const char *name;
         size_t value, least, most;
     } sizes[] = {
-        {"batch", c->batch, 1, GUARD_MAX_BATCH},      {"request-max", c->request_max, 1, 65536},
+        {"batch", c->batch, 1, GUARD_MAX_BATCH},
+        {"request-max", c->request_max, 1, 65536},
         {"queue", c->queue, c->request_max, 1 << 24}, /* a request has to fit in */
-        {"connections", c->connections, 1, 65536},    {"timeout", c->seconds, 1, 3600},
+        {"connections", c->connections, 1, 65536},
+        {"per-address", c->per_address, 0, 65536},
+        {"timeout", c->seconds, 1, 3600},
         {"http-threads", c->http_threads, 1, 64},
     };
 
