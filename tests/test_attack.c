@@ -328,7 +328,7 @@ static void a_directory_in_use_is_refused(void **state)
     (void)state;
     assert_ok(file_make_directory(kept.directory));
     assert_ok(file_lock(kept.directory, &lock));
-    assert_fails(ward_attack(run, device, data, &s, &kept, &r), WARD_ERR_EXISTS, "in use");
+    assert_fails(ward_attack(run, device, data, &s, &kept, &r), WARD_ERR_BUSY, "in use");
     file_unlock(lock);
     ward_run_close(run);
 }

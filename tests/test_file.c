@@ -329,7 +329,7 @@ static void test_a_directory_is_locked_by_one_at_a_time(void **state)
 
     (void)state;
     assert_int_equal(file_lock(".", &first), WARD_OK);
-    assert_int_equal(file_lock(".", &second), WARD_ERR_EXISTS);
+    assert_int_equal(file_lock(".", &second), WARD_ERR_BUSY);
     assert_int_equal(second, -1);
     file_unlock(second);
     file_unlock(first);

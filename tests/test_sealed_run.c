@@ -331,11 +331,11 @@ static void test_nothing_is_changed_while_another_process_works_on_a_run(void **
     copy("trained", "busy");
     snprintf(run, sizeof run, "%s", in_dir("busy"));
     assert_ok(file_lock(run, &lock));
-    assert_fails(ward_run_seal(run, keys, NULL, NULL), WARD_ERR_EXISTS, "in use");
-    assert_fails(ward_run_grant(run, keys, users, 1, NULL), WARD_ERR_EXISTS, "in use");
-    assert_fails(ward_run_revoke(run, keys, user_key), WARD_ERR_EXISTS, "in use");
-    assert_fails(ward_run_grants(run, keys, &grants, &count), WARD_ERR_EXISTS, "in use");
-    assert_fails(ward_run_rotate(run, keys, next), WARD_ERR_EXISTS, "in use");
+    assert_fails(ward_run_seal(run, keys, NULL, NULL), WARD_ERR_BUSY, "in use");
+    assert_fails(ward_run_grant(run, keys, users, 1, NULL), WARD_ERR_BUSY, "in use");
+    assert_fails(ward_run_revoke(run, keys, user_key), WARD_ERR_BUSY, "in use");
+    assert_fails(ward_run_grants(run, keys, &grants, &count), WARD_ERR_BUSY, "in use");
+    assert_fails(ward_run_rotate(run, keys, next), WARD_ERR_BUSY, "in use");
     file_unlock(lock);
     assert_ok(ward_run_rotate(run, keys, next));
     ward_keys_free(next);

@@ -78,8 +78,8 @@ static void test_a_tokens_file_is_not_changed_while_another_process_does(void **
     assert_int_equal(mkdir(in_folder("busy"), 0700), 0);
     assert_ok(ward_token_new(path, &alice, &text));
     assert_ok(file_lock(in_folder("busy"), &lock));
-    assert_int_equal(ward_token_new(path, &alice, &text), WARD_ERR_EXISTS);
-    assert_int_equal(ward_token_revoke(path, alice.user, &count), WARD_ERR_EXISTS);
+    assert_int_equal(ward_token_new(path, &alice, &text), WARD_ERR_BUSY);
+    assert_int_equal(ward_token_revoke(path, alice.user, &count), WARD_ERR_BUSY);
     file_unlock(lock);
     assert_ok(ward_token_revoke(path, alice.user, &count));
     assert_int_equal(count, 1);

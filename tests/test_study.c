@@ -377,7 +377,7 @@ static void one_process_at_a_time_works_in_a_state_directory(void **state)
 
     (void)state;
     assert_ok(file_lock(state_path(), &lock));
-    assert_fails(work(&config, 0, 0, &left), WARD_ERR_EXISTS, "another process");
+    assert_fails(work(&config, 0, 0, &left), WARD_ERR_BUSY, "another process");
     file_unlock(lock);
 }
 

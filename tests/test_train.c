@@ -565,7 +565,7 @@ static void a_run_in_use_is_refused(void **state)
     check_refused(train(run, &config, false, &watch), WARD_ERR_STOPPED, "stopped");
     check_ok(file_lock(run, &lock), "lock");
     watch = (struct watch){.stop_at = UINT64_MAX};
-    check_refused(train(run, NULL, true, &watch), WARD_ERR_EXISTS, "in use");
+    check_refused(train(run, NULL, true, &watch), WARD_ERR_BUSY, "in use");
     file_unlock(lock);
 }
 

@@ -149,9 +149,9 @@ typedef struct ward_attack_options {
  *                                         ward_attack_result_release()
  *
  * WARD_ERR_ARG as ward_attack_defaults(), for settings out of range, or data that does not fit the
- * run; WARD_ERR_EXISTS the file of this attack holds trials of other settings or another model, or
- * another process works in the directory; WARD_ERR_STOPPED; WARD_ERR_NUMERIC; WARD_ERR_IO;
- * WARD_ERR_FORMAT the file is damaged; WARD_ERR_NOMEM; WARD_ERR_DEVICE.
+ * run; WARD_ERR_EXISTS the file of this attack holds trials of other settings or another model;
+ * WARD_ERR_BUSY another process works in the directory; WARD_ERR_STOPPED; WARD_ERR_NUMERIC;
+ * WARD_ERR_IO; WARD_ERR_FORMAT the file is damaged; WARD_ERR_NOMEM; WARD_ERR_DEVICE.
  */
 WARD_API WARD_CHECK ward_status ward_attack(const ward_run *run, ward_device *device,
                                             const ward_dataset *data,

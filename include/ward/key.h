@@ -156,7 +156,7 @@ typedef struct ward_grant {
  *   terms       borrowed; NULL: none, or as they are
  *
  * WARD_ERR_ARG if there is nothing to seal: no transform, or one drawn from a given seed;
- * WARD_ERR_AUTH if a sealed run is another owner's, or cannot be opened; WARD_ERR_EXISTS while
+ * WARD_ERR_AUTH if a sealed run is another owner's, or cannot be opened; WARD_ERR_BUSY while
  * another process works on the run; WARD_ERR_IO, WARD_ERR_FORMAT, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,

@@ -61,8 +61,8 @@ typedef struct ward_onnx_found {
  *
  * WARD_ERR_FORMAT says what the file has that is not in our networks, such as an unknown operator;
  * WARD_ERR_ARG if data has other images or classes, or is NULL and the metadata do not say;
- * WARD_ERR_EXISTS if out holds a run and `replaces` is false, or a process trains there;
- * WARD_ERR_IO, WARD_ERR_NOMEM.
+ * WARD_ERR_EXISTS if out holds a run and `replaces` is false; WARD_ERR_BUSY if a process trains
+ * there; WARD_ERR_IO, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_onnx_import(const char *path, const char *out,
                                                  const ward_dataset *data, bool replaces,

@@ -139,8 +139,8 @@ typedef struct ward_reproduce_options {
  * their published sums, unless results are shortened. Figures show G; they get mode 0600.
  *
  * WARD_OK if all is done, or the budget is spent: then items are left that are neither done nor
- * missing. WARD_ERR_IO if a data set is missing and was not to be left out; WARD_ERR_EXISTS if
- * another process works in the state directory, or an attack there has other settings;
+ * missing. WARD_ERR_IO if a data set is missing and was not to be left out; WARD_ERR_EXISTS if an
+ * attack there has other settings; WARD_ERR_BUSY if another process works in the state directory;
  * WARD_ERR_STOPPED; otherwise as ward_train(), ward_evaluate(), ward_attack(), ward_figure(),
  * ward_data_verify() and ward_report_new().
  */

@@ -36,7 +36,7 @@ typedef struct ward_token {
  *   terms  borrowed; its id is not looked at
  *   token  receives the token's text, which is kept nowhere else; owned: ward_string_free()
  *
- * WARD_ERR_ARG for a user or terms that cannot be; WARD_ERR_EXISTS while another process changes
+ * WARD_ERR_ARG for a user or terms that cannot be; WARD_ERR_BUSY while another process changes
  * the file; WARD_ERR_FORMAT, WARD_ERR_IO, WARD_ERR_NOMEM; WARD_ERR_DEVICE without a source of
  * randomness.
  */
@@ -48,7 +48,7 @@ WARD_API WARD_CHECK ward_status ward_token_list(const char *path, ward_token **o
 /* NULL is fine. */
 WARD_API void ward_tokens_free(ward_token *tokens);
 /* Remove the token of that id, or all tokens of that user; count receives how many. WARD_ERR_ARG if
- * there is none; WARD_ERR_EXISTS while another process changes the file; otherwise as
+ * there is none; WARD_ERR_BUSY while another process changes the file; otherwise as
  * ward_token_list(). */
 WARD_API WARD_CHECK ward_status ward_token_revoke(const char *path, const char *id_or_user,
                                                   size_t *count);

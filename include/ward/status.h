@@ -26,13 +26,13 @@ typedef enum ward_status {
     WARD_ERR_IO,      /* the system refused a file, a thread or a connection; try again elsewhere */
     WARD_ERR_FORMAT,  /* the contents of a file are not what they should be; do not try again */
     WARD_ERR_ARG,     /* an unknown name, or values that contradict each other; correct the call */
-    WARD_ERR_EXISTS,  /* the output is there already and overwriting was not asked for, or another
-                         process works there, against which overwriting does not help */
+    WARD_ERR_EXISTS,  /* the output is there already and overwriting was not asked for */
     WARD_ERR_DEVICE,  /* this device cannot do that; another may */
     WARD_ERR_NUMERIC, /* a loss or a weight is not finite; change the settings */
     WARD_ERR_STOPPED, /* the caller asked to stop; each function says what is kept */
-    WARD_ERR_AUTH     /* wrong key or altered data, on purpose not told apart; terms that have
+    WARD_ERR_AUTH,    /* wrong key or altered data, on purpose not told apart; terms that have
                          expired or are spent; a server that refuses for good */
+    WARD_ERR_BUSY     /* another process works there; try again later */
 } ward_status;
 
 /*

@@ -236,9 +236,9 @@ typedef struct ward_train_options {
  *
  * Returns WARD_OK; WARD_ERR_ARG contradictory settings or a resume with other settings than the
  * run's; WARD_ERR_EXISTS the directory holds a run and neither resuming nor replacing was asked
- * for, or another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is not finite
- * (the last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open; WARD_ERR_IO,
- * WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
+ * for; WARD_ERR_BUSY another process trains in it; WARD_ERR_STOPPED; WARD_ERR_NUMERIC the loss is
+ * not finite (the last checkpoint is kept); WARD_ERR_AUTH a checkpoint that the keys do not open;
+ * WARD_ERR_IO, WARD_ERR_FORMAT of data or run; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_train(ward_device *device, const ward_train_config *config,
                                            const ward_train_options *options);

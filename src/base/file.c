@@ -549,7 +549,7 @@ ward_status file_lock(const char *dir, int *fd)
         st = io_error("open", path);
     else if (flock(lock, LOCK_EX | LOCK_NB) != 0)
         st = errno == EWOULDBLOCK
-                 ? ward_fail(WARD_ERR_EXISTS, "'%s' is in use by another process", dir)
+                 ? ward_fail(WARD_ERR_BUSY, "'%s' is in use by another process", dir)
                  : io_error("lock", path);
     if (st && lock >= 0)
         close(lock);

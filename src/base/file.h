@@ -89,7 +89,7 @@ void file_list_free(char **names, size_t count);
 
 /*
  * Take the exclusive lock of a directory (flock on "dir/.lock"), so that two processes do not train
- * into one run. WARD_ERR_EXISTS if another process has it. file_unlock(-1) does nothing.
+ * into one run. WARD_ERR_BUSY if another process has it. file_unlock(-1) does nothing.
  */
 WARD_CHECK ward_status file_lock(const char *dir, int *fd);
 void file_unlock(int fd);

@@ -83,6 +83,7 @@ const char *ward_status_name(ward_status status)
     case WARD_ERR_NUMERIC: return "WARD_ERR_NUMERIC";
     case WARD_ERR_STOPPED: return "WARD_ERR_STOPPED";
     case WARD_ERR_AUTH: return "WARD_ERR_AUTH";
+    case WARD_ERR_BUSY: return "WARD_ERR_BUSY";
     }
     return "unknown status";
 }

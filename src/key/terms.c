@@ -113,7 +113,7 @@ static ward_status lock_patiently(const char *folder, int *lock)
     const struct timespec pause = {0, LOCK_PAUSE_NS};
     ward_status st = file_lock(folder, lock);
 
-    for (int i = 0; i < LOCK_ATTEMPTS && st == WARD_ERR_EXISTS; i++) {
+    for (int i = 0; i < LOCK_ATTEMPTS && st == WARD_ERR_BUSY; i++) {
         nanosleep(&pause, NULL);
         st = file_lock(folder, lock);
     }
