@@ -44,7 +44,7 @@ static const struct cli_option options[] = {
     {OPT_TRANSFORM_ONLY, "transform-only", NULL,
      "hand out processed images, for users who run F themselves"},
     {OPT_ACCEPT, "accept-key-disclosure", NULL,
-     "with --transform-only: do it even where a few images are\nworth the transform: with all "
+     "with --transform-only: do it even where a few images are\nworth the transform, as with all "
      "methods but keyed"},
     {OPT_METER, "meter", "DIR", "with --transform-only: keep count of different images here"},
     {OPT_AUDIT, "audit", "FILE", "log who asked when for how many images"},
