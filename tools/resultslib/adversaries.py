@@ -19,7 +19,7 @@ def gain_cells(result, key, best):
 
 def attacked(results, run):
     """What adversaries made of a run: most of them, by the largest budget that there is."""
-    for kind in ("standard", "three", "redteam"):
+    for kind in ("standard", "three", "amounts", "redteam"):
         if f"{kind}-{run}" in results:
             return results[f"{kind}-{run}"]["result"]
     return None
@@ -251,7 +251,8 @@ def lock_table(results):
             continue
         row = [name, f"`{options}`" if options else "the default", expected,
                percents(results[f"lock-{name}"]["evaluation"]), conv_accuracy(results, data)]
-        found = [results[f"{kind}-lock-{name}"]["result"] for kind in ("redteam", "standard")
+        quick = "amounts" if f"amounts-lock-{name}" in results else "redteam" # which joins it
+        found = [results[f"{kind}-lock-{name}"]["result"] for kind in (quick, "standard")
                  if f"{kind}-lock-{name}" in results]
         for r in found or [None]:
             cells = ["-"] * 5

@@ -185,6 +185,7 @@ FITTING += [(steps, rate) for rate in ("0.001", "0.0001") for steps in ("300", "
 COMMANDS = {
     "redteam": "attack RUN --budget quick",
     "again": "attack RUN --budget quick --seed 2 --out NEW",
+    "amounts": "attack RUN --budget quick --labels 600,6000", # joins what "redteam" found
     "standard": "attack RUN --budget standard",
     "standard-again": "attack RUN --budget standard --seed 2 --out NEW",
     "three": "attack RUN --budget quick --only readout,universal,fine-tune,perturbed --trials 3 --out NEW",
@@ -205,8 +206,8 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     ("standard-again", "split-fashion-simple-cnn-generator-1"),
     *(("standard", f"split-fashion-simple-cnn-generator-{seed}") for seed in (1, 2, 3)),
     *((kind, f"lock-{name}") for kind in ("redteam", "readout", "keys") for name in LOCKS),
-    *(("standard", f"lock-{data}-cascade-{seed}") for data in ("fashion", "mnist")
-      for seed in (1, 2, 3)),
+    *(("amounts", f"lock-{name}") for name, (data, *_) in LOCKS.items() if data != "fashion"),
+    *(("standard", f"lock-fashion-{form}-{seed}") for form in ("cascade", "deep") for seed in (1, 2, 3)),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),
     ("relock", "demo-fashion-simple-cnn-generator"),
     *((f"fitted-{steps}-at-{rate}", "timed-fast-fashion-resnet20-generator")
