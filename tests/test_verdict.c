@@ -480,6 +480,7 @@ static char *sample_text(void)
 
     c = put(s, "universal", 100, 1, 0.75);
     snprintf(c->chosen, sizeof c->chosen, "bound none");
+    snprintf(c->commit, sizeof c->commit, "0123456789ab-dirty");
     c->seconds = 2.5;
     add_try(c, 0.5, INFINITY, false);
     add_try(c, 0.25, 0.125, true);
@@ -507,6 +508,25 @@ static void a_record_reads_back_as_it_was_written(void **state)
     assert_string_equal(text, again);
     mem_free(text);
     mem_free(again);
+    ward_redteam_result_release(&back);
+}
+
+/* Builds before cells had commits wrote records, too. */
+static void a_cell_without_a_commit_is_read(void **state)
+{
+    ward_redteam_result back = expected_result();
+    struct record_facts facts = {.chance = 0.1, .training = 1000};
+    char *text = sample_text();
+    static const char commit[] = "\"commit\": \"0123456789ab-dirty\", ";
+    char *at = strstr(text, commit);
+
+    (void)state;
+    assert_non_null(at);
+    memmove(at, at + strlen(commit), strlen(at + strlen(commit)) + 1);
+    assert_ok(record_from_json(&back, &subject, &facts, text, strlen(text)));
+    assert_string_equal(back.cells[0].commit, "");
+    assert_string_equal(back.cells[0].chosen, "bound none");
+    mem_free(text);
     ward_redteam_result_release(&back);
 }
 
@@ -546,6 +566,12 @@ static void a_text_that_is_no_record_is_refused_by_what_is_wrong(void **state)
         {"\"choice\": 0.75", "\"choice\": 7", WARD_ERR_FORMAT, "'choice'"},
         {"\"seconds\": 2.5", "\"hours\": 2.5", WARD_ERR_FORMAT, "'seconds'"},
         {"\"images\": 500", "\"images\": 5.5", WARD_ERR_FORMAT, "'images'"},
+        {"\"commit\": \"0123456789ab-dirty\"", "\"commit\": null", WARD_ERR_FORMAT, "'commit'"},
+        {"\"commit\": \"0123456789ab-dirty\"",
+         "\"commit\": \"0123456789012345678901234567890123456789012345678\"", WARD_ERR_FORMAT,
+         "'commit' is too long"},
+        {"\"commit\": \"0123456789ab-dirty\"", "\"author\": \"0123456789ab\"", WARD_ERR_FORMAT,
+         "other keys"},
         {"\"chosen\": \"bound none\"", "\"chosen\": 1", WARD_ERR_FORMAT, "'chosen'"},
         {"\"chosen\": \"bound none\"",
          "\"chosen\": \"0123456789012345678901234567890123456789012345678901234567890123\"",
@@ -601,6 +627,7 @@ int main(void)
         cmocka_unit_test(a_black_box_that_only_guesses_is_not_better),
         cmocka_unit_test(without_cells_nothing_is_claimed),
         cmocka_unit_test(a_record_reads_back_as_it_was_written),
+        cmocka_unit_test(a_cell_without_a_commit_is_read),
         cmocka_unit_test(a_text_that_is_no_record_is_refused_by_what_is_wrong),
     };
 

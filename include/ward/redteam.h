@@ -30,7 +30,7 @@ typedef enum ward_knowledge {
 } ward_knowledge;
 
 enum { WARD_REDTEAM_TRIES = 32, WARD_REDTEAM_WORDS = 64, WARD_REDTEAM_AMOUNTS = 32 };
-enum { WARD_REDTEAM_LABELLED = 8 };
+enum { WARD_REDTEAM_LABELLED = 8, WARD_REDTEAM_COMMIT = 48 };
 
 /* One way that an adversary tried. */
 typedef struct ward_redteam_try {
@@ -57,6 +57,8 @@ typedef struct ward_redteam_cell {
     double choice;   /* of the same, where it was chosen */
     double seconds;  /* that its thread has computed for */
     uint64_t images; /* shown to networks while fitting */
+    /* Of the build that measured it, as in ward_build; "": of one that did not write it down. */
+    char commit[WARD_REDTEAM_COMMIT];
     char chosen[WARD_REDTEAM_WORDS];
     size_t try_count;
     ward_redteam_try tries[WARD_REDTEAM_TRIES]; /* the best, if there were more */

@@ -69,6 +69,7 @@ static json_t *cell_to_json(const ward_redteam_cell *c)
             {"choice", json_real(c->choice)},
             {"seconds", json_real(c->seconds)},
             {"images", whole(c->images)},
+            {"commit", json_string(c->commit)},
             {"chosen", json_string(c->chosen)},
             {"tries", tries},
         };
@@ -236,15 +237,15 @@ static ward_status match_subject(const json_t *object, const ward_redteam_result
     return st;
 }
 
-static ward_status get_words(const json_t *object, const char *key, char *out)
+static ward_status get_words(const json_t *object, const char *key, char *out, size_t size)
 {
     const char *text;
     ward_status st = json_get_string(object, key, &text);
 
-    if (!st && strlen(text) >= WARD_REDTEAM_WORDS)
+    if (!st && strlen(text) >= size)
         st = ward_fail(WARD_ERR_FORMAT, "'%s' is too long", key);
     if (!st)
-        snprintf(out, WARD_REDTEAM_WORDS, "%s", text);
+        snprintf(out, size, "%s", text);
     return st;
 }
 
@@ -270,7 +271,7 @@ static ward_status get_try(const json_t *object, ward_redteam_try *t)
 
     if (!json_is_object(object) || json_object_size(object) != 5)
         return ward_fail(WARD_ERR_FORMAT, "a try with other keys than it should have");
-    st = get_words(object, "what", t->what);
+    st = get_words(object, "what", t->what, sizeof t->what);
     if (!st)
         st = json_get_fraction(object, "accuracy", &t->accuracy);
     if (!st)
@@ -328,9 +329,10 @@ static ward_status get_attack(const json_t *object, ward_redteam_cell *c)
 
 static ward_status get_cell(const json_t *object, ward_redteam_cell *c)
 {
+    bool has_commit = json_object_get(object, "commit") != NULL; /* not of earlier builds */
     ward_status st;
 
-    if (!json_is_object(object) || json_object_size(object) != 11)
+    if (!json_is_object(object) || json_object_size(object) != (has_commit ? 12 : 11))
         return ward_fail(WARD_ERR_FORMAT, "a cell with other keys than it should have");
     st = get_attack(object, c);
     if (!st)
@@ -345,8 +347,10 @@ static ward_status get_cell(const json_t *object, ward_redteam_cell *c)
         st = json_get_real(object, "seconds", &c->seconds);
     if (!st)
         st = json_get_u64(object, "images", max_whole, &c->images);
+    if (!st && has_commit)
+        st = get_words(object, "commit", c->commit, sizeof c->commit);
     if (!st)
-        st = get_words(object, "chosen", c->chosen);
+        st = get_words(object, "chosen", c->chosen, sizeof c->chosen);
     if (!st)
         st = get_tries(object, c);
     c->is_done = true;

@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/util.h"
 #include "model/run.h"
+#include "ward/version.h"
 
 enum { MAX_FILE = 1 << 28, MAX_TRIALS = 1000, BATCH = 128 };
 
@@ -390,6 +391,7 @@ static ward_status make(void *context, void *item, const atomic_bool *is_stoppin
     piece->cell.seconds = thread_seconds() - computed;
     piece->seconds = clock_seconds() - begin;
     piece->cell.is_done = true;
+    snprintf(piece->cell.commit, sizeof piece->cell.commit, "%s", ward_build_info()->commit);
     return st;
 }
 
