@@ -430,7 +430,7 @@ static void a_slope_of_relus_changes_gradients_and_no_value(void **state)
         for (size_t j = 0; j < shape_count(&bias->shape); j++)
             bias->data[j] = -1000;
         probe_init(&plain, ward_device_list(i % 2), &net, (struct net_use){0});
-        probe_init(&leaky, ward_device_list(i % 2), &net, (struct net_use){.relu_slope = 0.1f});
+        probe_init(&leaky, ward_device_list(i % 2), &net, (struct net_use){.let_through = 0.1f});
         assert_memory_equal(plan_output(plain.plan, plain.logits),
                             plan_output(leaky.plan, leaky.logits),
                             IMAGES * GIVEN_CLASSES * sizeof(float));
@@ -440,6 +440,39 @@ static void a_slope_of_relus_changes_gradients_and_no_value(void **state)
                 assert_true(leaky.graph.nodes[j].backward_slope > 0);
         probe_release(&plain);
         probe_release(&leaky);
+        net_release(&net);
+    }
+}
+
+/* Half of what a leaky ReLU withholds is 0.45 beside its slope of 0.1. */
+static void a_leaky_network_has_another_backward_pass_too(void **state)
+{
+    static const char *const names[] = {"simple-cnn-leaky", "resnet8-leaky", "mlp-16x2-leaky"};
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct net net = net_of(names[i / 2], 1, 8, 8, GIVEN_CLASSES, 5);
+        struct probe plain, other;
+        size_t leaky = 0;
+
+        probe_init(&plain, ward_device_list(i % 2), &net, (struct net_use){0});
+        probe_init(&other, ward_device_list(i % 2), &net, (struct net_use){.let_through = 0.5f});
+        assert_memory_equal(plan_output(plain.plan, plain.logits),
+                            plan_output(other.plan, other.logits),
+                            IMAGES * GIVEN_CLASSES * sizeof(float));
+        assert_true(fabs(gradient_norm(&plain) - gradient_norm(&other)) > 1e-3);
+        for (size_t j = 0; j < other.graph.node_count; j++) {
+            const struct op_desc *node = &other.graph.nodes[j];
+
+            if (node->kind != OP_LEAKY_RELU)
+                continue;
+            leaky++;
+            assert_true(fabsf(node->slope - 0.1f) < 1e-6f);
+            assert_true(fabsf(node->backward_slope - 0.55f) < 1e-6f);
+        }
+        assert_true(leaky > 0);
+        probe_release(&plain);
+        probe_release(&other);
         net_release(&net);
     }
 }
@@ -876,6 +909,7 @@ int main(void)
         cmocka_unit_test(two_uses_of_a_network_share_their_parameters),
         cmocka_unit_test(a_pattern_in_front_of_a_frozen_network_is_trained_alone),
         cmocka_unit_test(a_slope_of_relus_changes_gradients_and_no_value),
+        cmocka_unit_test(a_leaky_network_has_another_backward_pass_too),
         cmocka_unit_test(a_softened_network_has_the_parameters_but_no_relu),
         cmocka_unit_test(a_softened_network_has_a_gradient_where_relus_are_shut),
         cmocka_unit_test(sgd_follows_its_rule),

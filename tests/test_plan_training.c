@@ -166,16 +166,19 @@ static void test_dropout_masks_depend_on_seed_step_and_row_only(void **state)
 
 /* ---- gradients ---- */
 
-/* The value stays; below zero the gradient is -1 behind the ReLU, and a tenth of it before. */
-static void passes_a_tenth_below_zero(const char *device)
+/* The values of a ReLU, leaky if slope is not 0, and the gradient before it, where that behind it is
+ * y - 1. */
+static void passes_below_zero(const char *device, float slope, float backward_slope, const float *y,
+                              const float *gradient)
 {
-    static const float x[] = {-2, 0, 1, 3}, y[] = {0, 0, 1, 3}, gradient[] = {-0.1f, -0.1f, 0, 2};
+    static const float x[] = {-2, 0, 1, 3};
     struct fixture f;
     int one, relu;
 
     setup(&f, device, (struct dims){1, 4, 1, 1});
     one = graph_input(&f.graph, (struct dims){1, 4, 1, 1});
-    relu = graph_relu_bpda(&f.graph, f.x, 0.1f);
+    relu = slope > 0 ? graph_leaky_relu_bpda(&f.graph, f.x, slope, backward_slope)
+                     : graph_relu_bpda(&f.graph, f.x, backward_slope);
     keep(&f, relu);
     graph_squared_distance(&f.graph, relu, one, 0.5f);
     f.options.gradients = PLAN_GRAD_INPUTS;
@@ -190,10 +193,23 @@ static void passes_a_tenth_below_zero(const char *device)
     teardown(&f);
 }
 
+static void passes_a_tenth(const char *device)
+{
+    passes_below_zero(device, 0, 0.1f, (const float[]){0, 0, 1, 3},
+                      (const float[]){-0.1f, -0.1f, 0, 2});
+}
+
+static void passes_half_of_a_leaky_one(const char *device)
+{
+    passes_below_zero(device, 0.2f, 0.5f, (const float[]){-0.4f, 0, 1, 3},
+                      (const float[]){-0.7f, -0.5f, 0, 2});
+}
+
 static void test_a_relu_may_have_another_backward_pass(void **state)
 {
     (void)state;
-    on_every_device(passes_a_tenth_below_zero);
+    on_every_device(passes_a_tenth);
+    on_every_device(passes_half_of_a_leaky_one);
 }
 
 /* Where exp(beta x) overflows, or has no part in the sum, softplus is a ReLU. Far below 0 there is

@@ -127,7 +127,7 @@ static ward_status build(struct work *w)
     struct classifier classifier = s->classifier;
     struct search_nodes *n = &w->nodes;
 
-    classifier.use.relu_slope = s->leak;
+    classifier.use.let_through = s->leak;
     classifier.use.softness = s->softness;
     n->extra = -1;
     n->x = graph_input(&w->graph, images);

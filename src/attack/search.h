@@ -54,7 +54,7 @@ struct search {
     bool trains_network;
     bool augments;            /* shifts by up to two pixels; flips where they keep the class */
     bool chooses_by_accuracy; /* even if the loss is label-free */
-    float leak;               /* F's activations pass so much of the gradient where they are shut */
+    float leak;               /* as net_use.let_through: another backward pass through F */
     /* Above 0: F is softened by this beta (see struct net_use) where parameters are trained, but
      * neither where they are chosen nor in what is offered; leak is not read. */
     float softness;

@@ -354,9 +354,16 @@ int graph_relu_bpda(struct graph *g, int x, float backward_slope)
 
 int graph_leaky_relu(struct graph *g, int x, float slope)
 {
+    return graph_leaky_relu_bpda(g, x, slope, slope);
+}
+
+int graph_leaky_relu_bpda(struct graph *g, int x, float slope, float backward_slope)
+{
     struct op_desc desc = desc_make(OP_LEAKY_RELU, x, -1);
 
-    desc.slope = desc.backward_slope = slope;
+    assert(isfinite(backward_slope));
+    desc.slope = slope;
+    desc.backward_slope = backward_slope;
     return append_like(g, desc);
 }
 

@@ -163,6 +163,8 @@ int graph_relu(struct graph *g, int x);
  * not by 0, where x <= 0. */
 int graph_relu_bpda(struct graph *g, int x, float backward_slope);
 int graph_leaky_relu(struct graph *g, int x, float slope);
+/* The same with a leaky ReLU: backward_slope takes the place of slope there. */
+int graph_leaky_relu_bpda(struct graph *g, int x, float slope, float backward_slope);
 int graph_tanh(struct graph *g, int x);
 /* beta > 0; the larger, the nearer to a ReLU. For trainings: no model or guard takes it. */
 int graph_softplus(struct graph *g, int x, float beta);

@@ -33,10 +33,12 @@ static inline int arch_soft_activation(struct graph *g, int x, const struct arch
 /* What stands in an architecture where the papers have a ReLU. */
 static inline int arch_activation(struct graph *g, int x, const struct arch_use *use)
 {
+    float backward_slope = use->slope + use->net.let_through * (1 - use->slope);
+
     if (use->net.softness > 0)
         return arch_soft_activation(g, x, use);
-    return use->slope > 0 ? graph_leaky_relu(g, x, use->slope)
-                          : graph_relu_bpda(g, x, use->net.relu_slope);
+    return use->slope > 0 ? graph_leaky_relu_bpda(g, x, use->slope, backward_slope)
+                          : graph_relu_bpda(g, x, backward_slope);
 }
 
 extern const struct arch arch_simple_cnn;

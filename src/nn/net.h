@@ -38,10 +38,11 @@ void net_release(struct net *net);
 struct net_use {
     bool keeps_running; /* batch norm updates its running statistics in this use */
     bool is_frozen;     /* parameters take no gradient */
-    float relu_slope;   /* of the backward pass of each ReLU (no leaky one) where x <= 0; 0: its
-                           derivative. Values stay as they are */
+    /* Above 0: another backward pass, which lets through so much of the gradient that a ReLU, or a
+     * leaky one, withholds where x <= 0; 1: all of it. Values stay as they are. */
+    float let_through;
     /* Above 0: a softened copy, to train through, with softplus of this beta for each ReLU, and
-     * s x + (1 - s) softplus(x) for a leaky one of slope s; relu_slope is not read. */
+     * s x + (1 - s) softplus(x) for a leaky one of slope s; let_through is not read. */
     float softness;
 };
 

@@ -29,7 +29,7 @@ static ward_status build(struct rival *r, const struct rival_spec *spec)
 {
     const struct net_spec *net = &spec->net;
     const struct dims images = {spec->batch, net->channels, net->height, net->width};
-    const struct net_use use = {.is_frozen = has_front(spec), .relu_slope = spec->leak};
+    const struct net_use use = {.is_frozen = has_front(spec), .let_through = spec->leak};
     bool takes_labels = spec->loss == RIVAL_LABELS || spec->loss == RIVAL_REFUSED;
     int front;
 

@@ -23,7 +23,7 @@ struct rival_spec {
     size_t batch;
     enum rival_loss loss;
     float weight; /* of the loss */
-    float leak;   /* F's ReLUs pass so much of the gradient where they are shut */
+    float leak;   /* as net_use.let_through: another backward pass through F */
 };
 
 struct rival {
