@@ -166,8 +166,7 @@ static void test_dropout_masks_depend_on_seed_step_and_row_only(void **state)
 
 /* ---- gradients ---- */
 
-/* The values of a ReLU, leaky if slope is not 0, and the gradient before it, where that behind it is
- * y - 1. */
+/* The values y of a ReLU, leaky if slope is not 0, and the gradient before it of (y - 1)^2 / 2. */
 static void passes_below_zero(const char *device, float slope, float backward_slope, const float *y,
                               const float *gradient)
 {

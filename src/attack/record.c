@@ -153,6 +153,7 @@ static json_t *result_object(const ward_redteam_result *r, const struct record_s
     const ward_redteam_verdict *v = &r->verdict;
     const struct json_member members[] = {
         {"suite", json_string("v1")},
+        {"revision", json_integer(SUITE_REVISION)},
         {"authorised", json_real_or_null(v->authorised)},
         {"unauthorised", json_real_or_null(v->unauthorised)},
         {"chance", json_real(v->chance)},
@@ -208,6 +209,14 @@ ward_status record_to_json(const ward_redteam_result *result, const struct recor
 
 /* ---- reading ---- */
 
+/* The first revision did not say so. */
+static ward_status match_revision(const json_t *object)
+{
+    if (json_object_get(object, "revision"))
+        return json_match_u64(object, "revision", SUITE_REVISION);
+    return ward_fail(WARD_ERR_EXISTS, "'revision' is 1 there, not %d", SUITE_REVISION);
+}
+
 static ward_status match_subject(const json_t *object, const ward_redteam_result *r,
                                  const struct record_subject *s)
 {
@@ -220,8 +229,10 @@ static ward_status match_subject(const json_t *object, const ward_redteam_result
         {"device", s->device},
     };
     bool is_disjoint = false;
-    ward_status st = json_match_u64(object, "seed", r->settings.seed);
+    ward_status st = match_revision(object);
 
+    if (!st)
+        st = json_match_u64(object, "seed", r->settings.seed);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !st; i++)
         st = json_match_string(object, texts[i].key, texts[i].expected);
     if (!st)

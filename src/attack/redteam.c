@@ -71,11 +71,9 @@ static void take_budget(struct redteam *r, const ward_redteam_settings *settings
     if (named->effort == 3 && r->run->training.is_known &&
         r->run->training.images / BATCH > named->steps)
         r->budget.steps = r->run->training.images / BATCH;
-    if (settings->labelled[0]) {
+    if (settings->labelled[0])
         memcpy(r->budget.amounts[WARD_KNOWS_LABELLED], settings->labelled,
                sizeof settings->labelled);
-        r->budget.is_sparing = false;
-    }
     r->result.settings = *settings;
     r->result.settings.budget = named->name;
     r->result.settings.only = NULL;

@@ -30,7 +30,6 @@ enum { SUITE_AMOUNTS = WARD_REDTEAM_LABELLED };
 struct budget {
     const char *name;
     unsigned effort;   /* 1 .. 3: how many variants he tries */
-    bool is_sparing;   /* with few labels, only cheap attacks */
     uint64_t steps;    /* of one training, at most: see search_run() */
     uint64_t trials;   /* adversaries a cell */
     bool repeats;      /* those after the first train only what did best for him */
@@ -48,7 +47,6 @@ struct raid {
     const char *name, *id;
     ward_knowledge knows;
     uint64_t least, most; /* amounts that make sense; most 0: any */
-    bool is_cheap;        /* also at the smaller amounts of a small budget */
     bool is_control;      /* for comparison: never counts as an attack */
     bool needs_own;       /* goes by what G is made of, which a run without G does not say */
     bool is_shown;        /* the thief is shown G; only of a control */
@@ -124,6 +122,14 @@ WARD_CHECK ward_status thief_transform(const struct thief *thief, const struct t
                                        uint32_t use, struct transform *out);
 /* One pattern for all images, x + P, as method `learned` has it; P starts with that deviation. */
 struct transform_spec thief_pattern(const struct thief *thief, float start);
+/* New networks that a thief trains: the small one that does well with few images, one of F's
+ * architecture, and on colour images a deep one, which does better with many. */
+enum thief_net { NET_USUAL, NET_OWN, NET_DEEP };
+
+/* Whether there is such a one that is none of those before it. */
+bool thief_has_net(const struct thief *thief, enum thief_net net);
+struct net_spec thief_net_spec(const struct thief *thief, enum thief_net net);
+
 /* Add a copy of F's parameters to a list. */
 WARD_CHECK ward_status thief_network(const struct thief *thief, struct tensor_list *params);
 /* Move all tensors of a list into another. */
@@ -137,6 +143,9 @@ WARD_CHECK ward_status thief_go_on(const struct thief *thief);
 /* Logits of F's architecture with some parameters on the images of a split, [count, classes]. */
 WARD_CHECK ward_status thief_answers(struct thief *thief, const struct tensor_list *params,
                                      const struct split *images, float *logits);
+/* The same of what its last layer takes, [count, columns of that layer's weight]. */
+WARD_CHECK ward_status thief_features(struct thief *thief, const struct tensor_list *params,
+                                      const struct split *images, float *features);
 
 /* What G makes of n of the images that he holds pairs of; both [n, c, h, w]. */
 WARD_CHECK ward_status thief_process(struct thief *thief, size_t n, const float *x, float *y);

@@ -37,6 +37,7 @@ ward_status scorer_open(struct scorer *s, struct ward_device *device,
 {
     const struct net_spec *image = &classifier->net;
     struct plan_options options = {.bn = BN_RUNNING, .is_secret = true, .output_count = 1};
+    struct dims made;
     int front;
     ward_status st;
 
@@ -47,7 +48,8 @@ ward_status scorer_open(struct scorer *s, struct ward_device *device,
     s->logits = classifier->build(classifier, &s->graph, s->x, &front);
     options.outputs[0] = s->logits;
     st = graph_finish(&s->graph);
-    s->classes = graph_dims(&s->graph, s->logits).c;
+    made = graph_dims(&s->graph, s->logits);
+    s->classes = made.c * made.h * made.w;
     if (!st)
         st = plan_compile(&s->plan, device, &s->graph, &options);
     return st ? st : mem_new(&s->labels, s->batch, sizeof *s->labels);

@@ -14,7 +14,10 @@ enum { BATCH = 128, SMALL_BATCH = 64, CHECKS = 10, MIN_EVERY = 10, MAX_EVERY = 2
 enum { EPOCHS = 15, PATIENCE = 3, DROPS = 2, SHIFT = 2 };
 
 static const double drop = 0.25;            /* of the rate, on a plateau */
-static const double improvement = 0.005;    /* of the merit, in PATIENCE checks */
+static const double improvement = 0.005;    /* of the merit, in PATIENCE checks; without labels a
+                                               twentieth of it will do, if that is less */
+static const double fall = 0.005;           /* of the loss, as a share of itself */
+static const double no_merit = -1e6;        /* of answers that are no numbers */
 static const double least_deviation = 1e-6; /* of logits; less is none */
 
 struct work {
@@ -36,7 +39,9 @@ struct work {
     struct scorer scorer;
 
     double rate, plateau;
-    double loss; /* of the steps since the last check, together */
+    double first;       /* merit, of the first check */
+    double loss;        /* of the steps since the last check, together */
+    double lowest_loss; /* of a step, on average, from one check to the next */
     size_t counted;
     unsigned stale, drops;
     uint64_t steps, every;
@@ -188,6 +193,7 @@ static ward_status work_open(struct work *w, const struct search *s, struct tens
                        .params = params,
                        .rate = s->rate,
                        .plateau = -INFINITY,
+                       .lowest_loss = INFINITY,
                        .steps = steps_of(s)};
     w->every = every_of(w->steps);
     w->tried = (ward_redteam_try){.merit = -INFINITY,
@@ -244,11 +250,10 @@ static void keep(struct work *w)
     }
 }
 
-/* Lower the rate after PATIENCE checks that did not improve on what was best before them. */
-static void watch_plateau(struct work *w, double merit)
+/* Lower the rate after PATIENCE checks in which nothing got better. */
+static void watch_plateau(struct work *w, bool is_better)
 {
-    if (merit > w->plateau + improvement) {
-        w->plateau = merit;
+    if (is_better) {
         w->stale = 0;
     } else if (++w->stale == PATIENCE) {
         w->rate *= drop;
@@ -257,13 +262,40 @@ static void watch_plateau(struct work *w, double merit)
     }
 }
 
-/* By how much of itself it has fallen. */
-static void watch_loss(struct work *w)
+static bool is_better_merit(struct work *w, double merit)
 {
-    if (w->counted > 0)
-        watch_plateau(w, -log(w->loss / (double)w->counted));
+    double least = improvement;
+
+    if (w->s->loss->is_label_free)
+        least = fmin(least, 0.05 * fabs(w->plateau));
+    if (!(merit > w->plateau + least))
+        return false;
+    w->plateau = merit;
+    return true;
+}
+
+/* Of the steps since the last check. */
+static bool is_lower_loss(struct work *w)
+{
+    double loss = w->loss / (double)w->counted;
+    bool is_lower = w->counted > 0 && loss < w->lowest_loss * (1 - fall);
+
+    if (is_lower)
+        w->lowest_loss = loss;
     w->loss = 0;
     w->counted = 0;
+    return is_lower;
+}
+
+/* A network that answers all images nearly alike is right no more often for a while, although the
+ * loss falls: as long as nothing is gained, that is progress, too. */
+static bool is_better(struct work *w, double merit)
+{
+    bool is_lower = !w->s->loss->is_label_free && is_lower_loss(w);
+    bool is_higher = is_better_merit(w, merit);
+    bool has_gained = w->plateau > w->first + improvement;
+
+    return w->s->loss->is_measure ? is_lower : is_higher || (is_lower && !has_gained);
 }
 
 static ward_status check(struct work *w)
@@ -279,12 +311,12 @@ static ward_status check(struct work *w)
     merit = w->s->loss->is_label_free && !w->s->chooses_by_accuracy
                 ? score.diversity - score.entropy
                 : score.accuracy;
-    if (isinf(w->tried.merit)) /* nothing was tried yet */
+    merit = isfinite(merit) ? merit : no_merit;
+    if (isinf(w->tried.merit)) { /* nothing was tried yet */
         w->deviation = score.deviation;
-    if (w->s->loss->is_measure)
-        watch_loss(w);
-    else
-        watch_plateau(w, merit);
+        w->first = merit;
+    }
+    watch_plateau(w, is_better(w, merit));
     if (merit > w->tried.merit) {
         w->tried.merit = merit;
         w->tried.accuracy = score.accuracy;
@@ -377,7 +409,7 @@ static ward_status step(struct work *w, uint64_t number)
     plan_set_step(w->plan, w->thief->seed, number);
     if (!st)
         st = plan_forward(w->plan);
-    if (!st && s->loss->is_measure)
+    if (!st && !s->loss->is_label_free)
         count_loss(w);
     if (!st)
         st = plan_backward(w->plan);

@@ -45,7 +45,6 @@ static const struct budget budgets[] = {
     {
         .name = "quick",
         .effort = 1,
-        .is_sparing = true,
         .steps = 320,
         .trials = 1,
         .choice = 1000,
@@ -213,14 +212,13 @@ static ward_status add_amounts(struct cells *cells, const struct raid *raid, war
 {
     const struct suite_plan *plan = cells->plan;
     const uint64_t *amounts = plan->budget->amounts[knows];
-    bool is_sparing = plan->budget->is_sparing && knows == WARD_KNOWS_LABELLED;
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < SUITE_AMOUNTS && amounts[i] > 0 && !st; i++) {
         uint64_t amount = amounts[i] < plan->pool ? amounts[i] : plan->pool;
 
-        if ((is_sparing && !raid->is_cheap && amounts[i] < 100) || amount < raid->least ||
-            (raid->most > 0 && amount > raid->most) || has_amount(cells, first, amount))
+        if (amount < raid->least || (raid->most > 0 && amount > raid->most) ||
+            has_amount(cells, first, amount))
             continue;
         st = add(cells, raid, amount);
     }

@@ -58,6 +58,26 @@ ward_status params_append(struct tensor_list *to, const struct tensor_list *from
     return st;
 }
 
+static const char *const net_archs[] = {[NET_USUAL] = "simple-cnn", [NET_DEEP] = "resnet20"};
+
+bool thief_has_net(const struct thief *thief, enum thief_net net)
+{
+    const struct net_spec *own = &thief->network->spec;
+
+    if (net == NET_OWN)
+        return strcmp(own->arch, net_archs[NET_USUAL]) != 0;
+    return net == NET_USUAL || (own->channels > 1 && strcmp(own->arch, net_archs[NET_DEEP]) != 0);
+}
+
+struct net_spec thief_net_spec(const struct thief *thief, enum thief_net net)
+{
+    struct net_spec spec = thief->network->spec;
+
+    if (net != NET_OWN)
+        snprintf(spec.arch, sizeof spec.arch, "%s", net_archs[net]);
+    return spec;
+}
+
 ward_status thief_network(const struct thief *thief, struct tensor_list *params)
 {
     return params_append(params, &thief->network->params);
@@ -103,20 +123,45 @@ static ward_status read_answers(struct thief *thief, struct scorer *s, float *lo
     return st;
 }
 
-ward_status thief_answers(struct thief *thief, const struct tensor_list *params,
-                          const struct split *images, float *logits)
+static ward_status read_outputs(struct thief *thief, const struct classifier *classifier,
+                                const struct tensor_list *params, const struct split *images,
+                                float *out)
 {
-    const struct classifier stolen = classifier_of(&thief->network->spec, NULL);
     const struct tensor_list *const lists[] = {params};
     struct scorer scorer = {.plan = NULL};
-    ward_status st = scorer_open(&scorer, thief->device, &stolen, images, images->count);
+    ward_status st = scorer_open(&scorer, thief->device, classifier, images, images->count);
 
     if (!st)
         st = params_load(scorer.plan, lists, 1);
     if (!st)
-        st = read_answers(thief, &scorer, logits);
+        st = read_answers(thief, &scorer, out);
     scorer_release(&scorer);
     return st;
+}
+
+ward_status thief_answers(struct thief *thief, const struct tensor_list *params,
+                          const struct split *images, float *logits)
+{
+    const struct classifier stolen = classifier_of(&thief->network->spec, NULL);
+
+    return read_outputs(thief, &stolen, params, images, logits);
+}
+
+static int build_features(const struct classifier *c, struct graph *g, int x, int *front)
+{
+    int logits = net_build(&c->net, g, x, c->use);
+
+    *front = x;
+    return logits < 0 ? logits : g->nodes[logits].input[0];
+}
+
+ward_status thief_features(struct thief *thief, const struct tensor_list *params,
+                           const struct split *images, float *features)
+{
+    struct classifier stolen = classifier_of(&thief->network->spec, NULL);
+
+    stolen.build = build_features;
+    return read_outputs(thief, &stolen, params, images, features);
 }
 
 ward_status thief_process(struct thief *thief, size_t n, const float *x, float *y)

@@ -12,20 +12,18 @@
 
 #include "attack/search.h"
 
-static const char usual[] = "simple-cnn";
-
-enum student { STUDENT_USUAL, STUDENT_OWN, STUDENT_STOLEN };
-
 static const struct variant {
     unsigned effort; /* from which on */
-    enum student student;
+    bool is_stolen;  /* F, as it was stolen, and not a new network: */
+    enum thief_net net;
     double rate;
     bool augments;
 } variants[] = {
-    {1, STUDENT_USUAL, 1e-3, true},  {1, STUDENT_STOLEN, 1e-3, true},
-    {2, STUDENT_USUAL, 1e-3, false}, {2, STUDENT_OWN, 1e-3, true},
-    {2, STUDENT_STOLEN, 3e-4, true}, {3, STUDENT_USUAL, 3e-4, true},
-    {3, STUDENT_OWN, 3e-4, true},    {3, STUDENT_STOLEN, 3e-4, false},
+    {1, false, NET_USUAL, 1e-3, true}, {1, true, NET_OWN, 1e-3, true},
+    {1, false, NET_DEEP, 1e-3, true},  {2, false, NET_USUAL, 1e-3, false},
+    {2, false, NET_OWN, 1e-3, true},   {2, true, NET_OWN, 3e-4, true},
+    {3, false, NET_USUAL, 3e-4, true}, {3, false, NET_OWN, 3e-4, true},
+    {3, true, NET_OWN, 3e-4, false},
 };
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
@@ -88,7 +86,7 @@ static ward_status enrol(struct thief *t, const struct variant *v, const struct 
     struct net fresh = {.params = {NULL, 0}};
     ward_status st;
 
-    if (v->student == STUDENT_STOLEN)
+    if (v->is_stolen)
         return thief_network(t, params);
     st = net_init(&fresh, spec, t->seed);
     if (!st)
@@ -99,7 +97,7 @@ static ward_status enrol(struct thief *t, const struct variant *v, const struct 
 
 static ward_status teach(struct thief *t, const struct search_loss *loss, const struct variant *v)
 {
-    struct net_spec spec = t->network->spec;
+    const struct net_spec spec = v->is_stolen ? t->network->spec : thief_net_spec(t, v->net);
     struct tensor_list params = {NULL, 0};
     struct search s = {
         .thief = t,
@@ -112,11 +110,9 @@ static ward_status teach(struct thief *t, const struct search_loss *loss, const 
     };
     ward_status st;
 
-    if (v->student == STUDENT_USUAL)
-        memcpy(spec.arch, usual, sizeof usual);
     s.classifier = classifier_of(&spec, NULL);
-    snprintf(s.what, sizeof s.what, "%s, rate %g%s", v->student == STUDENT_STOLEN ? "F" : spec.arch,
-             v->rate, v->augments ? ", augmented" : "");
+    snprintf(s.what, sizeof s.what, "%s, rate %g%s", v->is_stolen ? "F" : spec.arch, v->rate,
+             v->augments ? ", augmented" : "");
     st = enrol(t, v, &spec, &params);
     if (!st)
         st = search_run(&s, &params);
@@ -126,12 +122,11 @@ static ward_status teach(struct thief *t, const struct search_loss *loss, const 
 
 static ward_status attempt(struct thief *t, const struct search_loss *loss)
 {
-    bool has_other = strcmp(t->network->spec.arch, usual) != 0;
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < VARIANTS && !st; i++)
         if (variants[i].effort <= t->budget->effort &&
-            (has_other || variants[i].student != STUDENT_OWN))
+            (variants[i].is_stolen || thief_has_net(t, variants[i].net)))
             st = teach(t, loss, &variants[i]);
     return st;
 }

@@ -16,7 +16,7 @@ static const struct variant {
     bool has_new_head, augments, is_leaky;
 } variants[] = {
     {1, 1e-3, false, true, false},  {1, 1e-3, false, true, true},   {1, 1e-3, true, true, false},
-    {2, 3e-4, false, true, false},  {2, 1e-3, false, false, false}, {2, 3e-4, true, true, false},
+    {1, 3e-4, false, true, false},  {1, 1e-3, false, false, false}, {2, 3e-4, true, true, false},
     {2, 3e-4, false, true, true},   {3, 1e-4, false, true, false},  {3, 3e-3, false, true, false},
     {3, 1e-4, false, false, false}, {3, 1e-3, true, false, false},  {3, 1e-4, true, true, false},
 };

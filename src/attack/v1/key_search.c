@@ -12,6 +12,8 @@
 #include "attack/v1/query.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "protect/keyed.h"
+#include "protect/wrong_key.h"
 
 /* Random ones, times the square of the effort; the first of them are offered each, so that the
  * tries say what a random key is worth. Two more tries are the best key and what became of it. */
@@ -67,7 +69,7 @@ static enum param_role role_of(const struct hunt *h, const char *name)
     return PARAM_SHIFT;
 }
 
-/* Each entry with some probability; at least one. */
+/* A step: each entry with some probability; at least one. */
 static void change(struct hunt *h, struct transform *t, double probability)
 {
     bool is_changed = false;
@@ -195,15 +197,55 @@ const struct raid raid_key_search = {
 
 /* ---- with a share of it ---- */
 
-static ward_status try_share(struct hunt *h, const struct transform *shown, double share)
+/* `now`, which is G, loses what a wrong key has in its tables. */
+static ward_status spoil_tables(struct hunt *h, double share, uint32_t number)
+{
+    struct tensor_list wrong = {NULL, 0};
+    uint64_t seed = h->query.thief->seed;
+    ward_status st = wrong_key_of_share(&wrong, &h->now, (float)share, seed, number);
+
+    for (size_t i = 0; i < wrong.count && !st; i++) {
+        const struct tensor *from = &wrong.items[i];
+        char name[TENSOR_MAX_NAME];
+
+        snprintf(name, sizeof name, "%s%s", KEY_PREFIX, from->name + strlen(WRONG_PREFIX));
+        memcpy(tensor_list_find(&h->now.params, name)->data, from->data,
+               shape_count(&from->shape) * sizeof *from->data);
+    }
+    tensor_list_release(&wrong);
+    return st;
+}
+
+/* Of `fixed` another pattern stands for what is wrong. */
+static ward_status spoil_pattern(struct hunt *h, double share, uint32_t number)
+{
+    struct thief *t = h->query.thief;
+    ward_status st;
+
+    transform_release(&h->next);
+    st = thief_transform(t, t->own, number, &h->next);
+    for (size_t i = 0; i < h->now.params.count && !st; i++) {
+        struct tensor *values = &h->now.params.items[i];
+
+        for (size_t at = 0; at < shape_count(&values->shape); at++)
+            if ((double)rng_uniform(&h->rng) >= share)
+                values->data[at] = h->next.params.items[i].data[at];
+    }
+    return st;
+}
+
+static ward_status try_share(struct hunt *h, const struct transform *shown, double share,
+                             uint32_t number)
 {
     char what[WARD_REDTEAM_WORDS];
     ward_status st;
 
     copy_values(&h->now, shown);
-    change(h, &h->now, 1 - share);
+    st = shown->spec.method == WARD_METHOD_KEYED ? spoil_tables(h, share, number)
+                                                 : spoil_pattern(h, share, number);
     snprintf(what, sizeof what, "%.0f %% of the key", 100 * share);
-    st = query_offer(&h->query, &h->now.params, what);
+    if (!st)
+        st = query_offer(&h->query, &h->now.params, what);
     if (!st)
         st = climb(h);
     snprintf(what, sizeof what, "%.0f %% of the key, improved", 100 * share);
@@ -216,8 +258,8 @@ static ward_status attempt_partial(struct thief *t)
     struct hunt hunt;
     ward_status st = hunt_open(&hunt, t);
 
-    for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !st; i++)
-        st = try_share(&hunt, t->shown, shares[i]);
+    for (uint32_t i = 0; i < sizeof shares / sizeof shares[0] && !st; i++)
+        st = try_share(&hunt, t->shown, shares[i], i);
     hunt_close(&hunt);
     return st;
 }

@@ -87,7 +87,6 @@ const struct raid raid_learned_labelled = {
     .name = "learned-transform",
     .id = "A5",
     .knows = WARD_KNOWS_LABELLED,
-    .is_cheap = true,
     .methods = ATTACK_ALL_METHODS,
     .attempt = attempt_labelled,
 };

@@ -2,7 +2,7 @@
  * A1, readout: F as it is, and what its answers on raw images tell all the same. Below chance it
  * knows the class and avoids it, so: the least likely class; classes renamed; a linear map of the
  * logits, by least squares (however small they are) and by gradients; a small network behind them,
- * for what is not linear; a new last layer.
+ * for what is not linear; a new last layer, by least squares and by gradients.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,10 +11,11 @@
 #include "attack/search.h"
 #include "base/mem.h"
 
-enum { RATES = 3, RIDGES = 3, HIDDEN = 64 };
+enum { RATES = 3, RIDGES = 3, FEATURE_RIDGES = 4, HIDDEN = 64 };
 
 static const double rates[RATES] = {0.01, 0.1, 0.001};
 static const double ridges[RIDGES] = {1e-3, 1e-1, 1e-6};
+static const double feature_ridges[FEATURE_RIDGES] = {1e-2, 1e-1, 1, 10}; /* there are many */
 
 static struct classifier read_off(const struct thief *t)
 {
@@ -293,6 +294,135 @@ static ward_status probe_behind(struct thief *t, const struct tensor_list *netwo
 
 /* ---- features ---- */
 
+/* His images as F's last layer sees them, each value around its mean and as far from it, and what
+ * that layer is to answer. */
+struct features {
+    size_t n, d, k;
+    float *x;            /* [n, d] */
+    float *y;            /* [n, k]: 1 for the class of the image, less the mean */
+    float *map;          /* [k, d] */
+    double *mean, *size; /* [d]: of what x was */
+    double *share;       /* [k]: of the classes */
+};
+
+static ward_status features_open(struct features *f, size_t n, const struct shape *head)
+{
+    ward_status st;
+
+    *f = (struct features){.n = n, .d = head->dim[1], .k = head->dim[0]};
+    st = mem_new(&f->x, f->n * f->d, sizeof *f->x);
+    if (!st)
+        st = mem_new(&f->y, f->n * f->k, sizeof *f->y);
+    if (!st)
+        st = mem_new(&f->map, f->k * f->d, sizeof *f->map);
+    if (!st)
+        st = mem_new(&f->mean, f->d, sizeof *f->mean);
+    if (!st)
+        st = mem_new(&f->size, f->d, sizeof *f->size);
+    return st ? st : mem_new(&f->share, f->k, sizeof *f->share);
+}
+
+static void features_close(struct features *f)
+{
+    mem_free(f->x);
+    mem_free(f->y);
+    mem_free(f->map);
+    mem_free(f->mean);
+    mem_free(f->size);
+    mem_free(f->share);
+}
+
+static void standardise(struct features *f)
+{
+    for (size_t i = 0; i < f->n * f->d; i++)
+        f->mean[i % f->d] += (double)f->x[i] / (double)f->n;
+    for (size_t i = 0; i < f->n * f->d; i++)
+        f->size[i % f->d] += pow((double)f->x[i] - f->mean[i % f->d], 2) / (double)f->n;
+    for (size_t j = 0; j < f->d; j++)
+        f->size[j] = f->size[j] > 0 ? sqrt(f->size[j]) : 1;
+    for (size_t i = 0; i < f->n * f->d; i++)
+        f->x[i] = (float)(((double)f->x[i] - f->mean[i % f->d]) / f->size[i % f->d]);
+}
+
+static ward_status features_read(struct features *f, struct thief *t,
+                                 const struct tensor_list *network)
+{
+    int32_t *labels = NULL;
+    ward_status st = mem_new(&labels, f->n, sizeof *labels);
+
+    if (!st)
+        st = batch_read(t->images, 0, f->n, NULL, labels);
+    if (!st)
+        st = thief_features(t, network, t->images, f->x);
+    for (size_t i = 0; i < f->n && !st; i++)
+        f->share[labels[i]] += 1 / (double)f->n;
+    for (size_t i = 0; i < f->n * f->k && !st; i++)
+        f->y[i] = (float)((labels[i / f->k] == (int32_t)(i % f->k)) - f->share[i % f->k]);
+    mem_free(labels);
+    if (!st)
+        standardise(f);
+    return st;
+}
+
+static ward_status fit_features(struct thief *t, struct features *f, double ridge,
+                                struct tensor *weight, struct tensor *bias,
+                                const struct tensor_list *params)
+{
+    const struct classifier c = classifier_of(&t->network->spec, NULL);
+    char what[64];
+    ward_status st = linear_fit(f->n, f->d, f->k, f->x, f->y, ridge, f->map);
+
+    for (size_t i = 0; i < f->k && !st; i++) {
+        double at_mean = 0;
+
+        for (size_t j = 0; j < f->d; j++) {
+            double w = (double)f->map[i * f->d + j] / f->size[j];
+
+            weight->data[i * f->d + j] = (float)w;
+            at_mean += w * f->mean[j];
+        }
+        bias->data[i] = (float)(f->share[i] - at_mean);
+    }
+    snprintf(what, sizeof what, "a new last layer, least squares, ridge %g", ridge);
+    if (!st)
+        st = thief_offer_as(t, &c, params, what);
+    return st == WARD_ERR_NUMERIC ? WARD_OK : st; /* as fit_logits() */
+}
+
+static struct tensor *find_param(const struct tensor_list *params, const char *prefix,
+                                 const char *name)
+{
+    char full[TENSOR_MAX_NAME + 8];
+
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    return tensor_list_find(params, full);
+}
+
+/* However large or small they are; gradients take long where they differ in that. */
+static ward_status solve_features(struct thief *t, const struct tensor_list *network)
+{
+    struct tensor_list params = {NULL, 0};
+    struct features f = {.n = 0};
+    char head[TENSOR_MAX_NAME];
+    struct tensor *weight = NULL, *bias = NULL;
+    ward_status st = search_head(&t->network->spec, head, sizeof head);
+
+    if (!st)
+        st = params_append(&params, network);
+    if (!st) {
+        weight = find_param(&params, head, "weight");
+        bias = find_param(&params, head, "bias");
+        st = features_open(&f, t->images->count, &weight->shape);
+    }
+    if (!st)
+        st = features_read(&f, t, network);
+    for (size_t i = 0; i < FEATURE_RIDGES && !st; i++)
+        st = fit_features(t, &f, feature_ridges[i], weight, bias, &params);
+    features_close(&f);
+    tensor_list_release(&params);
+    return st;
+}
+
 static ward_status probe_features(struct thief *t, const struct tensor_list *network, double rate)
 {
     char head[TENSOR_MAX_NAME];
@@ -321,6 +451,8 @@ static ward_status probe(struct thief *t, const struct tensor_list *network)
 {
     ward_status st = solve_logits(t, network);
 
+    if (!st)
+        st = solve_features(t, network);
     for (size_t i = 0; i < t->budget->effort && i < RATES && !st; i++) {
         st = probe_logits(t, network, rates[i]);
         if (!st)
@@ -354,7 +486,6 @@ const struct raid raid_readout = {
     .name = "readout",
     .id = "A1",
     .knows = WARD_KNOWS_LABELLED,
-    .is_cheap = true,
     .methods = ATTACK_ALL_METHODS,
     .attempt = attempt,
 };

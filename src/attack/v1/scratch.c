@@ -1,6 +1,7 @@
 /*
  * C0, scratch: what the same labels are worth without F. The thief's best network, not only the
- * lock's, tried as often as the attacks are; everything else is measured against this.
+ * lock's, tried as often as the attacks are; everything else is measured against this. Which that
+ * is depends on how many images there are, so of colour images a deep one is tried besides.
  */
 #include <math.h>
 #include <stdio.h>
@@ -8,25 +9,26 @@
 
 #include "attack/search.h"
 
-static const char usual[] = "simple-cnn";
 static const char behind_arch[] = ", rate "; /* in the words of a try, which begin with it */
 
 static const struct variant {
     unsigned effort; /* from which on */
     double rate;
     bool augments;
-    bool is_own; /* the lock's architecture, where that is another */
+    enum thief_net net;
 } variants[] = {
-    {1, 1e-3, true, false}, {1, 1e-3, false, false}, {1, 3e-4, true, false}, {1, 1e-3, true, true},
-    {2, 3e-3, true, false}, {2, 3e-4, false, false}, {2, 3e-3, true, true},  {2, 3e-4, true, true},
-    {3, 1e-4, true, false}, {3, 3e-3, false, false}, {3, 1e-3, false, true}, {3, 1e-2, true, true},
+    {1, 1e-3, true, NET_USUAL},  {1, 1e-3, false, NET_USUAL}, {1, 3e-4, true, NET_USUAL},
+    {1, 1e-3, true, NET_OWN},    {1, 1e-3, true, NET_DEEP},   {2, 3e-3, true, NET_USUAL},
+    {2, 3e-4, false, NET_USUAL}, {2, 3e-3, true, NET_OWN},    {2, 3e-4, true, NET_OWN},
+    {2, 3e-3, true, NET_DEEP},   {3, 1e-4, true, NET_USUAL},  {3, 3e-3, false, NET_USUAL},
+    {3, 1e-3, false, NET_OWN},   {3, 1e-2, true, NET_OWN},
 };
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
 static ward_status try_variant(struct thief *t, const struct variant *v)
 {
-    struct net_spec spec = t->network->spec;
+    const struct net_spec spec = thief_net_spec(t, v->net);
     struct net net = {.params = {NULL, 0}};
     struct search s = {
         .thief = t,
@@ -39,8 +41,6 @@ static ward_status try_variant(struct thief *t, const struct variant *v)
     };
     ward_status st;
 
-    if (!v->is_own)
-        memcpy(spec.arch, usual, sizeof usual);
     s.classifier = classifier_of(&spec, NULL);
     snprintf(s.what, sizeof s.what, "%s%s%g%s", spec.arch, behind_arch, v->rate,
              v->augments ? ", augmented" : "");
@@ -53,11 +53,10 @@ static ward_status try_variant(struct thief *t, const struct variant *v)
 
 static ward_status attempt(struct thief *t)
 {
-    bool has_other = strcmp(t->network->spec.arch, usual) != 0;
     ward_status st = WARD_OK;
 
     for (size_t i = 0; i < VARIANTS && !st; i++)
-        if (variants[i].effort <= t->budget->effort && (has_other || !variants[i].is_own))
+        if (variants[i].effort <= t->budget->effort && thief_has_net(t, variants[i].net))
             st = try_variant(t, &variants[i]);
     return st;
 }
@@ -74,7 +73,6 @@ const struct raid raid_scratch = {
     .name = "scratch",
     .id = "C0",
     .knows = WARD_KNOWS_LABELLED,
-    .is_cheap = true,
     .is_control = true,
     .methods = ATTACK_ALL_METHODS,
     .attempt = attempt,

@@ -10,7 +10,6 @@ const struct raid raid_universal = {
     .name = "universal",
     .id = "A3",
     .knows = WARD_KNOWS_LABELLED,
-    .is_cheap = true,
     .methods = ATTACK_ALL_METHODS,
     .attempt = attempt,
 };
