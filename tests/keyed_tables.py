@@ -4,7 +4,9 @@ src/protect/keyed_tables.c and src/train/lock.c. Prints the SHA-256 of each tabl
 values of two rows of a dense matrix; and what follows from a lock key. Needs nothing but Python.
 """
 import hashlib
+import json
 import math
+import pathlib
 import struct
 
 KEY = bytes(range(32))
@@ -131,7 +133,14 @@ print("first and last row of a dense matrix:")
 for chosen in (dense()[0], dense()[-1]):
     print("   ", ", ".join(f"{v:.9f}" for v in chosen[:4]))
 
-# The lock key of test_key_file.c and test_train.c: its fingerprint, and what a network takes from it.
+# The lock key of test_key_file.c and test_lock.c: its fingerprint, and what a network takes from it.
 print("fingerprint:", hashlib.blake2b(b"ward-key/v1/lock", digest_size=32, key=KEY).hexdigest())
-lock = Draw("ward/lock/mlp-16x2-leaky/1x28x28/10/7/v1")
+settings = json.loads((pathlib.Path(__file__).parent / "lock_settings.json").read_text())
+settings.update({"data": "fashion-mnist", "from": settings["from_digest"],
+                 "teacher": settings["teacher_digest"], "checkpoint_seconds": 0.0})
+for name in ("owner", "recipients", "lock"):
+    del settings[name]
+digest = hashlib.sha256(json.dumps(settings, indent=2).encode()).hexdigest()
+print("settings:", digest)
+lock = Draw(f"ward/lock/1x28x28/10/{digest}/v2")
 print("key:", struct.pack("<8I", *(lock.u32() for _ in range(8))).hex())

@@ -13,6 +13,7 @@
 #include "key/key_file.h"
 #include "model/model.h"
 #include "train/lock.h"
+#include "train/settings.h"
 #include "train_fixture.h"
 
 static ward_keys *keys_of(const char *path)
@@ -62,18 +63,33 @@ static void make_lock(const char *name, char path[256])
     check_ok(ward_key_new(path, WARD_KEY_LOCK, &options, NULL), path);
 }
 
+/* The digest of tests/lock_settings.json. */
+static void digest_settings(char digest[ORIGIN_DIGEST_LEN + 1])
+{
+    struct run_config config = {.data = NULL};
+    uint8_t *text = NULL;
+    size_t len;
+
+    check_ok(file_read("tests/lock_settings.json", 1 << 16, &text, &len), "settings");
+    check_ok(run_config_from_json(&config, (const char *)text, len), "settings");
+    check_ok(settings_digest(&config.values, &(ward_dataset_info){.name = "fashion-mnist"}, digest),
+             "their digest");
+    run_config_release(&config);
+    mem_free(text);
+}
+
 /* Worked out by tests/keyed_tables.py from docs/formats.md alone. */
 static void what_a_network_takes_from_a_lock_key_follows_the_written_derivation(void **state)
 {
     static const char expected[] =
-        "6b6c03b187909803e928d14bafee085709514720292dbd6d005598120b0617b4";
+        "5a7478027ffaaedad78321e510346d3499b498d96ba306ab541d819796342c15";
     const ward_key_options options = {.protection = WARD_PROTECT_FILE};
     const struct net_spec net = {
         .arch = "mlp-16x2-leaky", .channels = 1, .height = 28, .width = 28, .classes = 10};
     struct identity lock = IDENTITY_INIT;
     struct wr bytes = WR_INIT;
     uint8_t key[TRANSFORM_SEED_LEN];
-    char text[2 * TRANSFORM_SEED_LEN + 1];
+    char text[2 * TRANSFORM_SEED_LEN + 1], settings[ORIGIN_DIGEST_LEN + 1];
     ward_keys *keys;
 
     (void)state;
@@ -89,44 +105,102 @@ static void what_a_network_takes_from_a_lock_key_follows_the_written_derivation(
     check_ok(key_file_build(&lock, &options, &bytes), "a key file");
     check_ok(file_write(in_dir("vector.key"), bytes.data, bytes.len, FILE_SECRET), "writing it");
     keys = keys_of(in_dir("vector.key"));
-    check_ok(lock_derive(keys, &net, 7, key), "deriving");
+    digest_settings(settings);
+    assert_string_equal(settings,
+                        "e4756c68f6b086b869aca8da09b6bb65a1fa9aaf40f5b355ac08685055612908");
+    check_ok(lock_derive(keys, &net, settings, key), "deriving");
     hex_encode(key, sizeof key, text);
     assert_string_equal(text, expected);
-    check_refused(lock_derive(NULL, &net, 7, key), WARD_ERR_AUTH, "is needed");
+    check_refused(lock_derive(NULL, &net, settings, key), WARD_ERR_AUTH, "is needed");
     ward_keys_free(keys);
     wr_release(&bytes);
     identity_release(&lock);
 }
 
-static void a_lock_key_gives_the_same_transform_again_and_each_network_its_own(void **state)
+static void train_and_take_key(const ward_train_config *config, const char *lock, const char *out,
+                               uint8_t key[TRANSFORM_SEED_LEN])
+{
+    struct watch watch = {.stop_at = UINT64_MAX};
+
+    check_ok(train_locked(out, config, false, lock, &watch), out);
+    key_of(out, key);
+}
+
+static void copy_pictures(const char *to)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "mkdir -p '%s' && cp -r '%s' '%s'", in_dir("elsewhere"),
+             in_dir("data"), to);
+    assert_int_equal(system(command), 0);
+}
+
+static void a_lock_key_gives_the_same_transform_again_and_each_training_its_own(void **state)
 {
     ward_train_config config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
     uint8_t first[TRANSFORM_SEED_LEN], again[TRANSFORM_SEED_LEN];
-    struct watch watch = {.stop_at = UINT64_MAX};
-    char lock[256], other[256], a[256], b[256];
+    char lock[256], other[256], a[256], b[256], moved[256], renamed[256];
 
     (void)state;
     make_lock("lock.key", lock);
     make_lock("other.key", other);
     snprintf(a, sizeof a, "%s", in_dir("locked"));
     snprintf(b, sizeof b, "%s", in_dir("locked-again"));
+    snprintf(moved, sizeof moved, "%s", in_dir("elsewhere/data"));
+    snprintf(renamed, sizeof renamed, "%s", in_dir("elsewhere/other"));
+    copy_pictures(moved);
+    copy_pictures(renamed);
     config.secret_seed = NULL;
-    check_ok(train_locked(a, &config, false, lock, &watch), "the first");
-    key_of(a, first);
-    for (int i = 0; i < 4; i++) {
+    train_and_take_key(&config, lock, a, first);
+    for (int i = 0; i < 7; i++) {
         ward_train_config next = config;
 
-        next.seed += i == 1;
-        next.arch = i == 2 ? "mlp-16x1-leaky" : config.arch;
-        watch = (struct watch){.stop_at = UINT64_MAX};
-        check_ok(train_locked(b, &next, false, i == 3 ? other : lock, &watch), "another");
-        key_of(b, again);
-        assert_int_equal(memcmp(first, again, sizeof first) == 0, i == 0);
+        if (i == 1) { /* where images lie and how often it is saved does not matter */
+            next.data = moved;
+            next.checkpoint_seconds++;
+        }
+        next.seed += i == 2;
+        next.arch = i == 3 ? "mlp-16x1-leaky" : config.arch;
+        next.data = i == 4 ? renamed : next.data;
+        next.wrong_weight += i == 5;
+        train_and_take_key(&next, i == 6 ? other : lock, b, again);
+        assert_int_equal(memcmp(first, again, sizeof first) == 0, i < 2);
         if (i == 0)
             check_same_file(a, b, "model.safetensors");
         remove_run(b);
     }
     remove_run(a);
+}
+
+/* The key depends on the digests of both, which have to be the same when it is needed again. */
+static void a_run_that_goes_on_from_another_and_has_a_teacher_finds_its_key_again(void **state)
+{
+    ward_train_config config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
+    ward_train_config base = config_of("mlp-16x2-leaky", WARD_METHOD_BASELINE);
+    struct watch watch = {.stop_at = UINT64_MAX};
+    uint8_t first[TRANSFORM_SEED_LEN], again[TRANSFORM_SEED_LEN];
+    char lock[256], origin[256], whole[256], parts[256], command[600];
+
+    (void)state;
+    make_lock("lock-4.key", lock);
+    snprintf(origin, sizeof origin, "%s", in_dir("origin"));
+    snprintf(whole, sizeof whole, "%s", in_dir("going-on"));
+    snprintf(parts, sizeof parts, "%s", in_dir("going-on-parts"));
+    base.secret_seed = NULL;
+    check_ok(train_whole(origin, &base), "the origin");
+    config.secret_seed = NULL;
+    config.from = config.teacher = origin;
+    train_and_take_key(&config, lock, whole, first);
+    /* Killed before the first checkpoint: only the settings are there. */
+    check_ok(file_make_directory(parts), parts);
+    snprintf(command, sizeof command, "cp '%s/config.json' '%s'", whole, parts);
+    assert_int_equal(system(command), 0);
+    check_ok(train_locked(parts, NULL, true, lock, &watch), "resumed");
+    key_of(parts, again);
+    assert_memory_equal(first, again, sizeof first);
+    remove_run(origin);
+    remove_run(whole);
+    remove_run(parts);
 }
 
 static void a_run_from_a_lock_key_goes_on_with_it_alone(void **state)
@@ -252,7 +326,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_network_takes_from_a_lock_key_follows_the_written_derivation),
-        cmocka_unit_test(a_lock_key_gives_the_same_transform_again_and_each_network_its_own),
+        cmocka_unit_test(a_lock_key_gives_the_same_transform_again_and_each_training_its_own),
+        cmocka_unit_test(a_run_that_goes_on_from_another_and_has_a_teacher_finds_its_key_again),
         cmocka_unit_test(a_run_from_a_lock_key_goes_on_with_it_alone),
         cmocka_unit_test(a_lock_key_goes_with_nothing_else),
         cmocka_unit_test(a_teacher_changes_what_is_learned_and_must_stay_the_same),

@@ -213,8 +213,9 @@ typedef struct ward_train_options {
     ward_keys *keys; /* to open a sealed checkpoint with; NULL: none */
     /*
      * Whose first key file is a lock key that the G of a new run of method keyed follows from: the
-     * same network, images and seed give the same key. NULL: G is drawn from the system's random
-     * numbers. A run that was stopped before its first checkpoint needs it again.
+     * same settings and name of the data set give the same key, wherever files lie and whoever may
+     * open the run. NULL: G is drawn from the system's random numbers. A run that was stopped
+     * before its first checkpoint needs it again.
      */
     ward_keys *lock;
     /*

@@ -1,7 +1,6 @@
 /* Lock keys in a training: see lock.h. */
 #include "train/lock.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -45,7 +44,7 @@ ward_status lock_note(ward_keys *lock, struct run_config *config, bool is_resume
     return st;
 }
 
-ward_status lock_derive(ward_keys *lock, const struct net_spec *net, uint64_t seed,
+ward_status lock_derive(ward_keys *lock, const struct net_spec *net, const char *settings,
                         uint8_t key[TRANSFORM_SEED_LEN])
 {
     const struct identity *from;
@@ -56,8 +55,8 @@ ward_status lock_derive(ward_keys *lock, const struct net_spec *net, uint64_t se
     if (!lock)
         return ward_fail(WARD_ERR_AUTH, "the lock key that the run follows from is needed until "
                                         "its first checkpoint is written");
-    snprintf(label, sizeof label, "ward/lock/%s/%zux%zux%zu/%zu/%" PRIu64 "/v1", net->arch,
-             net->channels, net->height, net->width, net->classes, seed);
+    snprintf(label, sizeof label, "ward/lock/%zux%zux%zu/%zu/%s/v2", net->channels, net->height,
+             net->width, net->classes, settings);
     st = keys_lock(lock, &from);
     if (!st)
         st = draw_init(&draw, from->secret.data, label);

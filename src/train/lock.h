@@ -19,10 +19,11 @@
 WARD_CHECK ward_status lock_note(ward_keys *lock, struct run_config *config, bool is_resumed);
 
 /*
- * The key of the transform for a network that is trained with a public seed. WARD_ERR_AUTH as
- * above, or if lock is NULL, for settings that name a lock key.
+ * The key of the transform for a network that is trained with settings, of which this is the
+ * digest (settings_digest()). WARD_ERR_AUTH as above, or if lock is NULL, for settings that name a
+ * lock key.
  */
-WARD_CHECK ward_status lock_derive(ward_keys *lock, const struct net_spec *net, uint64_t seed,
-                                   uint8_t key[TRANSFORM_SEED_LEN]);
+WARD_CHECK ward_status lock_derive(ward_keys *lock, const struct net_spec *net,
+                                   const char *settings, uint8_t key[TRANSFORM_SEED_LEN]);
 
 #endif

@@ -180,7 +180,34 @@ static ward_status open_data(struct trainer *t)
     return st;
 }
 
+/* ---- the teacher ---- */
+
+static ward_status open_teacher(struct trainer *t)
+{
+    ward_train_config *c = &t->config.values;
+    char digest[ORIGIN_DIGEST_LEN + 1];
+    struct net_spec spec;
+    ward_status st;
+
+    if (!c->teacher)
+        return WARD_OK;
+    settings_net(c, ward_dataset_get_info(t->data), &spec);
+    st = teacher_init(&t->teacher, t->device, c->teacher, &spec, c->batch, (float)c->temperature,
+                      digest);
+    if (st)
+        return st;
+    return note_digest(c->teacher, digest, &t->config.teacher_digest, &c->teacher_digest);
+}
+
 /* ---- state ---- */
+
+static ward_status key_of_lock(const struct trainer *t, uint8_t key[TRANSFORM_SEED_LEN])
+{
+    char settings[ORIGIN_DIGEST_LEN + 1];
+    ward_status st = settings_digest(&t->config.values, ward_dataset_get_info(t->data), settings);
+
+    return st ? st : lock_derive(t->options->lock, &t->saved.net.spec, settings, key);
+}
 
 static ward_status new_transform(struct trainer *t)
 {
@@ -195,7 +222,7 @@ static ward_status new_transform(struct trainer *t)
     if (given)
         memcpy(seed, given, sizeof seed);
     else if (t->config.values.lock)
-        st = lock_derive(t->options->lock, &t->saved.net.spec, t->config.values.seed, seed);
+        st = key_of_lock(t, seed);
     else
         st = key_random(seed, sizeof seed);
     if (!st)
@@ -349,21 +376,6 @@ static ward_status open_plan(struct trainer *t)
     return st;
 }
 
-static ward_status open_teacher(struct trainer *t)
-{
-    ward_train_config *c = &t->config.values;
-    char digest[ORIGIN_DIGEST_LEN + 1];
-    ward_status st;
-
-    if (!c->teacher)
-        return WARD_OK;
-    st = teacher_init(&t->teacher, t->device, c->teacher, &t->saved.net.spec, c->batch,
-                      (float)c->temperature, digest);
-    if (st)
-        return st;
-    return note_digest(c->teacher, digest, &t->config.teacher_digest, &c->teacher_digest);
-}
-
 static ward_status load_velocities(struct trainer *t)
 {
     ward_status st = WARD_OK;
@@ -471,6 +483,8 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
     if (st || t->is_complete)
         return st;
     st = lock_note(options->lock, &t->config, t->is_resumed);
+    if (!st)
+        st = open_teacher(t);
     if (st)
         return st;
     st = t->is_resumed && file_exists(t->dir.checkpoint) ? stored_state(t) : new_state(t);
@@ -480,8 +494,6 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
         st = open_leaked(t);
     if (!st)
         st = open_rivals(t);
-    if (!st)
-        st = open_teacher(t);
     if (!st)
         st = load_state(t);
     if (!st && !t->is_resumed)

@@ -10,7 +10,6 @@
 #include "base/util.h"
 #include "data/batch.h"
 #include "model/run_dir.h"
-#include "train/origin.h"
 
 enum { MAX_BATCH = 65536 };
 enum { MIN_RIVAL_STEPS = 5, MAX_RIVAL_STEPS = 20 };
@@ -205,6 +204,33 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
     json_decref(given_object);
     json_decref(stored_object);
     return st;
+}
+
+/* Where a file lies, who may open the run and how often it is saved change nothing of it. */
+ward_status settings_digest(const ward_train_config *config, const ward_dataset_info *data,
+                            char digest[ORIGIN_DIGEST_LEN + 1])
+{
+    ward_train_config c = *config;
+    uint8_t sum[SHA256_LEN];
+    struct sha256 sha;
+    char *text = NULL;
+    ward_status st;
+
+    c.data = data->name;
+    c.from = c.from_digest;
+    c.teacher = c.teacher_digest;
+    c.owner = c.recipients = c.lock = NULL;
+    c.secret_seed = NULL;
+    c.checkpoint_seconds = 0;
+    st = run_config_to_json(&c, &text);
+    if (st)
+        return st;
+    sha256_init(&sha);
+    sha256_update(&sha, text, strlen(text));
+    sha256_finish(&sha, sum);
+    hex_encode(sum, sizeof sum, digest);
+    mem_free(text);
+    return WARD_OK;
 }
 
 void settings_net(const ward_train_config *config, const ward_dataset_info *data,

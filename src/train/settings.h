@@ -6,6 +6,7 @@
 #include "nn/sgd.h"
 #include "protect/objective.h"
 #include "protect/transform.h"
+#include "train/origin.h"
 #include "ward/data.h"
 #include "ward/train.h"
 
@@ -22,6 +23,15 @@ void settings_resolve(ward_train_config *config, const ward_dataset_info *data);
  */
 WARD_CHECK ward_status settings_match(const ward_train_config *given,
                                       const ward_train_config *stored);
+
+/*
+ * The SHA-256, in hex, of what resolved settings say about what is learned (docs/formats.md,
+ * section 2.3): equal for two trainings that make the same of the same lock key. The digests of
+ * `from` and of the teacher must be known.
+ */
+WARD_CHECK ward_status settings_digest(const ward_train_config *config,
+                                       const ward_dataset_info *data,
+                                       char digest[ORIGIN_DIGEST_LEN + 1]);
 
 /* The network, the transform (not for a baseline) and the objective that checked settings name. */
 void settings_net(const ward_train_config *config, const ward_dataset_info *data,
