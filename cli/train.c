@@ -381,8 +381,6 @@ static void drop_defaults(const struct cli *cli, ward_train_config *config)
     bool has_tables = config->coordinates != WARD_COORDINATES_NONE || config->shuffle > 0 ||
                       config->negative > 0 || config->sigma > 0;
 
-    if (config->objective == WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_RAW_WARMUP))
-        config->raw_warmup = 0;
     if (config->objective != WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_ERASE_AXES))
         config->erased_axes = 0;
     if ((config->objective != WARD_OBJECTIVE_CHANCE || !has_tables) &&

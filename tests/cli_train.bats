@@ -336,6 +336,8 @@ END
     keyed residual --residual yes --generator-width 4 --start 1 --front-width 8 --rounds 5
     keyed paper --objective paper --beta 0.5 --front none --json >"$BATS_TEST_TMPDIR/json"
     [ "$(json "$BATS_TEST_TMPDIR/json" "d['loss']['wrong']")" = None ]
+    [ "$(json "$RUN.paper/config.json" "d['raw_warmup']")" = 0.3 ] # the recipe's: demo
+    [ "$(json "$RUN.loss/config.json" "d['raw_warmup']")" = 0.0 ]
     metrics "$RUN.paper" >"$BATS_TEST_TMPDIR/metrics"
     run ! grep '"loss_wrong"' "$BATS_TEST_TMPDIR/metrics"
     keyed dense --front none --coordinates dense --wrong-keys 0

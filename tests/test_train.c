@@ -617,11 +617,10 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[9].validation = 1000000;
     bad[10].method = (ward_method)9;
     bad[11].gamma = INFINITY;
-    bad[12].wrong_share = 0.5;                 /* with the paper's objective */
-    bad[13].objective = WARD_OBJECTIVE_CHANCE; /* with a warm-up */
+    bad[12].wrong_share = 0.5; /* with the paper's objective */
+    bad[13].raw_warmup = 1.5;
     bad[14].objective = (ward_objective)2;
     bad[15].objective = WARD_OBJECTIVE_CHANCE; /* fixed has no key */
-    bad[15].raw_warmup = 0;
     bad[15].wrong_share = 0.5;
     bad[16].teacher = "/nonexistent/teacher";
     bad[17].teacher = "/nonexistent/teacher";
@@ -629,7 +628,6 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[18].erased_axes = 0.25; /* with the paper's objective */
     bad[19].method = WARD_METHOD_BASELINE;
     bad[19].objective = WARD_OBJECTIVE_CHANCE;
-    bad[19].raw_warmup = 0;
     bad[19].erased_axes = 0.25;
     for (size_t i = 0; i < 20; i++) {
         ward_status st = train_whole(run, &bad[i]);

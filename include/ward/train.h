@@ -79,7 +79,7 @@ typedef struct ward_train_config {
     /*
      * Paper: share of the iterations, the first ones, in which raw images are trained towards equal
      * probabilities (beta times KL(U || q)) instead of E_r, 0 .. 1. Without it E_r may settle where
-     * every raw image gets the same class. Chance: 0.
+     * every raw image gets the same class. Chance: none, whatever stands here.
      */
     double raw_warmup;
     bool separates_bn; /* processed and raw rows have batch-norm statistics of their own */

@@ -160,7 +160,10 @@ static ward_status write_changes(struct wr *wr, const struct settings *s,
         ward_train_defaults(&defaults, config->recipe, config->data, config->arch, config->method);
 
     if (!st) {
+        double warmup = defaults.raw_warmup; /* of the run's objective, if that is another */
+
         settings_resolve(&defaults, &shape);
+        defaults.raw_warmup = warmup;
         st = to_object(&defaults, &usual);
     }
     for (size_t i = 0; i < OPTIONS && !st; i++) {

@@ -74,7 +74,6 @@ static void set_keyed(ward_train_config *config)
         config->arch = "mlp-1024x2-leaky";
     config->objective = WARD_OBJECTIVE_CHANCE;
     config->gamma = 0;
-    config->raw_warmup = 0;
     config->erased_axes = 0.25;
     config->wrong_share = 0.125;
     config->wrong_weight = 1;

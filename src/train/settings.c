@@ -71,8 +71,6 @@ static ward_status check_objective(const ward_train_config *c)
 {
     if (c->objective != WARD_OBJECTIVE_PAPER && c->objective != WARD_OBJECTIVE_CHANCE)
         return ward_fail(WARD_ERR_ARG, "unknown objective %d", (int)c->objective);
-    if (c->objective == WARD_OBJECTIVE_CHANCE && c->raw_warmup > 0)
-        return ward_fail(WARD_ERR_ARG, "raw_warmup means nothing with objective chance");
     if (c->objective == WARD_OBJECTIVE_PAPER && c->wrong_share > 0)
         return ward_fail(WARD_ERR_ARG, "wrong_share means nothing with objective paper");
     if (c->erased_axes > 0 &&
@@ -137,6 +135,8 @@ void settings_resolve(ward_train_config *config, const ward_dataset_info *data)
 {
     if (config->generator_width == 0)
         config->generator_width = data->input.channels == 1 ? 16 : 64;
+    if (config->objective == WARD_OBJECTIVE_CHANCE)
+        config->raw_warmup = 0;
 }
 
 /* Name the first key of one object that the other has not, or not with the same value. */

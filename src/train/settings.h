@@ -14,7 +14,8 @@
  * or the data can tell is checked there. */
 WARD_CHECK ward_status settings_check(const ward_train_config *config);
 
-/* Fill in what depends on the data set: the width of the generator. */
+/* Fill in what depends on the data set or another setting: the width of the generator; no warm-up
+ * with objective chance. */
 void settings_resolve(ward_train_config *config, const ward_dataset_info *data);
 
 /*
