@@ -564,6 +564,89 @@ static void a_wrong_key_follows_from_the_public_seed_and_the_step(void **state)
     transform_release(&t);
 }
 
+static void hash_tables(struct sha256 *sha, struct tensor_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        sha256_update(sha, list->items[i].data,
+                      shape_count(&list->items[i].shape) * sizeof *list->items[i].data);
+    tensor_list_release(list);
+}
+
+/* The recommended lock is trained and measured with these: repeating a run needs the same. */
+static void wrong_keys_of_a_cascade_are_what_they_were_at_first(void **state)
+{
+    struct transform_spec spec = bare();
+    struct tensor_list wrong = {NULL, 0};
+    struct transform t;
+    struct sha256 sha;
+    uint8_t sum[SHA256_LEN];
+    char text[2 * SHA256_LEN + 1];
+
+    (void)state;
+    spec.keyed.has_front = true;
+    spec.keyed.coordinates = WARD_COORDINATES_CASCADE;
+    t = transform_of(&spec);
+    sha256_init(&sha);
+    for (uint64_t step = 0; step < 20; step++) {
+        assert_int_equal(wrong_key_draw(&wrong, &t, 1, step), WARD_OK);
+        hash_tables(&sha, &wrong);
+    }
+    for (uint64_t number = 1; number < 12; number++) {
+        assert_int_equal(wrong_key_of_share(&wrong, &t, 0.1f * (float)(number - 1), 1, number),
+                         WARD_OK);
+        hash_tables(&sha, &wrong);
+        assert_int_equal(wrong_key_to_erase(&wrong, &t, 1, number), WARD_OK);
+        hash_tables(&sha, &wrong);
+    }
+    sha256_finish(&sha, sum);
+    hex_encode(sum, sizeof sum, text);
+    assert_string_equal(text, "34b6e8d9c33d1747e286cf1061f749934df8eb644a2e0fba0f96b0f1416b20ba");
+    transform_release(&t);
+}
+
+/* How much of an order is right of which a share is kept: of those that change, about one stays. */
+static double kept_of(double share, int len)
+{
+    return share + (1 - pow(share, len)) / len;
+}
+
+static void wrong_keys_of_a_shuffle_move_blocks_whole_too(void **state)
+{
+    enum { KEYS = 200 };
+    struct transform_spec spec = bare();
+    struct transform t;
+
+    (void)state;
+    spec.keyed.shuffle = 4;
+    t = transform_of(&spec);
+    for (size_t s = 0; s <= 4; s++) {
+        float share = 0.25f * (float)s;
+        double root = sqrt((double)share), right = 0;
+
+        for (uint64_t number = 0; number < KEYS; number++) {
+            struct tensor_list wrong = {NULL, 0};
+            const float *table;
+            bool is_seen[VALUES] = {false};
+
+            assert_int_equal(wrong_key_of_share(&wrong, &t, share, 1, number), WARD_OK);
+            table = table_of(&wrong, WRONG_PREFIX, "shuffle");
+            for (size_t i = 0; i < VALUES; i++) {
+                size_t first = block_of(i) / 2 * 4 * SIDE + block_of(i) % 2 * 4;
+                size_t from = (size_t)table[i];
+
+                assert_false(is_seen[from]);
+                is_seen[from] = true;
+                assert_int_equal(block_of(from), block_of((size_t)table[first]));
+            }
+            right += share_right(&t, &wrong, "shuffle", VALUES) / KEYS;
+            tensor_list_release(&wrong);
+        }
+        if (fabs(right - kept_of(root, 4) * kept_of(root, 32)) > 0.05)
+            fail_msg("%g of the shuffle is right of a share of %g", right, (double)share);
+    }
+    transform_release(&t);
+}
+
 /* A mirrored value without its place in the pattern would leave the range. */
 static void the_pattern_of_a_wrong_key_belongs_to_its_mirrored_values(void **state)
 {
@@ -612,6 +695,37 @@ static void wrong_dense_coordinates_stay_orthogonal(void **state)
         assert_true(share_right(&t, &wrong, "dense.weight", n * n) < 0.9);
         tensor_list_release(&wrong);
     }
+    transform_release(&t);
+}
+
+/* A row that was left where it was, or was exchanged last, is negated as often as any other. */
+static void half_of_the_wrong_rows_are_negated(void **state)
+{
+    enum { KEYS = 400, LEN = 64 };
+    struct transform_spec spec = bare();
+    struct transform t;
+    const float *right;
+    size_t negated[LEN] = {0};
+
+    (void)state;
+    spec.channels = 1;
+    spec.keyed.coordinates = WARD_COORDINATES_DENSE;
+    t = transform_of(&spec);
+    right = table_of(&t.params, KEY_PREFIX, "dense.weight");
+    for (uint64_t number = 0; number < KEYS; number++) {
+        struct tensor_list wrong = {NULL, 0};
+        const float *q;
+
+        assert_int_equal(wrong_key_of_share(&wrong, &t, 0, 1, number), WARD_OK);
+        q = table_of(&wrong, WRONG_PREFIX, "dense.weight");
+        for (size_t i = 0; i < LEN; i++)
+            for (size_t j = 0; j < LEN; j++)
+                negated[i] +=
+                    q[i * LEN] == -right[j * LEN] && q[i * LEN + 1] == -right[j * LEN + 1];
+        tensor_list_release(&wrong);
+    }
+    for (size_t i = 0; i < LEN; i++)
+        assert_in_range(negated[i], KEYS * 2 / 5, KEYS * 3 / 5);
     transform_release(&t);
 }
 
@@ -805,9 +919,12 @@ int main(void)
         cmocka_unit_test(a_failing_allocation_leaves_nothing_behind),
         cmocka_unit_test(wrong_keys_are_random_ones_and_near_misses),
         cmocka_unit_test(a_wrong_key_follows_from_the_public_seed_and_the_step),
+        cmocka_unit_test(wrong_keys_of_a_cascade_are_what_they_were_at_first),
+        cmocka_unit_test(wrong_keys_of_a_shuffle_move_blocks_whole_too),
         cmocka_unit_test(the_pattern_of_a_wrong_key_belongs_to_its_mirrored_values),
         cmocka_unit_test(a_key_of_a_share_is_right_in_that_share_and_none_that_was_trained_against),
         cmocka_unit_test(wrong_dense_coordinates_stay_orthogonal),
+        cmocka_unit_test(half_of_the_wrong_rows_are_negated),
         cmocka_unit_test(the_chance_objective_is_its_formula),
         cmocka_unit_test(raw_rows_that_change_are_an_input_of_their_own),
         cmocka_unit_test(wrong_keys_of_what_has_none_are_refused),

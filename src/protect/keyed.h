@@ -39,4 +39,9 @@ WARD_CHECK ward_status keyed_tables(struct tensor_list *list, const char *prefix
                                     const struct transform_spec *spec,
                                     const uint8_t key[TRANSFORM_SEED_LEN]);
 
+/* Of a shuffle: how many values a block has, and which value of the image is value v of block b.
+ * Blocks are counted row by row, their values in the order channel, row, column. */
+size_t keyed_block_len(const struct transform_spec *spec);
+size_t keyed_block_value(const struct transform_spec *spec, size_t b, size_t v);
+
 #endif

@@ -60,8 +60,12 @@ static void draw_order(struct draw *draw, size_t count, float *order)
 
 /* ---- shuffle ---- */
 
-/* Value v of block b, which has its values in the order c, h, w. */
-static size_t block_value(const struct transform_spec *spec, size_t b, size_t v)
+size_t keyed_block_len(const struct transform_spec *spec)
+{
+    return spec->channels * spec->keyed.shuffle * spec->keyed.shuffle;
+}
+
+size_t keyed_block_value(const struct transform_spec *spec, size_t b, size_t v)
 {
     size_t side = spec->keyed.shuffle, across = spec->width / side;
     size_t h = b / across * side + v / side % side, w = b % across * side + v % side;
@@ -71,8 +75,7 @@ static size_t block_value(const struct transform_spec *spec, size_t b, size_t v)
 
 static ward_status make_shuffle(const struct maker *m)
 {
-    size_t side = m->spec->keyed.shuffle, len = m->spec->channels * side * side;
-    size_t blocks = value_count(m->spec) / len;
+    size_t len = keyed_block_len(m->spec), blocks = value_count(m->spec) / len;
     struct tensor *table;
     struct draw draw = {.used = 0};
     float *order = NULL;
@@ -85,8 +88,8 @@ static ward_status make_shuffle(const struct maker *m)
     for (size_t b = 0; b < blocks && !st; b++) {
         draw_order(&draw, len, order + blocks);
         for (size_t v = 0; v < len; v++)
-            table->data[block_value(m->spec, b, v)] =
-                (float)block_value(m->spec, (size_t)order[b], (size_t)order[blocks + v]);
+            table->data[keyed_block_value(m->spec, b, v)] =
+                (float)keyed_block_value(m->spec, (size_t)order[b], (size_t)order[blocks + v]);
     }
     if (order)
         mem_wipe(order, (blocks + len) * sizeof *order);

@@ -2,6 +2,7 @@
 #include "protect/wrong_key.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -63,30 +64,72 @@ static ward_status draw_changed(const struct mistake *m, struct rng *rng, size_t
 }
 
 /* Some entries of an order change places. */
-static ward_status mix_order(const struct mistake *m, struct rng *rng, struct tensor *wrong)
+static ward_status mix_order(const struct mistake *m, struct rng *rng, size_t len, float *order)
 {
     uint32_t *changed = NULL, count;
-    ward_status st = draw_changed(m, rng, shape_count(&wrong->shape), &changed, &count);
+    ward_status st = draw_changed(m, rng, len, &changed, &count);
 
     for (uint32_t i = st ? 0 : count; i-- > 1;) {
         uint32_t j = rng_below(rng, i + 1);
-        float kept = wrong->data[changed[i]];
+        float kept = order[changed[i]];
 
-        wrong->data[changed[i]] = wrong->data[changed[j]];
-        wrong->data[changed[j]] = kept;
+        order[changed[i]] = order[changed[j]];
+        order[changed[j]] = kept;
     }
     mem_free(changed);
     return st;
 }
 
-static void exchange_rows(float *a, float *b, size_t len, float sign)
+static void count_up(size_t len, float *order)
+{
+    for (size_t i = 0; i < len; i++)
+        order[i] = (float)i;
+}
+
+/* Some blocks change places, whole, and in each block some values. A value is right if both its
+ * block and its place there are: the share is a product. */
+static ward_status mix_shuffle(const struct mistake *m, struct rng *rng,
+                               const struct transform_spec *spec, struct tensor *wrong)
+{
+    struct mistake both = *m;
+    size_t count = shape_count(&wrong->shape), len = keyed_block_len(spec), blocks = count / len;
+    float *right = NULL, *order, *inside;
+    ward_status st = mem_new(&right, count + blocks + len, sizeof *right);
+
+    if (st)
+        return st;
+    both.share = sqrtf(m->share);
+    order = right + count;
+    inside = order + blocks;
+    memcpy(right, wrong->data, count * sizeof *right);
+    count_up(blocks, order);
+    st = mix_order(&both, rng, blocks, order);
+    for (size_t b = 0; b < blocks && !st; b++) {
+        count_up(len, inside);
+        st = mix_order(&both, rng, len, inside);
+        for (size_t v = 0; v < len && !st; v++)
+            wrong->data[keyed_block_value(spec, b, v)] =
+                right[keyed_block_value(spec, (size_t)order[b], (size_t)inside[v])];
+    }
+    mem_wipe(right, count * sizeof *right);
+    mem_free(right);
+    return st;
+}
+
+static void exchange_rows(float *a, float *b, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         float kept = a[i];
 
-        a[i] = sign * b[i];
+        a[i] = b[i];
         b[i] = kept;
     }
+}
+
+static void negate(float *values, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        values[i] = -values[i];
 }
 
 /* Some rows of a matrix change places and signs, so it stays orthogonal. */
@@ -96,13 +139,13 @@ static ward_status mix_rows(const struct mistake *m, struct rng *rng, struct ten
     uint32_t *changed = NULL, count;
     ward_status st = draw_changed(m, rng, wrong->shape.dim[0], &changed, &count);
 
-    for (uint32_t i = st ? 0 : count; i-- > 1;) {
+    for (uint32_t i = st ? 0 : count; i-- > 0;) {
         uint32_t j = rng_below(rng, i + 1);
-        float sign = rng_u32(rng) & 1 ? -1.0f : 1.0f;
 
         if (i != j)
-            exchange_rows(wrong->data + changed[i] * len, wrong->data + changed[j] * len, len,
-                          sign);
+            exchange_rows(wrong->data + changed[i] * len, wrong->data + changed[j] * len, len);
+        if (rng_u32(rng) & 1)
+            negate(wrong->data + changed[i] * len, len);
     }
     mem_free(changed);
     return st;
@@ -124,8 +167,8 @@ static bool is_named(const char *name, const char *start)
 
 /* `wrong` holds the right table, number `number`. What is negative goes with its part of the
  * pattern. */
-static ward_status mix(const struct mistake *m, size_t number, const struct tensor *other,
-                       struct tensor *wrong)
+static ward_status mix(const struct mistake *m, const struct transform_spec *spec, size_t number,
+                       const struct tensor *other, struct tensor *wrong)
 {
     bool is_image = is_named(wrong->name, "negative") || is_named(wrong->name, "pattern");
     struct rng rng;
@@ -133,8 +176,10 @@ static ward_status mix(const struct mistake *m, size_t number, const struct tens
     stream(m, &rng, is_image ? STREAM_IMAGE : STREAM_TABLE, is_image ? 0 : number);
     if (is_named(wrong->name, "dense"))
         return wrong->shape.rank == 2 ? mix_rows(m, &rng, wrong) : WARD_OK;
-    if (is_named(wrong->name, "order") || is_named(wrong->name, "shuffle"))
-        return mix_order(m, &rng, wrong);
+    if (is_named(wrong->name, "shuffle"))
+        return mix_shuffle(m, &rng, spec, wrong);
+    if (is_named(wrong->name, "order"))
+        return mix_order(m, &rng, shape_count(&wrong->shape), wrong->data);
     mix_entries(m, &rng, other, wrong);
     return WARD_OK;
 }
@@ -183,7 +228,7 @@ static ward_status make(struct tensor_list *list, const struct transform *t,
     if (!st)
         st = copy_right(&wrong, t);
     for (size_t i = 0; i < wrong.count && !st; i++)
-        st = mix(m, i, tensor_list_find(&other, wrong.items[i].name), &wrong.items[i]);
+        st = mix(m, &t->spec, i, tensor_list_find(&other, wrong.items[i].name), &wrong.items[i]);
     if (!st) {
         *list = wrong;
         wrong = (struct tensor_list){NULL, 0};

@@ -19,7 +19,7 @@ int transform_build_wrong(const struct transform_spec *spec, struct graph *g, in
  * The tables of the wrong key of a step in an empty list, owned: in every other step, on average,
  * those of a random key, otherwise with a quarter, a half or three quarters of the right ones'
  * entries in place. Of dense coordinates all wrong ones are the right ones with (other) rows
- * exchanged and negated. t has tables. WARD_ERR_NOMEM.
+ * exchanged and negated; another key's would take too long. t has tables. WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct transform *t,
                                       uint64_t seed, uint64_t step);
@@ -27,8 +27,10 @@ WARD_CHECK ward_status wrong_key_draw(struct tensor_list *list, const struct tra
 /*
  * The same of a key of which a share is right, from 0 to 1: of each table so many entries, drawn at
  * random, on average. The others change places among themselves if they are an order or the rows of
- * a matrix (rows change signs, too), and are otherwise those of a random key, which may be equal:
- * so some of them are right by chance. number, below 2^32, says which key; no training draws these.
+ * a matrix (rows are also negated, half of them), and are otherwise those of a random key, which
+ * may be equal: so some of them are right by chance. Of a shuffle blocks change places, whole, and
+ * values within a block, the root of the share of each being right. number, below 2^32, says which
+ * key; no training draws these.
  */
 WARD_CHECK ward_status wrong_key_of_share(struct tensor_list *list, const struct transform *t,
                                           float share, uint64_t seed, uint64_t number);
