@@ -40,9 +40,11 @@ static void print_verdict(const ward_keyspace_result *r)
     else
         printf("%zu of %zu random keys unlock: at most %.2f %% of all keys do (95 %%)\n",
                r->random.unlocks, r->random.count, percent(r->random.bound));
-    printf("%zu of %zu keys with a wrong bit unlock; Mann-Whitney against random ones: p = %.3g\n",
-           r->one_bit.unlocks, r->one_bit.count, r->one_bit_p);
-    printf("a key unlocks if its interval lies above %.0f %%; chance is %.2f %%\n",
+    printf("%zu of %zu keys with a wrong bit unlock; by chance as many (Fisher): p = %.3g\n",
+           r->one_bit.unlocks, r->one_bit.count, r->one_bit_unlocks_p);
+    printf("their accuracies against those of random keys (Mann-Whitney): p = %.3g\n",
+           r->one_bit_p);
+    printf("a key unlocks if its accuracy lies above %.0f %%; chance is %.2f %%\n",
            percent(r->threshold), percent(r->chance));
 }
 

@@ -70,6 +70,37 @@ static void the_test_of_two_samples_gives_known_values(void **state)
     assert_true(p > 0.9);
 }
 
+static void more_hits_than_by_chance_are_found_as_by_hand(void **state)
+{
+    double all = 1;
+
+    (void)state;
+    check_near(fisher_exact(3, 4, 1, 4), 17.0 / 70, "a lady tasting tea");
+    check_near(fisher_exact(4, 4, 0, 4), 1.0 / 70, "who knows");
+    check_near(fisher_exact(5, 10, 2, 10), 13560.0 / 77520, "five and two of ten");
+    check_near(fisher_exact(0, 256, 0, 1000), 1, "no hits");
+    check_near(fisher_exact(0, 256, 5, 1000), 1, "fewer");
+    check_near(fisher_exact(256, 256, 1000, 1000), 1, "nothing but hits");
+    for (int i = 0; i < 8; i++)
+        all *= (256.0 - i) / (1256.0 - i);
+    check_near(fisher_exact(8, 256, 0, 1000) / all, 1, "a byte of a key");
+}
+
+/* A byte of the key that is ignored: the ranks of accuracies do not show it. */
+static void the_test_of_hits_has_the_power_that_ranks_lack(void **state)
+{
+    double random[1000], one_bit[256], p = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        random[i] = 0.1 + 0.00001 * (i * 7 % 1000);
+    for (int i = 0; i < 256; i++)
+        one_bit[i] = i < 8 ? 0.92 : 0.1 + 0.00001 * (i * 3.9);
+    assert_ok(mann_whitney(random, 1000, one_bit, 256, &p));
+    assert_true(p > 0.05);
+    assert_true(fisher_exact(8, 256, 0, 1000) < 1e-5);
+}
+
 /* ---- a lock made by hand ---- */
 
 enum { SIDE = 4, PIXELS = SIDE * SIDE, CLASSES = 3, EACH = 40, ALL = CLASSES * EACH };
@@ -253,6 +284,8 @@ static void keys_unlock_if_they_open_what_the_network_looks_at(void **state)
     check_keys(&r.one_bit, "one bit");
     check_near(r.one_bit.bound, (double)r.one_bit.unlocks / 256, "one bit's bound");
     assert_true(r.one_bit_p > 0.001 && r.one_bit_p <= 1);
+    check_near(r.one_bit_unlocks_p, fisher_exact(r.one_bit.unlocks, 256, r.random.unlocks, 400),
+               "p of unlocks");
     for (int i = 0; i < WARD_KEYSPACE_SHARES; i++) {
         assert_int_equal(r.partial[i].count, 10);
         check_keys(&r.partial[i], "a share");
@@ -261,6 +294,24 @@ static void keys_unlock_if_they_open_what_the_network_looks_at(void **state)
     check_near(r.share[WARD_KEYSPACE_SHARES - 1], 0.99, "the last share");
     assert_true(r.partial[0].unlocks <= 7);
     assert_true(r.partial[WARD_KEYSPACE_SHARES - 1].unlocks >= 8);
+    ward_keyspace_result_release(&r);
+    close_run(&run);
+}
+
+/* By the lower bound of its interval, 0.29, not even the right key would. */
+static void a_key_that_is_right_about_three_of_three_images_unlocks(void **state)
+{
+    const ward_keyspace_options options = {.keys = 40, .images = 3, .seed = 3};
+    ward_keyspace_result r;
+    struct ward_run run;
+    size_t pixel;
+
+    (void)state;
+    open_run(&run, &pixel);
+    assert_ok(ward_keyspace(&run, device, data, &options, &r));
+    check_near(r.random.best, 1, "the best");
+    assert_true(r.random.best_ci.low < r.threshold);
+    assert_in_range(r.random.unlocks, 1, 20);
     ward_keyspace_result_release(&r);
     close_run(&run);
 }
@@ -284,6 +335,7 @@ static void a_network_without_a_lock_is_unlocked_by_every_key(void **state)
     check_near(r.random.bound, 1, "bound");
     assert_int_equal(r.one_bit.unlocks, 256);
     check_near(r.one_bit_p, 1, "p");
+    check_near(r.one_bit_unlocks_p, 1, "p of unlocks");
     assert_int_equal(r.partial[0].unlocks, 2);
     ward_keyspace_result_release(&r);
     close_run(&run);
@@ -413,7 +465,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounds_are_those_of_clopper_and_pearson),
         cmocka_unit_test(the_test_of_two_samples_gives_known_values),
+        cmocka_unit_test(more_hits_than_by_chance_are_found_as_by_hand),
+        cmocka_unit_test(the_test_of_hits_has_the_power_that_ranks_lack),
         cmocka_unit_test(keys_unlock_if_they_open_what_the_network_looks_at),
+        cmocka_unit_test(a_key_that_is_right_about_three_of_three_images_unlocks),
         cmocka_unit_test(a_network_without_a_lock_is_unlocked_by_every_key),
         cmocka_unit_test(the_same_seed_tries_the_same_keys_and_json_has_every_one),
         cmocka_unit_test(it_tells_where_it_is_and_stops_when_asked),

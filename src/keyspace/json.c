@@ -34,7 +34,9 @@ static json_t *one_bit(const struct survey *s, const ward_keyspace_result *r)
 {
     json_t *object = keys(&r->one_bit, survey_one_bit(s));
 
-    if (object && json_object_set_new(object, "p", json_real(r->one_bit_p)) != 0) {
+    if (object &&
+        (json_object_set_new(object, "p", json_real(r->one_bit_p)) != 0 ||
+         json_object_set_new(object, "unlocks_p", json_real(r->one_bit_unlocks_p)) != 0)) {
         json_decref(object);
         return NULL;
     }

@@ -147,6 +147,7 @@ static ward_interval interval_of(const struct survey *s, double accuracy)
     return (ward_interval){share_lower(right, count, error), share_upper(right, count, error)};
 }
 
+/* An accuracy counts as it was measured: by a bound below it a few images would hide an unlock. */
 static ward_keyspace_keys summarise(const struct survey *s, const double *accuracy, size_t count,
                                     double threshold)
 {
@@ -155,7 +156,7 @@ static ward_keyspace_keys summarise(const struct survey *s, const double *accura
     mean_and_deviation(accuracy, count, &keys.mean, &keys.sd);
     for (size_t i = 0; i < count; i++) {
         keys.best = fmax(keys.best, accuracy[i]);
-        keys.unlocks += interval_of(s, accuracy[i]).low > threshold;
+        keys.unlocks += accuracy[i] > threshold;
     }
     keys.best_ci = interval_of(s, keys.best);
     keys.bound = share_upper(keys.unlocks, count, 1 - confidence);
@@ -185,6 +186,8 @@ static ward_status conclude(const struct survey *s, ward_keyspace_result *r)
         r->share[i] = shares[i];
         r->partial[i] = summarise(s, survey_partial(s, i), partial, r->threshold);
     }
+    r->one_bit_unlocks_p =
+        fisher_exact(r->one_bit.unlocks, BITS, r->random.unlocks, r->random.count);
     return mann_whitney(survey_random(s), keys, survey_one_bit(s), BITS, &r->one_bit_p);
 }
 

@@ -137,6 +137,25 @@ ward_status mann_whitney(const double *a, size_t a_count, const double *b, size_
     return WARD_OK;
 }
 
+/* ---- hits ---- */
+
+/* The logarithm of the number of ways to choose. */
+static double log_choices(size_t from, size_t chosen)
+{
+    return lgamma((double)from + 1) - lgamma((double)chosen + 1) -
+           lgamma((double)(from - chosen) + 1);
+}
+
+double fisher_exact(size_t a_hits, size_t a_count, size_t b_hits, size_t b_count)
+{
+    size_t hits = a_hits + b_hits;
+    double all = log_choices(a_count + b_count, hits), p = 0;
+
+    for (size_t x = a_hits; x <= a_count && x <= hits; x++)
+        p += exp(log_choices(a_count, x) + log_choices(b_count, hits - x) - all);
+    return fmin(p, 1);
+}
+
 void mean_and_deviation(const double *values, size_t count, double *mean, double *deviation)
 {
     double sum = 0, squares = 0;

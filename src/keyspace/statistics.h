@@ -1,6 +1,6 @@
 /*
- * The statistics of counting right answers: exact bounds on a share, and whether two samples come
- * from one distribution.
+ * The statistics of counting right answers: exact bounds on a share, whether two samples come from
+ * one distribution, and whether one has more hits than the other.
  */
 #ifndef KEYSPACE_STATISTICS_H
 #define KEYSPACE_STATISTICS_H
@@ -24,6 +24,13 @@ double share_upper(size_t right, size_t count, double error);
  */
 WARD_CHECK ward_status mann_whitney(const double *a, size_t a_count, const double *b,
                                     size_t b_count, double *p);
+
+/*
+ * The one-sided p-value of Fisher's exact test (1935): how likely it is that of a_hits + b_hits
+ * hits, which fall on a_count + b_count cases at random, a_hits or more fall on the first a_count.
+ * Hits are not more than cases.
+ */
+double fisher_exact(size_t a_hits, size_t a_count, size_t b_hits, size_t b_count);
 
 /* Mean and the sample's standard deviation, NaN of one value. count >= 1. */
 void mean_and_deviation(const double *values, size_t count, double *mean, double *deviation);
