@@ -138,7 +138,7 @@ print("fingerprint:", hashlib.blake2b(b"ward-key/v1/lock", digest_size=32, key=K
 settings = json.loads((pathlib.Path(__file__).parent / "lock_settings.json").read_text())
 settings.update({"data": "fashion-mnist", "from": settings["from_digest"],
                  "teacher": settings["teacher_digest"], "checkpoint_seconds": 0.0})
-for name in ("owner", "recipients", "lock"):
+for name in ("owner", "recipients", "lock", "teacher_splits"):
     del settings[name]
 digest = hashlib.sha256(json.dumps(settings, indent=2).encode()).hexdigest()
 print("settings:", digest)

@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "key/key_file.h"
 #include "model/model.h"
+#include "model/run.h"
 #include "train/lock.h"
 #include "train/settings.h"
 #include "train_fixture.h"
@@ -306,6 +307,104 @@ static void a_teacher_changes_what_is_learned_and_must_stay_the_same(void **stat
     remove_run(parts);
 }
 
+/* The teacher's file with something changed that it says of itself. */
+static void rewrite_model(const char *from, const char *to, void (*change)(struct model *m))
+{
+    struct model m = {.data = NULL};
+
+    check_ok(model_read(from, &m), from);
+    change(&m);
+    model_identify(&m);
+    check_ok(model_write(to, &m), to);
+    model_release(&m);
+}
+
+static void change_range(struct model *m)
+{
+    m->low = -1;
+}
+
+static void change_class(struct model *m)
+{
+    m->class_names[1][0] ^= 1;
+}
+
+static void a_teacher_that_is_locked_or_does_not_fit_is_refused(void **state)
+{
+    ward_train_config config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
+    ward_train_config other = config_of("mlp-16x1", WARD_METHOD_FIXED);
+    struct watch watch = {.stop_at = UINT64_MAX};
+    char teacher[256], network[256], changed[256], run[256];
+
+    (void)state;
+    snprintf(teacher, sizeof teacher, "%s", in_dir("locked-teacher"));
+    snprintf(network, sizeof network, "%s", in_dir("locked-teacher/model.safetensors"));
+    snprintf(changed, sizeof changed, "%s", in_dir("changed.safetensors"));
+    snprintf(run, sizeof run, "%s", in_dir("not-taught"));
+    config.teacher = teacher;
+    check_ok(train_whole(teacher, &other), "a locked one");
+    check_refused(train(run, &config, false, &watch), WARD_ERR_ARG, "is locked (fixed)");
+    remove_run(teacher);
+    other = config_of("mlp-16x1", WARD_METHOD_BASELINE);
+    other.secret_seed = NULL;
+    check_ok(train_whole(teacher, &other), "a baseline");
+    config.teacher = changed;
+    rewrite_model(network, changed, change_range);
+    check_refused(train(run, &config, false, &watch), WARD_ERR_ARG, "takes values of -1 to");
+    rewrite_model(network, changed, change_class);
+    check_refused(train(run, &config, false, &watch), WARD_ERR_ARG, "class 1 of the teacher");
+    assert_false(file_exists(run));
+    remove_run(teacher);
+}
+
+/* Whether the red team takes it that F has not seen what was set apart. */
+static bool is_disjoint(const ward_train_config *config)
+{
+    struct watch watch = {.stop_at = 3};
+    ward_run *run = NULL;
+    char out[256];
+    bool has_shares;
+
+    snprintf(out, sizeof out, "%s", in_dir("divided"));
+    check_refused(train(out, config, false, &watch), WARD_ERR_STOPPED, "stopped");
+    watch = (struct watch){.stop_at = UINT64_MAX};
+    check_ok(train(out, config, true, &watch), "the rest");
+    check_ok(ward_run_open(&run, out), out);
+    has_shares = run->training.has_shares;
+    ward_run_close(run);
+    remove_run(out);
+    return has_shares;
+}
+
+static void a_divided_run_stays_so_if_its_teacher_was_divided_alike(void **state)
+{
+    ward_train_config config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
+    ward_train_config other = config_of("mlp-16x1", WARD_METHOD_BASELINE);
+    char teacher[256], network[256];
+
+    (void)state;
+    snprintf(teacher, sizeof teacher, "%s", in_dir("divided-teacher"));
+    snprintf(network, sizeof network, "%s", in_dir("divided-teacher/model.safetensors"));
+    config.splits = other.splits = "redteam";
+    config.validation = other.validation = 0;
+    other.secret_seed = NULL;
+    assert_true(is_disjoint(&config));
+    check_ok(train_whole(teacher, &other), "alike");
+    config.teacher = teacher;
+    assert_true(is_disjoint(&config));
+    config.teacher = network; /* says nothing of it */
+    assert_false(is_disjoint(&config));
+    config.teacher = teacher;
+    config.seed++;
+    assert_false(is_disjoint(&config));
+    config.seed--;
+    remove_run(teacher);
+    other.splits = NULL;
+    check_ok(train_whole(teacher, &other), "on all images");
+    assert_false(is_disjoint(&config));
+    remove_run(teacher);
+}
+
 static void keyed_alone_is_the_recommended_lock(void **state)
 {
     ward_train_config c;
@@ -331,6 +430,8 @@ int main(void)
         cmocka_unit_test(a_run_from_a_lock_key_goes_on_with_it_alone),
         cmocka_unit_test(a_lock_key_goes_with_nothing_else),
         cmocka_unit_test(a_teacher_changes_what_is_learned_and_must_stay_the_same),
+        cmocka_unit_test(a_teacher_that_is_locked_or_does_not_fit_is_refused),
+        cmocka_unit_test(a_divided_run_stays_so_if_its_teacher_was_divided_alike),
         cmocka_unit_test(keyed_alone_is_the_recommended_lock),
     };
 

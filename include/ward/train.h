@@ -130,6 +130,9 @@ typedef struct ward_train_config {
     /* SHA-256 of its file, 64 hex digits, if it must be the same one; NULL: any. Stored, so that
      * resuming goes on with the same. */
     const char *teacher_digest;
+    /* `splits` of the teacher's own training, if it is known to have had the same share of the same
+     * images as F. Found out when a training starts, whatever stands here, and stored. */
+    const char *teacher_splits;
     double teacher_weight; /* of the cross entropy with its answers */
     double temperature;    /* that softens both, 0.1 .. 1000 */
 

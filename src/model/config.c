@@ -91,6 +91,7 @@ static const struct setting {
     SETTING_IF(IF_KEYED, FLAG, has_residual),
     SETTING(OPTION, teacher),
     SETTING(OPTION, teacher_digest),
+    SETTING(OPTION, teacher_splits),
     SETTING_IF(IF_TAUGHT, REAL, teacher_weight),
     SETTING_IF(IF_TAUGHT, REAL, temperature),
     SETTING_IF(IF_HARDENED, SHARE, harden),
@@ -207,6 +208,7 @@ static char **owner_of(struct run_config *config, const struct setting *s)
     case offsetof(ward_train_config, lock): return &config->lock;
     case offsetof(ward_train_config, teacher): return &config->teacher;
     case offsetof(ward_train_config, teacher_digest): return &config->teacher_digest;
+    case offsetof(ward_train_config, teacher_splits): return &config->teacher_splits;
     default: return &config->recipe;
     }
 }
@@ -395,6 +397,7 @@ void run_config_release(struct run_config *config)
     mem_free(config->splits);
     mem_free(config->teacher);
     mem_free(config->teacher_digest);
+    mem_free(config->teacher_splits);
     mem_wipe(config, sizeof *config);
 }
 

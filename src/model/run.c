@@ -38,6 +38,12 @@ static double rows_an_image(const ward_train_config *c)
     return 1 + fmin(fmax(raw, 0), 1) + fmin(fmax(wrong, 0), 1);
 }
 
+/* Neither F nor what it was made from has seen what was set apart, as far as is known. */
+static bool has_shares(const ward_train_config *c)
+{
+    return c->splits && !c->from && (!c->teacher || c->teacher_splits);
+}
+
 static ward_status open_training(struct ward_run *run, const struct run_dir *dir)
 {
     struct run_config config = {.data = NULL};
@@ -47,7 +53,7 @@ static ward_status open_training(struct ward_run *run, const struct run_dir *dir
     if (!st)
         run->training = (struct run_training){
             .is_known = true,
-            .has_shares = c->splits != NULL && c->from == NULL,
+            .has_shares = has_shares(c),
             .seed = c->seed,
             .images =
                 (uint64_t)fmin((double)c->iterations * (double)c->batch * rows_an_image(c), 1e18),

@@ -42,7 +42,7 @@ struct run_config {
     ward_train_config values;
     char *data, *arch, *recipe, *from, *from_digest, *splits; /* all owned */
     char *owner, *recipients, *leaked, *lock;
-    char *teacher, *teacher_digest; /* likewise */
+    char *teacher, *teacher_digest, *teacher_splits; /* likewise */
     uint8_t secret_seed[TRANSFORM_SEED_LEN];
 };
 

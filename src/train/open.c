@@ -59,14 +59,18 @@ static ward_status note_digest(const char *path, const char *found, char **owned
 static ward_status open_origin(struct trainer *t)
 {
     ward_train_config *c = &t->config.values;
+    struct model found = {.data = NULL};
     char digest[ORIGIN_DIGEST_LEN + 1];
     ward_status st;
 
     if (!c->from || t->origin.spec.classes > 0)
         return WARD_OK;
-    st = origin_read(c->from, &t->origin, digest);
+    st = origin_read(c->from, &found, digest);
     if (st)
         return st;
+    t->origin = found.net;
+    found.net = (struct net){.params = {NULL, 0}};
+    model_release(&found);
     if (!c->arch)
         c->arch = t->origin.spec.arch;
     return note_digest(c->from, digest, &t->config.from_digest, &c->from_digest);
@@ -182,21 +186,35 @@ static ward_status open_data(struct trainer *t)
 
 /* ---- the teacher ---- */
 
+/* Which images the teacher has seen is known when it is read first, and kept from then on. */
+static ward_status note_splits(struct trainer *t)
+{
+    ward_train_config *c = &t->config.values;
+    bool is_known = false;
+    ward_status st = WARD_OK;
+
+    if (!t->is_resumed && c->splits)
+        st = teacher_has_splits(&t->teacher, c, &is_known);
+    if (!st && is_known)
+        c->teacher_splits = c->splits;
+    return st;
+}
+
 static ward_status open_teacher(struct trainer *t)
 {
     ward_train_config *c = &t->config.values;
     char digest[ORIGIN_DIGEST_LEN + 1];
-    struct net_spec spec;
     ward_status st;
 
+    if (!t->is_resumed)
+        c->teacher_splits = NULL;
     if (!c->teacher)
         return WARD_OK;
-    settings_net(c, ward_dataset_get_info(t->data), &spec);
-    st = teacher_init(&t->teacher, t->device, c->teacher, &spec, c->batch, (float)c->temperature,
+    st = teacher_init(&t->teacher, t->device, c->teacher, t->data, c->batch, (float)c->temperature,
                       digest);
-    if (st)
-        return st;
-    return note_digest(c->teacher, digest, &t->config.teacher_digest, &c->teacher_digest);
+    if (!st)
+        st = note_digest(c->teacher, digest, &t->config.teacher_digest, &c->teacher_digest);
+    return st ? st : note_splits(t);
 }
 
 /* ---- state ---- */

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
-#include "model/model.h"
 #include "model/run_dir.h"
 #include "model/safetensors.h"
 #include "onnx/onnx.h"
@@ -22,23 +21,14 @@ static bool is_safetensors(const uint8_t *data, size_t len)
     return rd_u64le(&rd) <= SAFETENSORS_MAX_HEADER && rd_u8(&rd) == '{';
 }
 
-static ward_status net_read(const uint8_t *data, size_t len, struct net *net)
+static ward_status parse(const uint8_t *data, size_t len, struct model *model)
 {
-    struct model m = {.data = NULL};
-    ward_status st;
-
-    if (!is_safetensors(data, len))
-        return onnx_net_parse(data, len, net);
-    st = model_parse(data, len, &m);
-    if (st)
-        return st;
-    *net = m.net;
-    m.net = (struct net){.params = {NULL, 0}};
-    model_release(&m);
-    return WARD_OK;
+    if (is_safetensors(data, len))
+        return model_parse(data, len, model);
+    return onnx_net_parse(data, len, &model->net);
 }
 
-static ward_status file_origin(const char *path, struct net *net, char *digest)
+static ward_status file_origin(const char *path, struct model *model, char *digest)
 {
     uint8_t *data = NULL, sum[SHA256_LEN];
     struct sha256 sha;
@@ -47,7 +37,7 @@ static ward_status file_origin(const char *path, struct net *net, char *digest)
 
     if (st)
         return st;
-    st = net_read(data, len, net);
+    st = parse(data, len, model);
     if (st)
         st = ward_fail_within(st, "'%s'", path);
     sha256_init(&sha);
@@ -59,16 +49,16 @@ static ward_status file_origin(const char *path, struct net *net, char *digest)
     return st;
 }
 
-ward_status origin_read(const char *path, struct net *net, char digest[ORIGIN_DIGEST_LEN + 1])
+ward_status origin_read(const char *path, struct model *model, char digest[ORIGIN_DIGEST_LEN + 1])
 {
     struct run_dir dir = {.path = NULL};
     ward_status st;
 
     if (!file_is_directory(path))
-        return file_origin(path, net, digest);
+        return file_origin(path, model, digest);
     st = run_dir_init(&dir, path);
     if (!st)
-        st = file_origin(dir.model, net, digest);
+        st = file_origin(dir.model, model, digest);
     run_dir_release(&dir);
     return st;
 }

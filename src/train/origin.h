@@ -3,19 +3,19 @@
 #define TRAIN_ORIGIN_H
 
 #include "base/sha256.h"
-#include "nn/net.h"
+#include "model/model.h"
 
 enum { ORIGIN_DIGEST_LEN = 2 * SHA256_LEN };
 
 /*
- * Read the network of an ONNX file, a model.safetensors, or the run directory that has one.
+ * Read an ONNX file, a model.safetensors, or the one in a run directory.
  *
- *   net     all zero; owned
+ *   model   all zero; model_release(). Of an ONNX file there is only the network: `data` is NULL
  *   digest  receives that of the file, in hex
  *
  * WARD_ERR_IO, WARD_ERR_FORMAT with the file's name, WARD_ERR_NOMEM; nothing written.
  */
-WARD_CHECK ward_status origin_read(const char *path, struct net *net,
+WARD_CHECK ward_status origin_read(const char *path, struct model *model,
                                    char digest[ORIGIN_DIGEST_LEN + 1]);
 
 #endif

@@ -193,6 +193,7 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
         a.lock = b.lock;
     if (!a.teacher_digest)
         a.teacher_digest = b.teacher_digest;
+    a.teacher_splits = b.teacher_splits;
     st = to_object(&a, &given_object);
     if (!st)
         st = to_object(&b, &stored_object);
@@ -206,7 +207,8 @@ ward_status settings_match(const ward_train_config *given, const ward_train_conf
     return st;
 }
 
-/* Where a file lies, who may open the run and how often it is saved change nothing of it. */
+/* Where a file lies, what a teacher had seen, who may open the run and how often it is saved change
+ * nothing of it. */
 ward_status settings_digest(const ward_train_config *config, const ward_dataset_info *data,
                             char digest[ORIGIN_DIGEST_LEN + 1])
 {
@@ -219,6 +221,7 @@ ward_status settings_digest(const ward_train_config *config, const ward_dataset_
     c.data = data->name;
     c.from = c.from_digest;
     c.teacher = c.teacher_digest;
+    c.teacher_splits = NULL;
     c.owner = c.recipients = c.lock = NULL;
     c.secret_seed = NULL;
     c.checkpoint_seconds = 0;
