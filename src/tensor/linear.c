@@ -147,22 +147,23 @@ static ward_status fit_open(struct fit *f, size_t n, size_t d, size_t m)
     return st ? st : mem_new(&f->map, d * m, sizeof *f->map);
 }
 
+static void close_array(double *values, size_t count)
+{
+    if (values)
+        mem_wipe(values, count * sizeof *values);
+    mem_free(values);
+}
+
 /* x and y may be of processed images, and the map a secret transform. */
 static void fit_close(struct fit *f)
 {
-    if (f->map)
-        mem_wipe(f->map, f->d * f->m * sizeof *f->map);
-    if (f->x)
-        mem_wipe(f->x, f->n * f->d * sizeof *f->x);
-    if (f->y)
-        mem_wipe(f->y, f->n * f->m * sizeof *f->y);
-    if (f->turned)
-        mem_wipe(f->turned, f->n * f->d * sizeof *f->turned);
-    mem_free(f->x);
-    mem_free(f->y);
-    mem_free(f->turned);
-    mem_free(f->square);
-    mem_free(f->map);
+    size_t least = min_size(f->n, f->d);
+
+    close_array(f->x, f->n * f->d);
+    close_array(f->y, f->n * f->m);
+    close_array(f->turned, f->n * f->d);
+    close_array(f->square, least * least);
+    close_array(f->map, f->d * f->m);
 }
 
 /* map = X^T Y of the rows of y. */
@@ -251,9 +252,7 @@ ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, doubl
         }
         bias[i] = (float)b;
     }
-    if (means)
-        mem_wipe(means, 2 * d * sizeof *means);
-    mem_free(means);
+    close_array(means, 2 * d);
     fit_close(&f);
     return st;
 }
@@ -297,10 +296,11 @@ static ward_status cloud_open(struct cloud *c, size_t n, size_t d, const float *
     return WARD_OK;
 }
 
+/* Points may be of processed images. */
 static void cloud_close(struct cloud *c)
 {
-    mem_free(c->points);
-    mem_free(c->square);
+    close_array(c->points, c->n * c->d);
+    close_array(c->square, c->d * c->d);
 }
 
 /* next = axes X^T X. Each row of that is read once for a group of axes, which stay in cache. */
@@ -382,7 +382,7 @@ ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct 
     if (!st && strength)
         memcpy(strength, found, r * sizeof *strength);
     cloud_close(&cloud);
-    mem_free(next);
+    close_array(next, r * d);
     mem_free(found);
     return st;
 }
