@@ -129,6 +129,29 @@ static ward_dataset *open_lamps(void)
 
 /* ---- opening ---- */
 
+static void the_owner_shows_what_the_settings_say(void **state)
+{
+    ward_train_config c = {.method = WARD_METHOD_KEYED,
+                           .iterations = 1001,
+                           .batch = 128,
+                           .raw_share = 0.125,
+                           .objective = WARD_OBJECTIVE_CHANCE,
+                           .wrong_share = 0.25,
+                           .harden_steps = 10,
+                           .harden_every = 2};
+
+    (void)state;
+    assert_int_equal(run_images_shown(&c), 1001 * (128 + 16 + 32));
+    c.harden = 0.5; /* 501 adversaries, 64 images a step */
+    assert_int_equal(run_images_shown(&c), 1001 * (128 + 16 + 32) + 501 * 10 * 64);
+    c.batch = 8;
+    assert_int_equal(run_images_shown(&c), 1001 * (8 + 1 + 2) + 501 * 10 * 4);
+    c.method = WARD_METHOD_BASELINE;
+    c.objective = WARD_OBJECTIVE_PAPER;
+    c.harden = 0;
+    assert_int_equal(run_images_shown(&c), 1001 * 8);
+}
+
 static void an_opened_run_describes_itself(void **state)
 {
     ward_run *run = open_run("whole", WARD_METHOD_LEARNED);
@@ -675,6 +698,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_owner_shows_what_the_settings_say),
         cmocka_unit_test(an_opened_run_describes_itself),
         cmocka_unit_test(a_transform_of_another_model_is_refused),
         cmocka_unit_test(a_run_that_is_not_there_or_not_complete_is_told),

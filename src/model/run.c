@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "model/run_dir.h"
+#include "protect/objective.h"
 
 static bool transform_fits(const struct ward_run *run)
 {
@@ -38,6 +39,22 @@ static double rows_an_image(const ward_train_config *c)
     return 1 + fmin(fmax(raw, 0), 1) + fmin(fmax(wrong, 0), 1);
 }
 
+/* What the adversaries that it simulates show F, but for the owner's look at what became of it. */
+static double rivals_images(const ward_train_config *c)
+{
+    if (!(c->harden > 0) || c->harden_every == 0)
+        return 0;
+    return ceil((double)c->iterations / (double)c->harden_every) * (double)c->harden_steps *
+           (double)rival_batch(c->batch);
+}
+
+uint64_t run_images_shown(const ward_train_config *c)
+{
+    double owner = (double)c->iterations * (double)c->batch * rows_an_image(c);
+
+    return (uint64_t)fmin(owner + rivals_images(c), 1e18);
+}
+
 /* Neither F nor what it was made from has seen what was set apart, as far as is known. */
 static bool has_shares(const ward_train_config *c)
 {
@@ -55,8 +72,7 @@ static ward_status open_training(struct ward_run *run, const struct run_dir *dir
             .is_known = true,
             .has_shares = has_shares(c),
             .seed = c->seed,
-            .images =
-                (uint64_t)fmin((double)c->iterations * (double)c->batch * rows_an_image(c), 1e18),
+            .images = run_images_shown(c),
         };
     run_config_release(&config);
     return st;

@@ -4,14 +4,19 @@
 
 #include "model/model.h"
 #include "ward/run.h"
+#include "ward/train.h"
 
 /* What config.json tells those who measure a run; it may be missing. */
 struct run_training {
     bool is_known;
     bool has_shares; /* trained on SHARE_OWNER of the training images (data/batch.h), by seed */
     uint64_t seed;
-    uint64_t images; /* shown in all, raw ones included */
+    uint64_t images; /* run_images_shown() */
 };
+
+/* Images that a training by these settings shows F in all: processed, raw, under wrong keys, and by
+ * adversaries that it simulates. */
+uint64_t run_images_shown(const ward_train_config *config);
 
 struct ward_run {
     struct model model;

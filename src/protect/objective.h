@@ -22,8 +22,18 @@
 #ifndef PROTECT_OBJECTIVE_H
 #define PROTECT_OBJECTIVE_H
 
+#include "base/util.h"
 #include "nn/net.h"
 #include "protect/transform.h"
+
+/* Images of a step of an adversary whom the caller simulates (train/rivals.h), for a batch of F's:
+ * no more than half of it. */
+enum { RIVAL_BATCH = 64 };
+
+static inline size_t rival_batch(size_t batch)
+{
+    return min_size(RIVAL_BATCH, max_size(batch / 2, 1));
+}
 
 struct objective_config {
     size_t batch;    /* training images a step */

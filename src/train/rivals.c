@@ -185,7 +185,7 @@ static ward_status open_images(struct rivals *r)
     struct rng rng;
 
     stream(r, &rng, 0, STREAM_IMAGES);
-    images->batch = (uint32_t)min_size(RIVAL_BATCH, max_size(r->config.objective.batch / 2, 1));
+    images->batch = (uint32_t)rival_batch(r->config.objective.batch);
     images->seed = (uint64_t)rng_u32(&rng) << 32;
     images->seed |= rng_u32(&rng);
     if (!st)

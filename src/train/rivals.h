@@ -26,8 +26,7 @@ enum {
     RIVAL_SLOTS = 4,   /* of the replay, for each of the structures */
     RIVAL_PATTERN = 0, /* structures of fronts */
     RIVAL_COPY,
-    RIVAL_STRUCTURES,
-    RIVAL_BATCH = 64 /* images of an adversary's step, but no more than half a batch of F's */
+    RIVAL_STRUCTURES
 };
 
 struct rivals_config {
