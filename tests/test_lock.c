@@ -405,6 +405,39 @@ static void a_divided_run_stays_so_if_its_teacher_was_divided_alike(void **state
     remove_run(teacher);
 }
 
+/* Settings edited by hand name a transform that the checkpoint does not have. */
+static void a_run_goes_on_with_the_transform_of_its_checkpoint_alone(void **state)
+{
+    static const char *const edits[] = {
+        "s/\"has_front\": true/\"has_front\": false/",
+        "s/\"front_width\": 16/\"front_width\": 8/",
+        "s/\"coordinates\": \"cascade\"/\"coordinates\": \"dense\"/",
+        "s/\"rounds\": 4/\"rounds\": 5/",
+        "s/\"shuffle\": 0/\"shuffle\": 4/",
+        "s/\"negative\": 0.0/\"negative\": 0.5/",
+        "s/\"has_residual\": false/\"has_residual\": true/",
+        "s/\"sigma\": 0.0/\"sigma\": 0.25/",
+        "s/\"is_clamped\": false/\"is_clamped\": true/"};
+    ward_train_config config = config_of("mlp-16x2-leaky", WARD_METHOD_KEYED);
+    char run[256], command[1024];
+
+    (void)state;
+    snprintf(run, sizeof run, "%s", in_dir("edited"));
+    for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
+        struct watch watch = {.stop_at = 3};
+
+        check_refused(train(run, &config, false, &watch), WARD_ERR_STOPPED, "stopped");
+        snprintf(command, sizeof command,
+                 "cp '%s/config.json' '%s' && sed -i '%s' '%s/config.json'"
+                 " && ! cmp -s '%s/config.json' '%s'",
+                 run, in_dir("before"), edits[i], run, run, in_dir("before"));
+        assert_int_equal(system(command), 0);
+        watch = (struct watch){.stop_at = UINT64_MAX};
+        check_refused(train(run, NULL, true, &watch), WARD_ERR_FORMAT, "does not fit the settings");
+        remove_run(run);
+    }
+}
+
 static void keyed_alone_is_the_recommended_lock(void **state)
 {
     ward_train_config c;
@@ -432,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_teacher_changes_what_is_learned_and_must_stay_the_same),
         cmocka_unit_test(a_teacher_that_is_locked_or_does_not_fit_is_refused),
         cmocka_unit_test(a_divided_run_stays_so_if_its_teacher_was_divided_alike),
+        cmocka_unit_test(a_run_goes_on_with_the_transform_of_its_checkpoint_alone),
         cmocka_unit_test(keyed_alone_is_the_recommended_lock),
     };
 

@@ -70,6 +70,22 @@ ward_status coordinates_parse(const char *name, ward_coordinates *out)
     return ward_fail(WARD_ERR_ARG, "unknown coordinates '%.32s': none, dense or cascade", name);
 }
 
+static bool keyed_specs_are_equal(const struct keyed_spec *a, const struct keyed_spec *b)
+{
+    return a->has_front == b->has_front && a->front_width == b->front_width &&
+           a->coordinates == b->coordinates && a->rounds == b->rounds && a->shuffle == b->shuffle &&
+           a->negative == b->negative && a->has_residual == b->has_residual;
+}
+
+bool transform_specs_are_equal(const struct transform_spec *a, const struct transform_spec *b)
+{
+    return a->method == b->method && a->channels == b->channels && a->height == b->height &&
+           a->width == b->width && a->sigma == b->sigma && a->p == b->p &&
+           a->generator_width == b->generator_width && a->start == b->start &&
+           a->is_clamped == b->is_clamped && a->low == b->low && a->high == b->high &&
+           (a->method != WARD_METHOD_KEYED || keyed_specs_are_equal(&a->keyed, &b->keyed));
+}
+
 ward_status transform_check(const struct transform_spec *spec)
 {
     size_t count;

@@ -60,6 +60,9 @@ WARD_CHECK ward_status coordinates_parse(const char *name, ward_coordinates *out
 /* WARD_ERR_ARG, saying what, if a setting of the spec is out of range. */
 WARD_CHECK ward_status transform_check(const struct transform_spec *spec);
 
+/* Whether two say the same of everything; parts of `keyed` count for that method alone. */
+bool transform_specs_are_equal(const struct transform_spec *a, const struct transform_spec *b);
+
 /*
  * Whether a few pairs of x and x_p are known to be worth G. An affine one, but for a clamp, follows
  * from one pair more than an image has values, or, if it only adds a pattern, from one; a copy of a

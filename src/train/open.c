@@ -348,8 +348,7 @@ static ward_status check_stored_state(const struct trainer *t)
     if (!specs_are_equal(&f, &t->saved.net.spec) || t->saved.step > t->config.values.iterations ||
         t->saved.has_transform != trainer_has_transform(t))
         return refuse_checkpoint(t);
-    if (t->saved.has_transform && (g.method != t->saved.transform.spec.method ||
-                                   g.generator_width != t->saved.transform.spec.generator_width))
+    if (t->saved.has_transform && !transform_specs_are_equal(&g, &t->saved.transform.spec))
         return refuse_checkpoint(t);
     return WARD_OK;
 }
