@@ -1,5 +1,6 @@
 /* ward seal: a run's transform for its owner and the users he names, and his signature. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "keys.h"
@@ -22,8 +23,9 @@ static const struct cli_command command = {
     .operands = "RUN [options]",
     .text =
         "Seal a run's transform, and its checkpoint if there is one, to the owner's key, and\n"
-        "sign its files. A plain run becomes a sealed one; of a sealed one, users stay, and terms\n"
-        "unless some are given. Terms bind this software only: whoever holds a key may use other.",
+        "sign its files once it is trained. A plain run becomes a sealed one; of a sealed one,\n"
+        "users stay, and terms unless some are given. Terms bind this software only: whoever\n"
+        "holds a key may use other.",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,
@@ -37,6 +39,19 @@ static int take_recipients(const struct cli *cli, char *out[CLI_RECIPIENTS_MAX +
     for (size_t i = 0; i < cli->recipient_count && code == CLI_RUN; i++)
         code = keys_public(cli, cli->recipients[i], &out[i]);
     return code;
+}
+
+/* What has no model yet is sealed alone. */
+static bool is_signed(const char *run)
+{
+    char *model = NULL;
+    bool is_there;
+
+    if (asprintf(&model, "%s/model.safetensors", run) < 0)
+        return false;
+    is_there = access(model, F_OK) == 0;
+    free(model);
+    return is_there;
 }
 
 int cmd_seal(int argc, char **argv)
@@ -62,7 +77,8 @@ int cmd_seal(int argc, char **argv)
         code = st ? cli_failed(&cli, st) : CLI_DONE;
     }
     if (code == CLI_DONE)
-        printf("%s: sealed and signed\n", cli.operands[0]);
+        printf("%s: sealed%s\n", cli.operands[0],
+               is_signed(cli.operands[0]) ? " and signed" : "; not signed, as it is not complete");
     ward_keys_free(keys);
     for (size_t i = 0; i < CLI_RECIPIENTS_MAX; i++)
         ward_string_free(recipients[i]);

@@ -126,6 +126,20 @@ stop_after_a_checkpoint() {
     evaluates --identity "$key"
 }
 
+@test "a training that is not finished is sealed but not signed, and takes no terms" {
+    set_small
+    stop_after_a_checkpoint
+    run --separate-stderr "$WARD" seal "$RUN" --uses 2
+    fails_with 2 "$RUN" "not complete"
+    run -0 "$WARD" seal "$RUN" --recipient "$USER_KEY.pub"
+    [[ $output == *"not signed"* ]]
+    [ ! -e "$RUN/manifest.ward" ]
+    "$WARD" train --resume --out "$RUN" -q --threads 1
+    run -0 "$WARD" seal "$RUN" --uses 2
+    [[ $output == *"sealed and signed" ]]
+    evaluates --identity "$USER_KEY"
+}
+
 @test "a baseline that is not finished has nothing to seal, and goes on" {
     set_small
     stop_after_a_checkpoint --method baseline

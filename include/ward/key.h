@@ -147,17 +147,18 @@ typedef struct ward_grant {
 
 /*
  * Seal a run's transform and checkpoint to the owner whose key file is the first of keys, and sign
- * a manifest. A plain run is migrated: what was there is overwritten, then removed (whether the
- * disk keeps a copy is not in our hands). A sealed one keeps its users; its terms become the given
- * ones.
+ * a manifest if there is a model: a training under way is only sealed. A plain run is migrated:
+ * what was there is overwritten, then removed (whether the disk keeps a copy is not in our hands).
+ * A sealed one keeps its users; its terms become the given ones.
  *
  *   keys        an owner's; opened
  *   recipients  public keys of users, ended by NULL; may be NULL
  *   terms       borrowed; NULL: none, or as they are
  *
- * WARD_ERR_ARG if there is nothing to seal: no transform, or one drawn from a given seed;
- * WARD_ERR_AUTH if a sealed run is another owner's, or cannot be opened; WARD_ERR_BUSY while
- * another process works on the run; WARD_ERR_IO, WARD_ERR_FORMAT, WARD_ERR_NOMEM.
+ * WARD_ERR_ARG if there is nothing to seal: no transform, or one drawn from a given seed; or if
+ * there are terms for a training under way; WARD_ERR_AUTH if a sealed run is another owner's, or
+ * cannot be opened; WARD_ERR_BUSY while another process works on the run; WARD_ERR_IO,
+ * WARD_ERR_FORMAT, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,
                                               const char *const *recipients,

@@ -323,6 +323,9 @@ static ward_status seal_run(struct work *w, ward_keys *keys, const char *const *
     if (!has_transform && !file_exists(w->dir.checkpoint))
         return ward_fail(WARD_ERR_ARG, "'%s' has nothing to seal: no transform, no checkpoint",
                          w->dir.path);
+    if (terms && !has_transform)
+        return ward_fail(WARD_ERR_ARG, "'%s' is not complete: terms are for a finished transform",
+                         w->dir.path);
     if (has_transform)
         st = read_transform(w);
     if (!st && has_transform)
