@@ -491,6 +491,88 @@ static void test_relocking_keeps_names_and_terms(void **state)
     ward_keys_free(keys);
 }
 
+/* What happens to the old run while the new one is trained. */
+struct meanwhile {
+    char run[256], out[256];
+    bool is_user_revoked; /* else another process begins to work there */
+    bool is_done;
+    int lock;
+};
+
+static bool change_old(void *context, const ward_train_progress *progress)
+{
+    struct meanwhile *m = context;
+    ward_keys *keys;
+
+    if (progress->iteration == 0 || m->is_done)
+        return true;
+    m->is_done = true;
+    if (m->is_user_revoked) {
+        keys = keys_of("owner.key");
+        assert_ok(ward_run_revoke(m->run, keys, user_key));
+        ward_keys_free(keys);
+    } else {
+        assert_ok(file_lock(m->run, &m->lock));
+    }
+    return true;
+}
+
+static size_t count_users(const char *run)
+{
+    ward_keys *keys = keys_of("owner.key");
+    ward_grant *grants = NULL;
+    size_t count = 0;
+
+    assert_ok(ward_run_grants(in_dir(run), keys, &grants, &count));
+    ward_grants_free(grants);
+    ward_keys_free(keys);
+    return count;
+}
+
+static void test_relocking_goes_by_the_users_of_its_beginning_less_the_revoked(void **state)
+{
+    ward_keys *keys = keys_of("owner.key");
+    ward_relock_result result;
+
+    (void)state;
+    make_run("trained");
+    for (int i = 0; i < 2; i++) {
+        struct meanwhile meanwhile = {.is_user_revoked = i == 0, .lock = -1};
+        const ward_relock_options options = {.run = meanwhile.run,
+                                             .out = meanwhile.out,
+                                             .keys = keys,
+                                             .iterations = 3,
+                                             .progress = change_old,
+                                             .context = &meanwhile};
+
+        copy("trained", "moving");
+        snprintf(meanwhile.run, sizeof meanwhile.run, "%s", in_dir("moving"));
+        snprintf(meanwhile.out, sizeof meanwhile.out, "%s", in_dir(i == 0 ? "fewer" : "all"));
+        assert_ok(ward_relock(device, &options, &result));
+        assert_true(meanwhile.is_done);
+        file_unlock(meanwhile.lock);
+    }
+    assert_int_equal(count_users("all"), 1);
+    assert_int_equal(count_users("fewer"), 0);
+    ward_keys_free(keys);
+}
+
+static void test_relocking_again_keeps_what_the_owner_gave_the_new_run(void **state)
+{
+    ward_keys *keys = keys_of("owner.key");
+    ward_manifest_info info;
+    ward_relock_result result;
+
+    (void)state;
+    make_run("trained");
+    assert_ok(relock("given", NULL, &result));
+    assert_ok(ward_run_seal(in_dir("given"), keys, NULL, &(ward_terms){.uses = 9}));
+    assert_ok(relock("given", NULL, &result));
+    assert_ok(ward_run_verify(in_dir("given"), owner_key, &info));
+    assert_int_equal(info.uses, 9);
+    ward_keys_free(keys);
+}
+
 static void test_relocking_makes_another_transform_for_the_same_users(void **state)
 {
     struct transform old, new;
@@ -530,6 +612,8 @@ int main(void)
         cmocka_unit_test(test_every_other_raw_row_is_processed_by_the_leaked_transform),
         cmocka_unit_test(test_a_training_looks_at_the_leaked_transform),
         cmocka_unit_test(test_relocking_keeps_names_and_terms),
+        cmocka_unit_test(test_relocking_goes_by_the_users_of_its_beginning_less_the_revoked),
+        cmocka_unit_test(test_relocking_again_keeps_what_the_owner_gave_the_new_run),
         cmocka_unit_test(test_relocking_makes_another_transform_for_the_same_users),
     };
 

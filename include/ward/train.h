@@ -272,6 +272,10 @@ typedef struct ward_relock_result {
  * Draw a new G and train F on with it, with the settings of the run, from its F, while the old G is
  * shown as `leaked`. Called again after it was stopped, it goes on.
  *
+ * Users keep the names and terms that they had when it was called; whoever is revoked from the old
+ * run before it returns is left out, unless that run is in use or cannot be read then. A new run
+ * that is signed already keeps its own.
+ *
  *   device, options  borrowed
  *   out              written only on success
  *

@@ -52,6 +52,14 @@ static bool name_is_right(const char *name, size_t len)
     return len >= 1 && len <= GRANT_NAME_MAX;
 }
 
+void grant_format_key(const struct grant *grant, char text[PUBLIC_TEXT_MAX])
+{
+    struct public_key key = {.type = WARD_KEY_USER};
+
+    memcpy(key.x25519, grant->x25519, X25519_LEN);
+    public_key_format(&key, text);
+}
+
 size_t grants_find(const struct grant_list *list, const uint8_t x25519[X25519_LEN])
 {
     for (size_t i = 0; i < list->count; i++)

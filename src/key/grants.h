@@ -37,6 +37,8 @@ bool date_is_right(const char *text, size_t len);
  */
 WARD_CHECK ward_status grants_add(struct grant_list *list, const uint8_t x25519[X25519_LEN],
                                   const char *name, bool *is_new);
+/* The user's public key as text. */
+void grant_format_key(const struct grant *grant, char text[PUBLIC_TEXT_MAX]);
 /* The place of a public key, or list->count. */
 size_t grants_find(const struct grant_list *list, const uint8_t x25519[X25519_LEN]);
 void grants_remove(struct grant_list *list, size_t place);

@@ -363,42 +363,62 @@ static void take_names(struct grant_list *list, const struct grant_list *other)
     }
 }
 
-static ward_status read_users(const char *run, ward_keys *keys, struct grant_list *list,
-                              struct terms *terms)
+/* Who has lost another's transform meanwhile. */
+static void drop_missing(struct grant_list *list, const struct grant_list *other)
+{
+    for (size_t i = list->count; i-- > 0;)
+        if (grants_find(other, list->items[i].x25519) == other->count)
+            grants_remove(list, i);
+}
+
+ward_status run_users_read(const char *run, ward_keys *keys, struct run_users *out)
 {
     struct sealed s = SEALED_INIT;
     struct work w;
     ward_status st = work_open(&w, run, keys);
 
     if (!st)
-        st = unlock(&w, &s, list);
-    *terms = s.terms;
+        st = unlock(&w, &s, &out->list);
+    if (!st)
+        out->terms = s.terms;
     sealed_release(&s);
     work_release(&w);
     return st;
 }
 
-ward_status run_seal_like(const char *run, const char *other, ward_keys *keys)
+/* For the first time: what the training has sealed knows public keys alone. */
+static ward_status seal_like(struct work *w, const struct run_users *users,
+                             const struct grant_list *now)
 {
     struct sealed s = SEALED_INIT;
-    struct grant_list list = {.items = NULL}, others = {.items = NULL};
-    struct terms terms;
-    struct work w = {.lock = -1};
-    ward_status st = read_users(other, keys, &others, &terms);
+    struct grant_list list = {.items = NULL};
+    ward_status st = unlock(w, &s, &list);
 
-    if (!st)
-        st = work_open(&w, run, keys);
-    if (!st)
-        st = unlock(&w, &s, &list);
     if (!st) {
-        take_names(&list, &others);
-        st = reseal(&w, &s, w.owner, &list, &terms);
+        take_names(&list, &users->list);
+        if (now)
+            drop_missing(&list, now);
+        st = reseal(w, &s, w->owner, &list, &users->terms);
     }
     if (!st)
-        st = run_manifest_sign(&w.dir, w.owner);
-    grants_release(&others);
+        st = run_manifest_sign(&w->dir, w->owner);
     grants_release(&list);
     sealed_release(&s);
+    return st;
+}
+
+ward_status run_seal_like(const char *run, const char *other, const struct run_users *users,
+                          ward_keys *keys)
+{
+    struct run_users now = {.list = {.items = NULL}};
+    bool is_read = run_users_read(other, keys, &now) == WARD_OK;
+    struct work w;
+    ward_status st = work_open(&w, run, keys);
+
+    if (!st)
+        st = file_exists(w.dir.manifest) ? seal_run(&w, keys, NULL, NULL)
+                                         : seal_like(&w, users, is_read ? &now.list : NULL);
+    grants_release(&now.list);
     work_release(&w);
     return st;
 }
@@ -486,11 +506,9 @@ ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user)
 
 static void describe(const struct grant *grant, ward_grant *out)
 {
-    struct public_key key = {.type = WARD_KEY_USER};
     char text[PUBLIC_TEXT_MAX];
 
-    memcpy(key.x25519, grant->x25519, X25519_LEN);
-    public_key_format(&key, text);
+    grant_format_key(grant, text);
     *out = (ward_grant){.name = ""};
     memcpy(out->public_key, text, strlen(text));
     memcpy(out->date, grant->date, sizeof out->date);

@@ -28,26 +28,29 @@ struct relock {
     struct run_config config; /* the old run's, and then the new one's */
     ward_run *old;
     char owner[PUBLIC_TEXT_MAX];
-    char *users; /* public keys with a blank between; owned */
+    struct run_users had; /* of the old run, when this began */
+    char *users;          /* the public keys of those who stay, with a blank between; owned */
 };
 
 /* The users of a sealed run but one. */
 static ward_status take_users(struct relock *r)
 {
     const char *without = r->options->without;
-    ward_grant *grants = NULL;
-    size_t count = 0, left_out = 0;
+    size_t left_out = 0;
     struct wr text = WR_INIT;
-    ward_status st = ward_run_grants(r->options->run, r->options->keys, &grants, &count);
+    ward_status st = run_users_read(r->options->run, r->options->keys, &r->had);
 
     if (st)
         return st;
-    for (size_t i = 0; i < count; i++) {
-        if (without &&
-            (strcmp(without, grants[i].public_key) == 0 || strcmp(without, grants[i].name) == 0))
+    for (size_t i = 0; i < r->had.list.count; i++) {
+        const struct grant *grant = &r->had.list.items[i];
+        char user[PUBLIC_TEXT_MAX];
+
+        grant_format_key(grant, user);
+        if (without && (strcmp(without, user) == 0 || strcmp(without, grant->name) == 0))
             left_out++;
         else
-            wr_printf(&text, "%s%s", text.len > 0 ? " " : "", grants[i].public_key);
+            wr_printf(&text, "%s%s", text.len > 0 ? " " : "", user);
     }
     wr_u8(&text, 0);
     st = wr_finish(&text);
@@ -56,7 +59,6 @@ static ward_status take_users(struct relock *r)
     if (!st && text.len > 1)
         st = mem_strdup(&r->users, (const char *)text.data);
     wr_release(&text);
-    ward_grants_free(grants);
     return st;
 }
 
@@ -178,7 +180,7 @@ static ward_status seal(const struct relock *r)
 {
     const ward_relock_options *o = r->options;
 
-    return r->config.values.owner ? run_seal_like(o->out, o->run, o->keys)
+    return r->config.values.owner ? run_seal_like(o->out, o->run, &r->had, o->keys)
                                   : ward_run_seal(o->out, o->keys, NULL, NULL);
 }
 
@@ -201,6 +203,7 @@ ward_status ward_relock(ward_device *device, const ward_relock_options *options,
         *out = found;
     ward_run_close(r.old);
     run_config_release(&r.config);
+    grants_release(&r.had.list);
     mem_free(r.users);
     return st;
 }
