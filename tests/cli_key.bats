@@ -173,6 +173,28 @@ END
     refused --identity "$KEY"
 }
 
+@test "a backup by a hard link is not overwritten" {
+    copy
+    new_user "$KEY"
+    cp "$OWNER" "$KEY.owner" && cp "$OWNER.pub" "$KEY.owner.pub"
+    ln "$RUN/transform.ward" "$KEY.backup"
+    run -0 "$WARD" key grant "$RUN" "$KEY.pub" --name bob
+    cmp "$KEY.backup" "$DONE/transform.ward"
+    evaluates --identity "$KEY"
+    ln -f "$RUN/transform.ward" "$KEY.backup"
+    cp "$KEY.backup" "$KEY.before"
+    for command in "seal $RUN" "key revoke $RUN bob" \
+        "key rotate $RUN --identity $KEY.owner --protect file"; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$WARD" $command -q
+        fails_with 1 "$RUN/transform.ward" "hard link"
+        cmp "$KEY.backup" "$KEY.before"
+    done
+    rm "$KEY.backup"
+    run -0 "$WARD" key revoke "$RUN" bob -q
+    refused --identity "$KEY"
+}
+
 @test "granting and revoking are for the owner, and for sealed runs" {
     copy
     new_user "$KEY"

@@ -210,11 +210,17 @@ config = json.load(open(path))
 config['secret_seed'] = None
 json.dump(config, open(path, 'w'))
 END
+    exec 8<"$RUN/transform.ward"
     ln "$RUN/transform.ward" "$BATS_TEST_TMPDIR/same"
+    run --separate-stderr "$WARD" seal "$RUN"
+    fails_with 1 "transform.ward" "hard link"
+    [ "$(head -c 5 "$BATS_TEST_TMPDIR/same")" = WARDG ]
+    rm "$BATS_TEST_TMPDIR/same"
     before=$("$WARD" eval "$RUN" --data "$IMAGES" --threads 1 --json -q)
     run -0 "$WARD" seal "$RUN"
     [ "$(head -n 1 "$RUN/transform.ward")" = ward-seal/v1 ]
-    [ "$(tr -d '\0' <"$BATS_TEST_TMPDIR/same" | wc -c)" = 0 ]
+    [ "$(tr -d '\0' <&8 | wc -c)" = 0 ]
+    exec 8<&-
     [ "$("$WARD" eval "$RUN" --data "$IMAGES" --threads 1 --json -q)" = "$before" ]
     run -0 "$WARD" verify "$RUN"
 }

@@ -157,8 +157,8 @@ typedef struct ward_grant {
  *
  * WARD_ERR_ARG if there is nothing to seal: no transform, or one drawn from a given seed; or if
  * there are terms for a training under way; WARD_ERR_AUTH if a sealed run is another owner's, or
- * cannot be opened; WARD_ERR_BUSY while another process works on the run; WARD_ERR_IO,
- * WARD_ERR_FORMAT, WARD_ERR_NOMEM.
+ * cannot be opened; WARD_ERR_BUSY while another process works on the run; WARD_ERR_IO, also if
+ * what would be overwritten has another name (a hard link); WARD_ERR_FORMAT, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,
                                               const char *const *recipients,

@@ -407,6 +407,16 @@ ward_status file_truncate(const char *path, uint64_t len)
     return st;
 }
 
+ward_status file_check_names(const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1)
+        return ward_fail(WARD_ERR_IO, "'%s' has another name (a hard link): remove one of them",
+                         path);
+    return WARD_OK;
+}
+
 bool file_exists(const char *path)
 {
     struct stat info;

@@ -67,6 +67,10 @@ WARD_CHECK ward_status file_append(const char *path, const void *data, size_t le
 /* Cut a file to len bytes; WARD_ERR_FORMAT if it is shorter. */
 WARD_CHECK ward_status file_truncate(const char *path, uint64_t len);
 
+/* Before FILE_SHRED, which would overwrite a copy that somebody has by a hard link, too:
+ * WARD_ERR_IO if a regular file has another name. Nothing to say where there is none. */
+WARD_CHECK ward_status file_check_names(const char *path);
+
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
 /* Create a directory (mode 0777 less the umask) and its parents; fine if it is there. */

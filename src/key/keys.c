@@ -2,7 +2,6 @@
 #include "key/keys.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -80,17 +79,6 @@ static ward_status check_free(const char *path, bool has_public)
     return st;
 }
 
-/* To replace a key overwrites its bytes: not those of a copy that somebody has by a hard link. */
-static ward_status check_names(const char *path)
-{
-    struct stat info;
-
-    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1)
-        return ward_fail(WARD_ERR_IO, "'%s' has another name (a hard link): remove one of them",
-                         path);
-    return WARD_OK;
-}
-
 static ward_status write_pair(const char *path, const struct identity *identity,
                               const ward_key_options *options)
 {
@@ -98,7 +86,7 @@ static ward_status write_pair(const char *path, const struct identity *identity,
     struct wr bytes = WR_INIT;
     ward_status st;
 
-    st = options->replaces ? check_names(path)
+    st = options->replaces ? file_check_names(path)
                            : check_free(path, identity->public.type != WARD_KEY_LOCK);
     if (st)
         return st;

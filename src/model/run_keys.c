@@ -58,12 +58,15 @@ static ward_status read_transform(struct work *w)
     return file_read(w->dir.transform, SAFETENSORS_MAX_FILE, &w->data, &w->len);
 }
 
-/* What was there is overwritten: it was plain, or sealed to more than it should be now. */
-static ward_status put(const char *path, const struct wr *bytes)
+/* Before anything is sealed anew: a backup by a hard link is no file to overwrite. */
+static ward_status check_names(const struct work *w)
 {
-    return file_write(path, bytes->data, bytes->len, FILE_SECRET | FILE_REPLACE | FILE_SHRED);
+    ward_status st = file_check_names(w->dir.transform);
+
+    return st ? st : file_check_names(w->dir.checkpoint);
 }
 
+/* What was there is overwritten: it was plain, or sealed to more than it should be now. */
 static ward_status seal_to_file(const char *path, const struct seal *seal, const uint8_t *plain,
                                 size_t len)
 {
@@ -71,7 +74,7 @@ static ward_status seal_to_file(const char *path, const struct seal *seal, const
     ward_status st = seal_bytes(seal, plain, len, &bytes);
 
     if (!st)
-        st = put(path, &bytes);
+        st = file_write(path, bytes.data, bytes.len, FILE_SECRET | FILE_REPLACE | FILE_SHRED);
     wr_release(&bytes);
     return st;
 }
@@ -318,8 +321,10 @@ static ward_status seal_run(struct work *w, ward_keys *keys, const char *const *
                             const ward_terms *terms)
 {
     bool has_transform = file_exists(w->dir.transform);
-    ward_status st = WARD_OK;
+    ward_status st = check_names(w);
 
+    if (st)
+        return st;
     if (!has_transform && !file_exists(w->dir.checkpoint))
         return ward_fail(WARD_ERR_ARG, "'%s' has nothing to seal: no transform, no checkpoint",
                          w->dir.path);
@@ -392,8 +397,10 @@ static ward_status seal_like(struct work *w, const struct run_users *users,
 {
     struct sealed s = SEALED_INIT;
     struct grant_list list = {.items = NULL};
-    ward_status st = unlock(w, &s, &list);
+    ward_status st = check_names(w);
 
+    if (!st)
+        st = unlock(w, &s, &list);
     if (!st) {
         take_names(&list, &users->list);
         if (now)
@@ -445,7 +452,7 @@ ward_status ward_run_grant(const char *run, ward_keys *keys, const char *const *
     if (!st && list.count > known)
         st = sealed_extend(&s, &list, known, &bytes);
     if (!st && list.count > known)
-        st = put(w.dir.transform, &bytes);
+        st = file_write(w.dir.transform, bytes.data, bytes.len, FILE_SECRET | FILE_REPLACE);
     if (!st)
         st = run_manifest_sign(&w.dir, w.owner);
     wr_release(&bytes);
@@ -486,6 +493,8 @@ ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user)
     size_t place = 0;
     ward_status st = work_open(&w, run, keys);
 
+    if (!st)
+        st = check_names(&w);
     if (!st)
         st = unlock(&w, &s, &list);
     if (!st)
@@ -569,9 +578,10 @@ static ward_status hand_over_transform(struct work *w, const struct identity *ne
 static ward_status hand_over(struct work *w, ward_keys *keys, const struct identity *next)
 {
     bool has_transform = file_exists(w->dir.transform);
-    ward_status st =
-        has_transform || !file_exists(w->dir.checkpoint) ? hand_over_transform(w, next) : WARD_OK;
+    ward_status st = check_names(w);
 
+    if (!st && (has_transform || !file_exists(w->dir.checkpoint)))
+        st = hand_over_transform(w, next);
     if (!st)
         st = seal_checkpoint(w, keys, next);
     if (!st)
