@@ -253,6 +253,8 @@ END
     rm "$RUN/manifest.ward"
     run --separate-stderr "$WARD" verify "$RUN"
     fails_with 1 "not signed" "ward seal"
+    run --separate-stderr "$WARD" verify "$RUN.none"
+    fails_with 1 "$RUN.none" "no run"
 }
 
 @test "an expired right and a spent one are denied to users, not to the owner" {

@@ -94,6 +94,19 @@ static void copy(const char *from, const char *to)
     assert_int_equal(system(command), 0);
 }
 
+static void check_same_files(const char *a_path, const char *b_path)
+{
+    uint8_t *a = NULL, *b = NULL;
+    size_t a_len = 0, b_len = 0;
+
+    assert_ok(file_read(in_dir(a_path), 1 << 24, &a, &a_len));
+    assert_ok(file_read(in_dir(b_path), 1 << 24, &b, &b_len));
+    assert_int_equal(a_len, b_len);
+    assert_memory_equal(a, b, a_len);
+    mem_free(a);
+    mem_free(b);
+}
+
 /* ---- training ---- */
 
 static bool stop_at(void *context, const ward_train_progress *progress)
@@ -339,6 +352,67 @@ static void test_nothing_is_changed_while_another_process_works_on_a_run(void **
     file_unlock(lock);
     assert_ok(ward_run_rotate(run, keys, next));
     ward_keys_free(next);
+    ward_keys_free(keys);
+}
+
+static void append(const char *path)
+{
+    const uint8_t byte = 0;
+
+    assert_ok(file_append(in_dir(path), &byte, 1, 0));
+}
+
+/* Killed before it has signed, it signs when it is done again; but not what others have put there
+ * meanwhile. */
+static void test_a_rotation_that_is_done_again_signs_what_was_signed(void **state)
+{
+    ward_keys *keys = keys_of("owner.key"), *next = keys_of("other.key");
+    char *next_key = NULL, run[256];
+
+    (void)state;
+    make_run("trained");
+    copy("trained", "handed");
+    snprintf(run, sizeof run, "%s", in_dir("handed"));
+    assert_ok(ward_key_public(in_dir("other.key"), &next_key));
+    assert_ok(ward_run_seal(run, keys, NULL, NULL));
+    copy("handed/manifest.ward", "manifest.before");
+    assert_ok(ward_run_rotate(run, keys, next));
+    copy("handed", "signed");
+    copy("manifest.before", "handed/manifest.ward");
+    copy("handed", "killed");
+    assert_ok(ward_run_rotate(run, keys, next));
+    assert_ok(ward_run_verify(run, next_key, NULL));
+
+    append("killed/model.safetensors");
+    assert_fails(ward_run_rotate(in_dir("killed"), keys, next), WARD_ERR_AUTH, "model.safetensors");
+    append("signed/other.onnx");
+    assert_fails(ward_run_rotate(in_dir("signed"), keys, next), WARD_ERR_AUTH, "other.onnx");
+    append("handed/transform.ward");
+    assert_fails(ward_run_rotate(run, keys, next), WARD_ERR_AUTH, "transform.ward");
+    ward_string_free(next_key);
+    ward_keys_free(next);
+    ward_keys_free(keys);
+}
+
+static void test_what_cannot_be_signed_is_neither_granted_nor_revoked(void **state)
+{
+    struct identity bob = IDENTITY_INIT;
+    char text[PUBLIC_TEXT_MAX];
+    const char *const users[] = {text};
+    ward_keys *keys = keys_of("owner.key");
+
+    (void)state;
+    make_run("trained");
+    copy("trained", "headless");
+    assert_int_equal(unlink(in_dir("headless/model.safetensors")), 0);
+    assert_ok(identity_new(WARD_KEY_USER, &bob));
+    public_key_format(&bob.public, text);
+    identity_release(&bob);
+    assert_fails(ward_run_grant(in_dir("headless"), keys, users, 1, NULL), WARD_ERR_IO,
+                 "model.safetensors");
+    assert_fails(ward_run_revoke(in_dir("headless"), keys, user_key), WARD_ERR_IO,
+                 "model.safetensors");
+    check_same_files("trained/transform.ward", "headless/transform.ward");
     ward_keys_free(keys);
 }
 
@@ -609,6 +683,8 @@ int main(void)
         cmocka_unit_test(test_a_thousand_users_can_be_granted_and_one_revoked),
         cmocka_unit_test(test_no_failing_allocation_leaks_or_spoils_a_run),
         cmocka_unit_test(test_nothing_is_changed_while_another_process_works_on_a_run),
+        cmocka_unit_test(test_a_rotation_that_is_done_again_signs_what_was_signed),
+        cmocka_unit_test(test_what_cannot_be_signed_is_neither_granted_nor_revoked),
         cmocka_unit_test(test_every_other_raw_row_is_processed_by_the_leaked_transform),
         cmocka_unit_test(test_a_training_looks_at_the_leaked_transform),
         cmocka_unit_test(test_relocking_keeps_names_and_terms),

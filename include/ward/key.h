@@ -167,7 +167,8 @@ WARD_API WARD_CHECK ward_status ward_run_seal(const char *run, ward_keys *keys,
 /*
  * Let users open a sealed run's transform, too. Only the header is written anew. A user who may
  * already is passed over. Then the run is signed: one whose files are not as its manifest says is
- * refused (WARD_ERR_AUTH) before anything is written, one without a manifest is signed as it is.
+ * refused (WARD_ERR_AUTH) before anything is written, and so is one without a model (WARD_ERR_IO);
+ * one without a manifest is signed as it is.
  *
  *   keys   the owner's; opened
  *   users  count public keys; borrowed
@@ -192,8 +193,8 @@ WARD_API WARD_CHECK ward_status ward_run_grants(const char *run, ward_keys *keys
 WARD_API void ward_grants_free(ward_grant *grants);
 /*
  * Hand a run over to another owner key, the first of `next`: sealed anew under another file key, to
- * the same users, and signed by it. A transform that is the other's already is left as it is.
- * Errors as ward_run_grant().
+ * the same users, and signed by it. A transform that is the other's already is left as it is, and
+ * the run signed if all else is as one of the two owners has signed it. Errors as ward_run_grant().
  */
 WARD_API WARD_CHECK ward_status ward_run_rotate(const char *run, ward_keys *keys, ward_keys *next);
 
@@ -214,8 +215,8 @@ typedef struct ward_manifest_info {
  *   out    may be NULL
  *
  * WARD_ERR_AUTH if the signature is another's or wrong, or a file is not as signed; WARD_ERR_IO if
- * there is no manifest; WARD_ERR_FORMAT if it is none; WARD_ERR_ARG if `owner` is no owner's public
- * key; WARD_ERR_NOMEM.
+ * there is no run or no manifest; WARD_ERR_FORMAT if it is none; WARD_ERR_ARG if `owner` is no
+ * owner's public key; WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_run_verify(const char *run, const char *owner,
                                                 ward_manifest_info *out);

@@ -82,7 +82,8 @@ static ward_status seal_to_file(const char *path, const struct seal *seal, const
 /* ---- what is sealed ---- */
 
 /* A sealed transform that is the owner's own, unlocked, with its list. Both empty at first. */
-static ward_status unlock(struct work *w, struct sealed *s, struct grant_list *list)
+static ward_status unlock(struct work *w, const struct identity *owner, struct sealed *s,
+                          struct grant_list *list)
 {
     ward_status st = w->data ? WARD_OK : read_transform(w);
 
@@ -93,9 +94,9 @@ static ward_status unlock(struct work *w, struct sealed *s, struct grant_list *l
     else
         st = sealed_parse(s, w->data, w->len, "transform");
     if (!st)
-        st = sealed_unlock(s, w->owner, 1);
+        st = sealed_unlock(s, owner, 1);
     if (!st)
-        st = sealed_grants(s, w->owner, list);
+        st = sealed_grants(s, owner, list);
     return st ? ward_fail_within(st, "'%s'", w->dir.transform) : WARD_OK;
 }
 
@@ -277,7 +278,7 @@ static ward_status seal_again(struct work *w, const char *const *recipients,
     struct sealed s = SEALED_INIT;
     struct grant_list list = {.items = NULL};
     struct terms wanted = {.uses = 0};
-    ward_status st = unlock(w, &s, &list);
+    ward_status st = unlock(w, w->owner, &s, &list);
 
     if (!st)
         st = add_users(&list, recipients, list_len(recipients), NULL);
@@ -383,7 +384,7 @@ ward_status run_users_read(const char *run, ward_keys *keys, struct run_users *o
     ward_status st = work_open(&w, run, keys);
 
     if (!st)
-        st = unlock(&w, &s, &out->list);
+        st = unlock(&w, w.owner, &s, &out->list);
     if (!st)
         out->terms = s.terms;
     sealed_release(&s);
@@ -400,7 +401,7 @@ static ward_status seal_like(struct work *w, const struct run_users *users,
     ward_status st = check_names(w);
 
     if (!st)
-        st = unlock(w, &s, &list);
+        st = unlock(w, w->owner, &s, &list);
     if (!st) {
         take_names(&list, &users->list);
         if (now)
@@ -432,6 +433,17 @@ ward_status run_seal_like(const char *run, const char *other, const struct run_u
 
 /* ---- users ---- */
 
+/* Before the list is changed: the run can be signed afterwards. */
+static ward_status check_signed(const struct work *w)
+{
+    ward_status st = run_manifest_check(&w->dir, w->owner, NULL);
+
+    if (!st && !file_exists(w->dir.model))
+        st = ward_fail(WARD_ERR_IO, "'%s' is missing: without it the run cannot be signed",
+                       w->dir.model);
+    return st;
+}
+
 ward_status ward_run_grant(const char *run, ward_keys *keys, const char *const *users, size_t count,
                            const char *name)
 {
@@ -443,9 +455,9 @@ ward_status ward_run_grant(const char *run, ward_keys *keys, const char *const *
     ward_status st = work_open(&w, run, keys);
 
     if (!st)
-        st = unlock(&w, &s, &list);
+        st = unlock(&w, w.owner, &s, &list);
     if (!st)
-        st = run_manifest_check(&w.dir, w.owner);
+        st = check_signed(&w);
     known = list.count;
     if (!st)
         st = add_users(&list, users, count, name);
@@ -496,9 +508,9 @@ ward_status ward_run_revoke(const char *run, ward_keys *keys, const char *user)
     if (!st)
         st = check_names(&w);
     if (!st)
-        st = unlock(&w, &s, &list);
+        st = unlock(&w, w.owner, &s, &list);
     if (!st)
-        st = run_manifest_check(&w.dir, w.owner);
+        st = check_signed(&w);
     if (!st)
         st = find_user(&list, user, &place);
     if (!st) {
@@ -533,7 +545,7 @@ ward_status ward_run_grants(const char *run, ward_keys *keys, ward_grant **out, 
     ward_status st = work_open(&w, run, keys);
 
     if (!st)
-        st = unlock(&w, &s, &list);
+        st = unlock(&w, w.owner, &s, &list);
     if (!st)
         st = mem_new(&made, list.count, sizeof *made);
     if (!st) {
@@ -559,16 +571,17 @@ static ward_status hand_over_transform(struct work *w, const struct identity *ne
 {
     struct sealed s = SEALED_INIT;
     struct grant_list list = {.items = NULL};
-    ward_status st = unlock(w, &s, &list);
+    ward_status st = read_transform(w);
+    /* Done before a kill: what comes after it is done again. */
+    bool is_done = !st && is_sealed_to(w->data, w->len, "transform", next);
 
-    if (st && w->data && is_sealed_to(w->data, w->len, "transform", next)) {
-        st = WARD_OK; /* done before a kill: what comes after it is done again */
-    } else {
-        if (!st)
-            st = run_manifest_check(&w->dir, w->owner);
-        if (!st)
-            st = reseal(w, &s, next, &list, &s.terms);
-    }
+    if (!st)
+        st = unlock(w, is_done ? next : w->owner, &s, &list);
+    if (!st)
+        st = is_done ? run_manifest_check(&w->dir, next, w->owner)
+                     : run_manifest_check(&w->dir, w->owner, NULL);
+    if (!st && !is_done)
+        st = reseal(w, &s, next, &list, &s.terms);
     grants_release(&list);
     sealed_release(&s);
     return st;

@@ -11,8 +11,13 @@
 /* Sign what is there now; replaces an earlier manifest. The run must have a model. */
 WARD_CHECK ward_status run_manifest_sign(const struct run_dir *dir, const struct identity *owner);
 
-/* Before anything is signed again: that all is as the owner signed it last; nothing to say where no
- * manifest is. WARD_ERR_AUTH if it is not, as somebody may have exchanged files or added users. */
-WARD_CHECK ward_status run_manifest_check(const struct run_dir *dir, const struct identity *owner);
+/*
+ * Before anything is signed again: that all is as the owner signed it last; nothing to say where no
+ * manifest is. WARD_ERR_AUTH if it is not, as somebody may have exchanged files or added users.
+ * Where the transform has just been handed over to him, `former` is who owned it before, else NULL:
+ * a manifest of his still has to fit all other files.
+ */
+WARD_CHECK ward_status run_manifest_check(const struct run_dir *dir, const struct identity *owner,
+                                          const struct identity *former);
 
 #endif
