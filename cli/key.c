@@ -295,7 +295,7 @@ static int revoke_user(const struct cli *cli, ward_keys *keys)
     char *from_file = NULL;
     ward_status st;
 
-    if (is_file_name(given) && strncmp(given, "ward-", 5) != 0 && access(given, R_OK) == 0) {
+    if (is_file_name(given) && !keys_is_public(given) && access(given, R_OK) == 0) {
         int code = keys_public(cli, given, &from_file);
 
         if (code != CLI_RUN)
@@ -452,6 +452,21 @@ static bool ask_next(void *context, const char *path, bool is_pin, char *out, si
     return true;
 }
 
+/* What would be put aside, or in its place, before anything is written. */
+static int check_owner(const struct cli *cli, const char *path)
+{
+    ward_key_info found;
+    ward_status st = ward_key_describe(path, &found);
+
+    if (st)
+        return cli_failed(cli, st);
+    if (found.type == WARD_KEY_OWNER && found.protections)
+        return CLI_RUN;
+    cli_error(cli, "'%s' is no owner's key file", path);
+    return CLI_DENIED;
+}
+
+/* With the old key put aside, all runs have to be the next one's already. */
 static int hand_over(struct rotation *r)
 {
     ward_keys_options opening = {
@@ -460,7 +475,7 @@ static int hand_over(struct rotation *r)
     ward_status st = ward_keys_new(&next, &opening);
 
     for (size_t i = 1; i < r->cli->operand_count && !st; i++)
-        st = ward_run_rotate(r->cli->operands[i], r->keys, next);
+        st = ward_run_rotate(r->cli->operands[i], is_there(r->path) ? r->keys : next, next);
     ward_keys_free(next);
     return st ? cli_failed(r->cli, st) : CLI_RUN;
 }
@@ -480,11 +495,14 @@ static int rotate(const struct cli *cli, ward_keys *keys)
     }
     if (code == CLI_RUN && !is_there(r.path) && !is_there(r.next))
         code = cli_error(cli, "there is no key '%s'", r.path);
-    if (code == CLI_RUN && is_there(r.path)) { /* else killed within the exchange */
+    if (code == CLI_RUN && is_there(r.path))
+        code = check_owner(cli, r.path);
+    if (code == CLI_RUN && is_there(r.next))
+        code = check_owner(cli, r.next);
+    if (code == CLI_RUN && is_there(r.path)) /* else killed within the exchange */
         code = make_next(&r);
-        if (code == CLI_RUN)
-            code = hand_over(&r);
-    }
+    if (code == CLI_RUN)
+        code = hand_over(&r);
     if (code == CLI_RUN)
         code = exchange(cli, r.path, r.next);
     if (code == CLI_RUN) {

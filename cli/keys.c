@@ -156,11 +156,16 @@ int keys_open_run(const struct cli *cli, const char *path, ward_run **out)
     return st ? cli_failed(cli, st) : CLI_RUN;
 }
 
+bool keys_is_public(const char *given)
+{
+    return strncmp(given, "ward-user:", 10) == 0 || strncmp(given, "ward-owner:", 11) == 0;
+}
+
 int keys_public(const struct cli *cli, const char *given, char **out)
 {
     ward_status st;
 
-    if (strncmp(given, "ward-user:", 10) != 0 && strncmp(given, "ward-owner:", 11) != 0) {
+    if (!keys_is_public(given)) {
         st = ward_key_public(given, out);
     } else {
         st = ward_key_check(given, NULL);

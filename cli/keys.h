@@ -50,6 +50,8 @@ int asker_start(const struct cli *cli, struct asker *out);
 void asker_end(struct asker *asker);
 void asker_close(struct asker *asker);
 
+/* Whether what was given is meant as a public key, not as a file that holds one. */
+bool keys_is_public(const char *given);
 /*
  * A public key given as it is, or as a file that holds one (a key file or NAME.pub). Owned: free(),
  * as ward_string_free(). Prints what is wrong.

@@ -277,6 +277,26 @@ END
     evaluates --identity "$KEY"
 }
 
+@test "rotating exchanges nothing but owners' key files" {
+    new_user "$KEY"
+    "$WARD" key new --type lock --protect file --out "$KEY.lock" -q
+    cp "$OWNER.pub" "$KEY.public"
+    cp "$WORD" "$KEY.word"
+    for file in "$KEY" "$KEY.lock" "$KEY.public"; do
+        run --separate-stderr "$WARD" key rotate --identity "$file" --protect file -q
+        fails_with 3 "$file" "no owner's key file"
+    done
+    run --separate-stderr "$WARD" key rotate --identity "$KEY.word" --protect file -q
+    fails_with 1 "$KEY.word" "neither"
+    cmp "$KEY.word" "$WORD"
+    cp "$OWNER" "$KEY.owner"
+    cp "$WORD" "$KEY.owner.new"
+    run --separate-stderr "$WARD" key rotate --identity "$KEY.owner" --protect file -q
+    fails_with 1 "$KEY.owner.new" "neither"
+    cmp "$KEY.owner" "$OWNER"
+    [ -z "$(find "$BATS_TEST_TMPDIR" -name '*.old' -o -name 'key.*.new' ! -name key.owner.new)" ]
+}
+
 @test "what --force overwrites: a pair, by what was asked for, and nothing after a wrong passphrase" {
     copy
     cp "$OWNER" "$KEY" && cp "$OWNER.pub" "$KEY.pub"
@@ -316,7 +336,8 @@ END
     new_user "$KEY"
     "$WARD" key grant "$RUN" "$KEY.pub" --name bob
     cd "$BATS_TEST_TMPDIR"
-    run -0 "$WARD" key revoke "$RUN" key.pub -q
+    cp key.pub ward-bob.pub
+    run -0 "$WARD" key revoke "$RUN" ward-bob.pub -q
     refused --identity "$KEY"
     cp "$RUN/manifest.ward" before
     "$WARD" key grant "$RUN" "$KEY.pub"
@@ -341,6 +362,10 @@ END
     # Killed before the last file was renamed: the public half is there, the key file is not.
     mv "$KEY" "$KEY.new"
     cp "$KEY.pub" "$KEY.right"
+    cp -r "$DONE" "$RUN.3"
+    run --separate-stderr "$WARD" key rotate "$RUN" "$RUN.3" --identity "$KEY" --protect file -q
+    fails_with 3 "$RUN.3/transform.ward"
+    [ -e "$KEY.new" ]
     run -0 "$WARD" key rotate "$RUN" "$RUN.2" --identity "$KEY" --protect file -q
     [ ! -e "$KEY.new" ]
     cmp "$KEY.pub" "$KEY.right"
