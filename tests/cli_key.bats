@@ -327,7 +327,7 @@ END
     run -0 "$WARD" key backup --out "$KEY" --new-passphrase-fd 7 "${CHEAP[@]}" -q 7<"$WORD"
     evaluates --identity "$KEY" --passphrase-file "$WORD"
     refused --identity "$KEY" --passphrase-file "$WRONG"
-    run --separate-stderr "$WARD" key backup --out "$KEY.2" "${CHEAP[@]}" -q </dev/null
+    run --separate-stderr setsid -w "$WARD" key backup --out "$KEY.2" "${CHEAP[@]}" -q </dev/null
     fails_with 1 "--new-passphrase-file"
 }
 
