@@ -102,21 +102,23 @@ static bool split_words(struct word line, struct stanza *s)
 
 static ward_status parse_body(const uint8_t *data, size_t len, size_t *pos, struct stanza *s)
 {
-    uint8_t bytes[LINE_DATA];
+    uint8_t bytes[LINE_DATA]; /* of a key that its file's mode protects, the key itself */
     struct word line = {NULL, COLUMNS};
+    ward_status st = WARD_OK;
 
     s->body = (const char *)data + *pos;
     s->body_len = 0;
-    while (line.len == COLUMNS) {
-        size_t part;
+    while (line.len == COLUMNS && !st) {
+        size_t part = 0;
 
         if (!next_line(data, len, pos, &line) || line.len > COLUMNS)
-            return broken("a body is not in lines of 64 characters");
-        if (!base64_data_len(line.len, &part) || !word_decode(&line, bytes, part))
-            return broken("a body is not canonical base64");
+            st = broken("a body is not in lines of 64 characters");
+        else if (!base64_data_len(line.len, &part) || !word_decode(&line, bytes, part))
+            st = broken("a body is not canonical base64");
         s->body_len += part;
     }
-    return WARD_OK;
+    mem_wipe(bytes, sizeof bytes);
+    return st;
 }
 
 static ward_status parse_stanza(const uint8_t *data, size_t len, size_t *pos, struct word line,
@@ -249,6 +251,7 @@ void header_stanza(struct wr *wr, const char *line, const uint8_t *body, size_t 
         base64_encode(body, len, text);
     wr_text(wr, text);
     wr_text(wr, "\n");
+    mem_wipe(text, sizeof text);
 }
 
 ward_status header_end(struct wr *wr, const char *version, const uint8_t file_key[FILE_KEY_LEN])
