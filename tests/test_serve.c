@@ -213,8 +213,9 @@ static void test_tokens_survive_failing_allocations(void **state)
 static enum account_verdict charge(struct accounts *a, const ward_token *terms, size_t n)
 {
     unsigned wait = 0;
+    int64_t day = 0;
 
-    return accounts_charge(a, terms, n, NULL, 0, &wait);
+    return accounts_charge(a, terms, n, NULL, 0, &wait, &day);
 }
 
 /* Days that have passed; the library's clock is set on by them. */
@@ -236,15 +237,19 @@ static void test_a_new_day_has_a_budget_of_its_own(void **state)
     const ward_token terms = {.user = "alice", .budget = 10};
     struct accounts *a = NULL;
     unsigned wait = 0;
+    int64_t day = 0, next = 0;
 
     (void)state;
     assert_ok(accounts_new(&a, NULL));
-    assert_int_equal(accounts_charge(a, &terms, 10, NULL, 0, &wait), ACCOUNT_FINE);
-    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait), ACCOUNT_SPENT);
+    assert_int_equal(accounts_charge(a, &terms, 10, NULL, 0, &wait, &day), ACCOUNT_FINE);
+    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait, &day), ACCOUNT_SPENT);
     assert_true(wait >= 1 && wait <= 24 * 60 * 60);
     days_on++;
-    assert_int_equal(accounts_charge(a, &terms, 10, NULL, 0, &wait), ACCOUNT_FINE);
-    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait), ACCOUNT_SPENT);
+    assert_int_equal(accounts_charge(a, &terms, 10, NULL, 0, &wait, &next), ACCOUNT_FINE);
+    accounts_refund(a, "alice", 10, day); /* what was asked for before midnight */
+    assert_int_equal(charge(a, &terms, 1), ACCOUNT_SPENT);
+    accounts_refund(a, "alice", 1, next);
+    assert_int_equal(charge(a, &terms, 1), ACCOUNT_FINE);
     days_on = 0;
     accounts_free(a);
 }
@@ -254,17 +259,18 @@ static void test_a_budget_holds_for_the_day_and_a_refund_gives_back(void **state
     const ward_token terms = {.user = "alice", .budget = 10}, other = {.user = "bob", .budget = 10};
     struct accounts *a;
     unsigned wait = 0;
+    int64_t day = 0;
 
     (void)state;
     assert_ok(accounts_new(&a, NULL));
     assert_int_equal(charge(a, &terms, 6), ACCOUNT_FINE);
     assert_int_equal(charge(a, &terms, 5), ACCOUNT_SPENT);
-    assert_int_equal(charge(a, &terms, 4), ACCOUNT_FINE);
-    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait), ACCOUNT_SPENT);
+    assert_int_equal(accounts_charge(a, &terms, 4, NULL, 0, &wait, &day), ACCOUNT_FINE);
+    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait, &day), ACCOUNT_SPENT);
     assert_in_range(wait, 1, 86400);
     assert_int_equal(charge(a, &other, 10), ACCOUNT_FINE);
-    accounts_refund(a, "alice", 4);
-    accounts_refund(a, "nobody", 4);
+    accounts_refund(a, "alice", 4, day);
+    accounts_refund(a, "nobody", 4, day);
     assert_int_equal(charge(a, &terms, 4), ACCOUNT_FINE);
     assert_int_equal(charge(a, &terms, 1), ACCOUNT_SPENT);
     accounts_free(a);
@@ -275,13 +281,14 @@ static void test_a_rate_is_overdrawn_once_and_then_waited_for(void **state)
     const ward_token terms = {.user = "alice", .rate = 10};
     struct accounts *a;
     unsigned wait = 0;
+    int64_t day = 0;
 
     (void)state;
     assert_ok(accounts_new(&a, NULL));
     assert_int_equal(charge(a, &terms, 50), ACCOUNT_FINE);
-    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait), ACCOUNT_TOO_FAST);
+    assert_int_equal(accounts_charge(a, &terms, 1, NULL, 0, &wait, &day), ACCOUNT_TOO_FAST);
     assert_in_range(wait, 4, 5);
-    accounts_refund(a, "alice", 50);
+    accounts_refund(a, "alice", 50, day);
     assert_int_equal(charge(a, &terms, 1), ACCOUNT_FINE);
     accounts_free(a);
 }
@@ -293,24 +300,26 @@ static void test_different_images_are_counted_across_restarts(void **state)
     const char *folder_of_meters = in_folder("meters");
     struct accounts *a;
     unsigned wait;
+    int64_t day;
 
     (void)state;
     for (int restart = 0; restart < 3; restart++) {
         assert_ok(accounts_new(&a, folder_of_meters));
         /* The same ones, as often as they come, and within one request, too. */
-        assert_int_equal(accounts_charge(a, &terms, 3, images, sizeof images[0], &wait),
+        assert_int_equal(accounts_charge(a, &terms, 3, images, sizeof images[0], &wait, &day),
                          ACCOUNT_FINE);
-        assert_int_equal(accounts_charge(a, &terms, 3, images, sizeof images[0], &wait),
+        assert_int_equal(accounts_charge(a, &terms, 3, images, sizeof images[0], &wait, &day),
                          ACCOUNT_FINE);
         accounts_free(a);
     }
     assert_ok(accounts_new(&a, folder_of_meters));
-    assert_int_equal(accounts_charge(a, &terms, 6, images, sizeof images[0], &wait),
+    assert_int_equal(accounts_charge(a, &terms, 6, images, sizeof images[0], &wait, &day),
                      ACCOUNT_EXHAUSTED);
-    assert_int_equal(accounts_charge(a, &terms, 5, images, sizeof images[0], &wait), ACCOUNT_FINE);
-    assert_int_equal(accounts_charge(a, &terms, 1, images[5], sizeof images[0], &wait),
+    assert_int_equal(accounts_charge(a, &terms, 5, images, sizeof images[0], &wait, &day),
+                     ACCOUNT_FINE);
+    assert_int_equal(accounts_charge(a, &terms, 1, images[5], sizeof images[0], &wait, &day),
                      ACCOUNT_EXHAUSTED);
-    assert_int_equal(accounts_charge(a, &terms, 1, images[4], sizeof images[0], &wait),
+    assert_int_equal(accounts_charge(a, &terms, 1, images[4], sizeof images[0], &wait, &day),
                      ACCOUNT_FINE);
     accounts_free(a);
     assert_int_equal(mode_of(in_folder("meters/alice.meter")), 0600);

@@ -161,7 +161,7 @@ static enum account_verdict charge_meter(struct accounts *accounts, struct accou
 }
 
 static enum account_verdict charge(struct accounts *accounts, const ward_token *terms, size_t count,
-                                   const void *images, size_t len, unsigned *wait)
+                                   const void *images, size_t len, unsigned *wait, int64_t *day)
 {
     struct account *account = NULL;
 
@@ -180,23 +180,25 @@ static enum account_verdict charge(struct accounts *accounts, const ward_token *
             return verdict;
     }
     account->used += count;
+    *day = account->day;
     if (terms->rate)
         account->debt += (double)count;
     return ACCOUNT_FINE;
 }
 
 enum account_verdict accounts_charge(struct accounts *accounts, const ward_token *terms,
-                                     size_t count, const void *images, size_t len, unsigned *wait)
+                                     size_t count, const void *images, size_t len, unsigned *wait,
+                                     int64_t *day)
 {
     enum account_verdict verdict;
 
     pthread_mutex_lock(&accounts->lock);
-    verdict = charge(accounts, terms, count, images, len, wait);
+    verdict = charge(accounts, terms, count, images, len, wait, day);
     pthread_mutex_unlock(&accounts->lock);
     return verdict;
 }
 
-void accounts_refund(struct accounts *accounts, const char *user, size_t count)
+void accounts_refund(struct accounts *accounts, const char *user, size_t count, int64_t day)
 {
     size_t place;
 
@@ -205,7 +207,8 @@ void accounts_refund(struct accounts *accounts, const char *user, size_t count)
     if (place < accounts->count && strcmp(accounts->items[place]->user, user) == 0) {
         struct account *account = accounts->items[place];
 
-        account->used -= min_size(count, account->used);
+        if (account->day == day)
+            account->used -= min_size(count, account->used);
         account->debt = fmax(0, account->debt - (double)count);
     }
     pthread_mutex_unlock(&accounts->lock);

@@ -31,13 +31,15 @@ void accounts_free(struct accounts *accounts);
  *   terms   the limits that hold
  *   images  for the meter; may be NULL without one
  *   wait    receives how many seconds to wait after ACCOUNT_TOO_FAST and ACCOUNT_SPENT
+ *   day     receives after ACCOUNT_FINE on whose budget the charge is: for accounts_refund()
  *
  * A rate may be overdrawn by one request, whatever its size, and is then waited for.
  */
 enum account_verdict accounts_charge(struct accounts *accounts, const ward_token *terms,
-                                     size_t count, const void *images, size_t len, unsigned *wait);
+                                     size_t count, const void *images, size_t len, unsigned *wait,
+                                     int64_t *day);
 /* Take a charge back that was not served; different images stay counted. */
-void accounts_refund(struct accounts *accounts, const char *user, size_t count);
+void accounts_refund(struct accounts *accounts, const char *user, size_t count, int64_t day);
 /* What a user had used today before this process started. */
 WARD_CHECK ward_status accounts_add(struct accounts *accounts, const char *user, uint64_t count);
 /* Bring the meters to the disk; a power failure costs what came after the last call. */

@@ -158,7 +158,7 @@ static void resume(struct request *r)
 static void take_back_charge(struct request *r)
 {
     if (r->is_charged)
-        accounts_refund(r->server->accounts, r->terms.user, r->infer.count);
+        accounts_refund(r->server->accounts, r->terms.user, r->infer.count, r->day);
     r->is_charged = false;
 }
 
@@ -212,7 +212,7 @@ static bool charge(struct request *r)
     if (!r->is_known)
         return true;
     switch (accounts_charge(r->server->accounts, &r->terms, r->infer.count, r->infer.raw, image,
-                            &r->wait)) {
+                            &r->wait, &r->day)) {
     case ACCOUNT_FINE: r->is_charged = true; return true;
     case ACCOUNT_TOO_FAST:
         request_refuse(r, MHD_HTTP_TOO_MANY_REQUESTS, "too many images a second");

@@ -38,6 +38,7 @@ struct request {
     enum stage stage;
     bool is_known, is_inference, is_charged;
     ward_token terms; /* if is_known */
+    int64_t day;      /* if is_charged: see accounts_charge() */
     double begin;
     uint8_t *body;
     size_t len, room, max, json_len;
