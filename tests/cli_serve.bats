@@ -748,8 +748,10 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     request 2 >r
     [ "$(ask r)" = 200 ]
     kill -9 "$(pgrep -P "$PID" | head -1)"
-    wait_for '[ "$(curl -sS -o /dev/null -w "%{http_code}" "$URL/v2/health/ready")" = 503 ]'
+    wait_for '[ "$(curl -sS -o /dev/null -D headers -w "%{http_code}" "$URL/v2/health/ready")" = 503 ]'
+    grep -qi '^retry-after: 1' headers
     [ "$(ask r)" = 503 ]
+    grep -qi '^retry-after: 1' headers
     wait_for 'grep -q "has ended" log'
     kill -HUP "$PID"
     wait_for '[ "$(ask r)" = 200 ]'

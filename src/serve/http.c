@@ -37,8 +37,9 @@ static void add_headers(const struct request *r, struct MHD_Response *response)
         snprintf(number, sizeof number, "%zu", r->answer_json);
         add_header(response, "Inference-Header-Content-Length", number);
     }
-    if (r->wait) {
-        snprintf(number, sizeof number, "%u", r->wait);
+    /* What is amiss for a 503 may be over in a moment. */
+    if (r->wait || r->status == MHD_HTTP_SERVICE_UNAVAILABLE) {
+        snprintf(number, sizeof number, "%u", r->wait ? r->wait : 1);
         add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, number);
     }
     if (r->status == MHD_HTTP_UNAUTHORIZED)

@@ -169,7 +169,6 @@ static void note_done(struct audit_note *note, ward_status st)
     if (st) {
         take_back_charge(r);
         set_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "the audit log cannot be written");
-        r->wait = 1;
     }
     resume(r);
 }
@@ -264,7 +263,6 @@ static void submit(struct request *r)
     if (batcher_submit(r->server->batcher, &r->job))
         return;
     take_back_charge(r);
-    r->wait = 1;
     request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests wait: try again");
     resume(r);
 }

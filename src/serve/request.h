@@ -45,7 +45,7 @@ struct request {
     bool has_json_len;
     struct infer_request infer;
     float *values;         /* the model's answer */
-    unsigned status, wait; /* HTTP; seconds for Retry-After, 0: none */
+    unsigned status, wait; /* HTTP; seconds for Retry-After, 0: none, or 1 of a 503 */
     const char *type;
     struct wr answer;
     size_t answer_json; /* bytes of JSON before binary tensors */
