@@ -60,7 +60,9 @@ static const struct cli_option options[] = {
     {OPT_REQUEST_MAX, "request-max", "N", "images in a request, at most [256]"},
     {OPT_QUEUE, "queue", "N", "images that may wait [1024]"},
     {OPT_CONNECTIONS, "connections", "N", "at once [256]"},
-    {OPT_PER_ADDRESS, "per-address", "N", "connections of one IP address at once [no limit]"},
+    {OPT_PER_ADDRESS, "per-address", "N",
+     "connections of one IP address, also a whole IPv6 one, at once\n"
+     "[no limit]"},
     {OPT_TIMEOUT, "timeout", "SECONDS",
      "for a request to come in, and for its answer to be taken\n[30]"},
     {OPT_DRAIN, "drain", "SECONDS", "after SIGTERM, for what was asked already [30]"},

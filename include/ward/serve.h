@@ -111,7 +111,9 @@ typedef struct ward_server_config {
      * request of theirs is also taken when nothing waits. */
     size_t queue;
     size_t connections; /* at once, 1 .. 65536 */
-    size_t per_address; /* connections of one IP address at once, at most 65536; 0: no limit */
+    /* Connections of one IP address at once, at most 65536; 0: no limit. IPv6 addresses are
+     * compared whole, although whoever has one mostly has all of its /64. */
+    size_t per_address;
     /* For a request to come in, and for its answer to be taken; 1 .. 3600. */
     unsigned seconds;
     unsigned http_threads; /* 1 .. 64 */
