@@ -3,6 +3,7 @@
  * go out. What is answered is found out by request.h.
  */
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
@@ -234,13 +235,18 @@ void http_reap(struct ward_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* The first word of whoever starts the daemon. What its threads say is of clients' connections:
+ * strangers could fill a log with it. */
 static void on_log(void *context, const char *format, va_list arguments)
 {
-    char line[512];
+    struct ward_server *s = context;
 
-    vsnprintf(line, sizeof line, format, arguments);
-    line[strcspn(line, "\n")] = '\0';
-    server_log(context, "http: %s", line);
+    if (!pthread_equal(pthread_self(), s->starter) || s->fault[0])
+        return;
+    vsnprintf(s->fault, sizeof s->fault, format, arguments);
+    s->fault[strcspn(s->fault, "\n")] = '\0';
+    if (s->fault[0] && s->fault[strlen(s->fault) - 1] == '.')
+        s->fault[strlen(s->fault) - 1] = '\0';
 }
 
 /* ---- lifecycle ---- */
@@ -249,7 +255,7 @@ ward_status http_start(struct ward_server *s)
 {
     const ward_server_config *c = &s->config;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-                     (c->certificate ? MHD_USE_TLS : 0u);
+                     MHD_USE_ERROR_LOG | (c->certificate ? MHD_USE_TLS : 0u);
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, s->pem[0]},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, s->pem[1]},
@@ -260,6 +266,7 @@ ward_status http_start(struct ward_server *s)
 
     if (!c->certificate)
         tls[0].option = MHD_OPTION_END;
+    s->starter = pthread_self();
     signals_block(&before);
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
@@ -271,8 +278,9 @@ ward_status http_start(struct ward_server *s)
         c->seconds, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     signals_restore(&before);
     if (!s->daemon)
-        return ward_fail(WARD_ERR_IO, "cannot serve on '%s'%s", s->listener.name,
-                         c->certificate ? ": are certificate and key in order?" : "");
+        return ward_fail(WARD_ERR_IO, "cannot serve on '%s'%s%s%s", s->listener.name,
+                         s->fault[0] ? ": " : "", s->fault,
+                         c->certificate ? "; are certificate and key in order?" : "");
     s->listener.fd = -1; /* the daemon's now */
     return WARD_OK;
 }

@@ -46,6 +46,8 @@ struct ward_server {
     struct listener listener;
     char *pem[3]; /* certificate, key, client CA; owned, wiped */
     struct MHD_Daemon *daemon;
+    pthread_t starter;
+    char fault[256]; /* why the daemon does not start; "": not known */
 
     pthread_mutex_t lock;
     struct served *served;
