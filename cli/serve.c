@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -207,6 +208,17 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Connections take a descriptor each, and so do the meters of all users. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve(const struct cli *cli, const ward_server_config *config, unsigned drain,
                  struct asker *asker)
 {
@@ -215,6 +227,7 @@ static int serve(const struct cli *cli, const ward_server_config *config, unsign
     ward_status st;
 
     block_signals(&signals);
+    raise_descriptors();
     st = ward_server_start(&server, config);
     asker_end(asker);
     if (st)

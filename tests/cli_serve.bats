@@ -657,7 +657,11 @@ END
 
 @test "processed images are handed out by --transform-only, metered for each user" {
     "$WARD" token new --tokens tokens --user bob --distinct 12 -q >bob
+    ulimit -Sn 300
     serve "$RUN" --transform-only --meter meters --accept-key-disclosure
+    # As many descriptors, of which each user takes one, as there may be.
+    read -r -a limits < <(sed -n 's/^Max open files//p' "/proc/$PID/limits")
+    [ "${limits[0]}" = "${limits[1]}" ]
     pictures=("$IMAGES"/test/class?/00[0-3].png)
     "$WARD" transform "$RUN" "${pictures[@]}" --threads 1 -o local.npy >/dev/null
     "$WARD" transform --remote "$URL" --token-file bob "${pictures[@]}" -o remote.npy >/dev/null

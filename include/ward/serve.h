@@ -100,7 +100,8 @@ typedef struct ward_server_config {
     bool has_scores;         /* answers have all probabilities, not only the first class */
     bool is_transform_only;  /* answer with x_p, not with F(x_p) */
     bool accepts_disclosure; /* do it even where a few x_p beside their x_r are worth G */
-    /* Folder that keeps count of different images for each user; needed by is_transform_only. */
+    /* Folder that keeps count of different images for each user; needed by is_transform_only. Each
+     * user who has sent one takes a descriptor until the server ends: see RLIMIT_NOFILE. */
     const char *meter;
     const char *audit;    /* file of one JSON object a line; NULL: none */
     ward_audit_sync sync; /* of `audit` */
