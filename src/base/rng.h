@@ -12,17 +12,18 @@
 
 /* What a stream is for; part of its name, so two uses never share numbers. Never renumber; < 16. */
 enum rng_purpose {
-    RNG_INIT = 1,      /* initial weights of F; step: parameter number */
-    RNG_SHUFFLE = 2,   /* order of samples; step: epoch */
-    RNG_AUGMENT = 3,   /* crop and flip; step, sample */
-    RNG_DROPOUT = 4,   /* step: training step, sample: node << 32 | row */
-    RNG_SPLIT = 5,     /* which training images are held out */
-    RNG_TEST = 6,      /* free for tests and benchmarks */
-    RNG_ATTACK = 7,    /* an adversary's: step: which use, sample: the trial or 0 */
-    RNG_WRONG_KEY = 8, /* wrong keys to train against; step: training step, sample: which part */
-    RNG_KEYSPACE = 9,  /* wrong keys to measure F under; step: which one, sample: which part */
-    RNG_RIVAL = 10,    /* a simulated adversary's; step: training step, sample: what for */
-    RNG_ERASURE = 11   /* step 0: where a search for principal axes starts; others: wrong keys */
+    RNG_INIT = 1,       /* initial weights of F; step: parameter number */
+    RNG_SHUFFLE = 2,    /* order of samples; step: epoch */
+    RNG_AUGMENT = 3,    /* crop and flip; step, sample */
+    RNG_DROPOUT = 4,    /* step: training step, sample: node << 32 | row */
+    RNG_SPLIT = 5,      /* which training images are held out */
+    RNG_TEST = 6,       /* free for tests and benchmarks */
+    RNG_ATTACK = 7,     /* an adversary's: step: which use, sample: the trial or 0 */
+    RNG_WRONG_KEY = 8,  /* wrong keys to train against; step: training step, sample: which part */
+    RNG_KEYSPACE = 9,   /* wrong keys to measure F under; step: which one, sample: which part */
+    RNG_RIVAL = 10,     /* a simulated adversary's; step: training step, sample: what for */
+    RNG_ERASURE = 11,   /* step 0: where a search for principal axes starts; others: wrong keys */
+    RNG_DEPENDENCE = 12 /* step 0: where axes and a change start; others: waves of a step before */
 };
 
 struct rng {

@@ -8,8 +8,9 @@
 #include "base/util.h"
 #include "protect/wrong_key.h"
 #include "tensor/linear.h"
+#include "train/dependence.h"
 
-enum { BATCH = 128, KEY_IMAGES = 16, SAMPLE = 8192 };
+enum { BATCH = 128, KEY_IMAGES = 16, SAMPLE = 8192, RAW_SAMPLE = 4 * SAMPLE };
 
 static const double ridge = 1e-6;    /* in units of the mean square of a feature */
 static const double rounding = 1e-7; /* of the strongest axis: weaker ones are none */
@@ -40,9 +41,10 @@ struct erasure {
     /* Of wrong keys, if there are any, what is left of them beside the raw axes. */
     struct rows raw, wrong, processed;
     struct axes raw_axes, wrong_axes;
-    float *cleared; /* processed features without axes, [n, features] */
-    float *logits;  /* of processed images, [n, classes] */
-    double *mean;   /* [features], of raw images */
+    int32_t *labels; /* of the raw ones */
+    float *cleared;  /* processed features without axes, [n, features] */
+    float *logits;   /* of processed images, [n, classes] */
+    double *mean;    /* [features], of raw images */
 };
 
 static ward_status find_head(const struct net_spec *spec, struct head *out)
@@ -118,8 +120,10 @@ static ward_status erasure_open(struct erasure *e, const struct transform_spec *
 {
     const struct head *head = &e->head;
     size_t n = min_size(images, SAMPLE);
-    ward_status st = rows_open(&e->raw, n, head->features);
+    ward_status st = rows_open(&e->raw, min_size(images, RAW_SAMPLE), head->features);
 
+    if (!st)
+        st = mem_new(&e->labels, e->raw.n, sizeof *e->labels);
     if (!st)
         st = axes_open(&e->raw_axes, e->share, head->features);
     if (!st && transform_has_tables(transform))
@@ -145,6 +149,7 @@ static void erasure_close(struct erasure *e)
     rows_close(&e->processed, e->head.features);
     axes_close(&e->raw_axes);
     axes_close(&e->wrong_axes);
+    mem_free(e->labels);
     mem_free(e->logits);
     mem_free(e->mean);
 }
@@ -160,7 +165,7 @@ struct pass {
     struct graph graph;
     struct plan *plan;
     int x, features, logits;
-    int32_t *labels; /* [batch], which nobody reads */
+    int32_t *labels; /* [batch] */
     struct epoch_order order;
 };
 
@@ -244,9 +249,9 @@ static ward_status keep(const struct pass *p, int node, float *to, size_t rows, 
     return WARD_OK;
 }
 
-/* Features of the first images, and their logits, which may be NULL. */
+/* Features of the first images, and their logits and labels, which may be NULL. */
 static ward_status pass_run(struct pass *p, const struct head *head, const struct split *images,
-                            struct rows *rows, float *logits)
+                            struct rows *rows, float *logits, int32_t *labels)
 {
     const struct batch_source source = {
         .split = images, .seed = p->seed, .batch = (uint32_t)p->batch};
@@ -264,6 +269,8 @@ static ward_status pass_run(struct pass *p, const struct head *head, const struc
             st = keep(p, p->features, rows->features + first * head->features, n, head->features);
         if (!st && logits)
             st = keep(p, p->logits, logits + first * head->classes, n, head->classes);
+        if (!st && labels)
+            memcpy(labels + first, p->labels, n * sizeof *labels);
     }
     return st;
 }
@@ -277,10 +284,11 @@ static ward_status find_features(struct erasure *e, const struct net *net,
         const struct transform *transform;
         bool has_wrong_key;
         float *logits;
+        int32_t *labels;
     } kinds[] = {
-        {&e->raw, NULL, false, NULL},
-        {&e->wrong, transform, true, NULL},
-        {&e->processed, transform, false, e->logits},
+        {&e->raw, NULL, false, NULL, e->labels},
+        {&e->wrong, transform, true, NULL, NULL},
+        {&e->processed, transform, false, e->logits, NULL},
     };
     ward_status st = WARD_OK;
 
@@ -294,7 +302,7 @@ static ward_status find_features(struct erasure *e, const struct net *net,
         graph_init(&pass.graph);
         st = pass_open(&pass, net, device, images);
         if (!st)
-            st = pass_run(&pass, &e->head, images, kind->rows, kind->logits);
+            st = pass_run(&pass, &e->head, images, kind->rows, kind->logits, kind->labels);
         pass_close(&pass);
     }
     return st;
@@ -353,8 +361,8 @@ static ward_status find_axes(struct erasure *e, struct rows *rows, struct axes *
     double least;
 
     if (!st)
-        st = principal_axes(rows->n, e->head.features, rows->features, e->share, rng, axes->rows,
-                            axes->strength);
+        st = principal_axes(min_size(rows->n, SAMPLE), e->head.features, rows->features, e->share,
+                            rng, axes->rows, axes->strength);
     if (st)
         return st;
     least = rounding * fmax(e->raw_axes.strength[0], axes->strength[0]);
@@ -373,12 +381,26 @@ static ward_status find_all_axes(struct erasure *e, uint64_t seed)
     return st || e->wrong.n == 0 ? st : find_axes(e, &e->wrong, &e->wrong_axes, &rng);
 }
 
+/* No loss sees what is added to all logits alike, so nothing keeps that from telling the class. */
+static void centre_over_classes(const struct head *head, float *weight)
+{
+    size_t k = head->classes, d = head->features;
+
+    for (size_t j = 0; j < d; j++) {
+        double sum = 0;
+
+        for (size_t i = 0; i < k; i++)
+            sum += (double)weight[i * d + j];
+        for (size_t i = 0; i < k; i++)
+            weight[i * d + j] -= (float)(sum / (double)k);
+    }
+}
+
 /* Without the first `most` axes of each kind. */
 static ward_status make_head(const struct erasure *e, size_t most, struct net *net)
 {
     size_t n = e->processed.n, d = e->head.features, k = e->head.classes;
     float *weight = net->params.items[e->head.weight].data;
-    float *bias = net->params.items[e->head.bias].data;
     ward_status st;
 
     memcpy(e->cleared, e->processed.features, n * d * sizeof *e->cleared);
@@ -387,14 +409,25 @@ static ward_status make_head(const struct erasure *e, size_t most, struct net *n
         st = linear_fit(n, d, k, e->cleared, e->logits, ridge, weight);
     if (!st)
         st = take_out(e, most, weight, k);
-    for (size_t i = 0; i < k && !st; i++) {
+    if (!st)
+        centre_over_classes(&e->head, weight);
+    return st;
+}
+
+/* The mean of raw features gets equal logits. */
+static void make_bias(const struct erasure *e, struct net *net)
+{
+    size_t d = e->head.features;
+    const float *weight = net->params.items[e->head.weight].data;
+    float *bias = net->params.items[e->head.bias].data;
+
+    for (size_t i = 0; i < e->head.classes; i++) {
         double along = 0;
 
         for (size_t j = 0; j < d; j++)
             along += (double)weight[i * d + j] * e->mean[j];
         bias[i] = (float)-along;
     }
-    return st;
 }
 
 /* Which of the classes a row of features is given. */
@@ -424,7 +457,7 @@ static double find_agreement(const struct erasure *e, const struct net *net)
 
     for (size_t i = 0; i < e->processed.n; i++) {
         const float *logits = e->logits + i * e->head.classes;
-        size_t class = class_by(&e->head, weight, e->cleared + i * e->head.features);
+        size_t class = class_by(&e->head, weight, e->processed.features + i * e->head.features);
         bool is_likeliest = true;
 
         for (size_t k = 0; k < e->head.classes; k++)
@@ -448,6 +481,36 @@ static ward_status choose_head(const struct erasure *e, struct net *net, struct 
                                            min_size(most, e->wrong_axes.count),
                                    .agreement = find_agreement(e, net)};
     } while (!st && out->agreement < enough && most > 1);
+    return st;
+}
+
+/* What is left of the class in raw answers, unless that costs too many processed images theirs. */
+static ward_status lower_dependence(const struct erasure *e, uint64_t seed, struct net *net,
+                                    struct erased *out)
+{
+    const struct dependence d = {.features = e->head.features,
+                                 .classes = e->head.classes,
+                                 .raw_count = e->raw.n,
+                                 .raw = e->raw.features,
+                                 .labels = e->labels,
+                                 .processed_count = e->processed.n,
+                                 .processed = e->processed.features};
+    struct tensor *weight = &net->params.items[e->head.weight];
+    size_t count = shape_count(&weight->shape);
+    float *before = NULL;
+    double agreement;
+    ward_status st = mem_new(&before, count, sizeof *before);
+
+    if (st)
+        return st;
+    memcpy(before, weight->data, count * sizeof *before);
+    st = dependence_lower(&d, seed, weight->data);
+    agreement = st ? 0 : find_agreement(e, net);
+    if (agreement < enough)
+        memcpy(weight->data, before, count * sizeof *before);
+    else
+        out->agreement = agreement;
+    mem_free(before);
     return st;
 }
 
@@ -476,6 +539,10 @@ ward_status erase_axes(struct net *net, const struct transform *transform,
     }
     if (!st)
         st = choose_head(&e, net, out);
+    if (!st)
+        st = lower_dependence(&e, seed, net, out);
+    if (!st)
+        make_bias(&e, net);
     erasure_close(&e);
     return st;
 }
