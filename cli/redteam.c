@@ -162,23 +162,26 @@ static void print_table(const ward_redteam_result *r, ward_knowledge knows, cons
 
 /* ---- the verdict ---- */
 
-static void print_needs(const char *who, double labels, double largest)
+static void print_needs(const char *who, double labels, const ward_redteam_verdict *v)
 {
-    if (isfinite(labels))
-        printf("%s %.0f labels", who, labels);
+    double smallest = (double)v->gains[0].amount,
+           largest = (double)v->gains[v->gain_count - 1].amount;
+
+    if (labels <= 0)
+        printf("%s no label", who);
+    else if (isfinite(labels))
+        printf("%s %s%.0f labels", who, labels <= smallest ? "at most " : "", labels);
     else
         printf("%s more than %.0f labels", who, largest);
 }
 
 static void print_figures(const ward_redteam_verdict *v)
 {
-    double largest = v->gain_count > 0 ? (double)v->gains[v->gain_count - 1].amount : 0;
-
     putchar('\n');
     if (v->gain_count > 0 && !isnan(v->authorised)) {
         printf("To come within a point of authorised: ");
-        print_needs("a thief with F needs", v->needs_attack, largest);
-        print_needs(", without F", v->needs_scratch, largest);
+        print_needs("a thief with F needs", v->needs_attack, v);
+        print_needs(", without F", v->needs_scratch, v);
         putchar('\n');
     }
     if (isfinite(v->readout))

@@ -76,7 +76,7 @@ static const struct cli_option options[] = {
     {OPT_ARCH, "arch", "NAME",
      "simple-cnn, resnetN with N = 6n + 2, such as resnet20,\n"
      "mlp-WIDTHxDEPTH or mlp-WIDTHxDEPTH-residual; after any\n"
-     "-leaky: leaky ReLU. With keyed [mlp-1024x2-leaky]"},
+     "-leaky: leaky ReLU. With keyed [mlp-1024x4-leaky]"},
     {OPT_METHOD, "method", "NAME", "baseline, fixed, learned, generator or keyed"},
     {OPT_RECIPE, "recipe", "NAME", "where other settings come from: paper, fast or demo [fast]"},
     {OPT_FROM, "from", "FILE",
@@ -112,7 +112,8 @@ static const struct cli_option options[] = {
      "chance: at the end, make the last layer blind to this\n"
      "share of the axes in which raw images, and images\n"
      "under wrong keys, differ, 0 .. 0.5, or to the first of\n"
-     "them if too many images would change their class"},
+     "them if too many images would change their class; and\n"
+     "lower how its raw answers depend on the class"},
     {OPT_WRONG_KEYS, "wrong-keys", "X",
      "keyed, chance: share of each batch that is also shown\n"
      "under a wrong key, 0 .. 1"},

@@ -315,7 +315,7 @@ END
             --secret-seed "$SEED" --out "$RUN" $again
     done
     [ "$(json "$RUN/config.json" "d['arch'], d['objective'], d['coordinates'], d['has_front']")" = \
-        "('mlp-1024x2-leaky', 'chance', 'cascade', True)" ]
+        "('mlp-1024x4-leaky', 'chance', 'cascade', True)" ]
     metrics "$RUN" | grep -q '"loss_wrong"'
     run -0 --separate-stderr "$WARD" eval "$RUN" --data "$IMAGES" --threads 1
     run -0 --separate-stderr "$WARD" export "$RUN" --onnx "$BATS_TEST_TMPDIR/f.onnx"

@@ -444,7 +444,7 @@ static void keyed_alone_is_the_recommended_lock(void **state)
 
     (void)state;
     check_ok(ward_train_defaults(&c, "fast", NULL, NULL, WARD_METHOD_KEYED), "keyed");
-    assert_string_equal(c.arch, "mlp-1024x2-leaky");
+    assert_string_equal(c.arch, "mlp-1024x4-leaky");
     assert_int_equal(c.objective, WARD_OBJECTIVE_CHANCE);
     assert_true(c.has_front && c.erased_axes > 0 && c.wrong_share > 0 && c.gamma == 0 &&
                 c.sigma == 0);

@@ -429,7 +429,7 @@ static void flags_stand_beside_every_figure_of_the_red_team(void **state)
         "| 10 labelled images | universal | 75.00 | 50.00 | +25.00 | +12.50 to +37.50 |",
         "| unauthorised, distance from chance | 9.00 points |",
         "| k\\* without F | more than 100 |",
-        "| ratio of the two; 1 is a perfect lock, 0 none | below 0.325 |",
+        "| ratio of the two; 1 is a perfect lock, 0 none | at most 0.325 |",
         "| A3 | universal | 75.00 | 87.50 |",
         "| C0 | scratch | 50.00 | \xe2\x80\x93 |",
         "a share of the key is right: 0 %: 10.00, 90 %: 80.00",

@@ -141,6 +141,29 @@ static void needed_labels_are_interpolated_or_censored(void **state)
     assert_true(isinf(v.needs_attack) && isnan(v.needs_ratio));
 }
 
+static void what_the_smallest_amount_reaches_is_at_most_needed(void **state)
+{
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    put(s, "universal", 10, 0, 0.95);
+    put(s, "universal", 100, 0, 0.96);
+    put(s, "scratch", 10, 0, 0.4);
+    put(s, "scratch", 100, 0, 0.6);
+    v = verdict_of(s);
+    assert_true(is_near(v.needs_attack, 10) && v.ratio_is_bound && is_near(v.needs_ratio, 0.1));
+    s->cells[3].accuracy = 1.38; /* 0.89 half way */
+    v = verdict_of(s);
+    assert_true(v.ratio_is_bound && is_near(v.needs_ratio, 10 / (10 * sqrt(10))));
+    put(s, "direct", 0, 0, 0.9);
+    v = verdict_of(s);
+    assert_true(v.needs_attack <= 0 && v.needs_ratio <= 0 && !v.ratio_is_bound);
+    s->cells[2].accuracy = 0.9;
+    v = verdict_of(s);
+    assert_true(isnan(v.needs_ratio));
+}
+
 static void adversaries_who_differ_widen_the_interval(void **state)
 {
     struct sample *s = sample_new();
@@ -616,6 +639,7 @@ int main(void)
         cmocka_unit_test(the_best_attack_is_the_one_chosen_not_the_one_scored),
         cmocka_unit_test(images_without_labels_count_for_who_has_as_many),
         cmocka_unit_test(needed_labels_are_interpolated_or_censored),
+        cmocka_unit_test(what_the_smallest_amount_reaches_is_at_most_needed),
         cmocka_unit_test(adversaries_who_differ_widen_the_interval),
         cmocka_unit_test(nothing_unusual_raises_no_flag),
         cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),

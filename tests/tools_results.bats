@@ -40,7 +40,7 @@ seed_of() {
     done
     [ "$(json "$RESULTS/lock-fashion-cascade-1.json" "d['command']")" = \
         "printf ward/results/v1/lock-fashion-cascade-1 | sha256sum | cut -c-64 | ward train --data\
- fashion-mnist --method keyed --splits redteam --recipe fast --seed 1 --threads 3 --secret-seed - --out RUN" ]
+ fashion-mnist --method keyed --splits redteam --recipe fast --arch mlp-1024x2-leaky --seed 1 --threads 3 --secret-seed - --out RUN" ]
 }
 
 @test "a row says which builds trained it, and with how many threads, as the training wrote it" {

@@ -113,10 +113,12 @@ typedef struct ward_redteam_verdict {
     ward_redteam_gain pair_gains[WARD_REDTEAM_AMOUNTS]; /* against pairs */
     /* The best of those who hold no labels; scratch is NaN; attack is NULL if there was none. */
     ward_redteam_gain without_labels;
-    /* Labels needed to come within one point of authorised; infinite: more than were tried. */
+    /* Labels needed to come within one point of authorised; 0: none are; the smallest amount that
+     * was tried: at most so many; infinite: more than were tried. */
     double needs_attack, needs_scratch;
-    /* Of the two: 1 is a perfect lock, 0 none; NaN: neither was reached. Where only the attack was,
-     * an upper bound. */
+    /* Of the two: 1 is a perfect lock, 0 none. An upper bound where the attack needs at most so
+     * many, or scratch more than were tried; NaN where the attack needs more, or scratch at most so
+     * many. */
     double needs_ratio;
     bool ratio_is_bound;
     double readout; /* accuracy of the best reading of F's raw outputs, at most 100 labels */

@@ -190,8 +190,10 @@ static size_t gains_of(const ward_redteam_result *r, ward_knowledge knows, ward_
 
 /* ---- the labels that are needed ---- */
 
-/* Interpolated in the logarithm of the amount; infinite if it is not reached. */
-static double needed(const ward_redteam_gain *gains, size_t count, bool of_scratch, double wanted)
+/* Interpolated in the logarithm of the amount; infinite if it is not reached. Where the smallest
+ * amount is enough already, that amount, of which it is not known how much less would do. */
+static double needed(const ward_redteam_gain *gains, size_t count, bool of_scratch, double wanted,
+                     bool *is_at_most)
 {
     double last_k = 0, last = 0;
 
@@ -201,6 +203,7 @@ static double needed(const ward_redteam_gain *gains, size_t count, bool of_scrat
 
         if (isnan(accuracy))
             continue;
+        *is_at_most = accuracy >= wanted && last_k <= 0;
         if (accuracy >= wanted)
             return last_k > 0 ? last_k * pow(k / last_k, (wanted - last) / (accuracy - last)) : k;
         last_k = k;
@@ -213,15 +216,20 @@ static void find_needs(ward_redteam_verdict *v)
 {
     double wanted = v->authorised - close_enough; /* NaN if nobody can say */
     double largest = v->gain_count > 0 ? (double)v->gains[v->gain_count - 1].amount : 0;
+    bool attack_is_at_most = false, scratch_is_at_most = false;
 
     v->needs_attack = v->needs_scratch = v->needs_ratio = (double)NAN;
     if (isnan(wanted))
         return;
-    v->needs_attack = needed(v->gains, v->gain_count, false, wanted);
-    v->needs_scratch = needed(v->gains, v->gain_count, true, wanted);
-    v->ratio_is_bound = isinf(v->needs_scratch);
-    v->needs_ratio = isinf(v->needs_attack)    ? (double)NAN
-                     : isinf(v->needs_scratch) ? v->needs_attack / largest
+    v->needs_attack = needed(v->gains, v->gain_count, false, wanted, &attack_is_at_most);
+    v->needs_scratch = needed(v->gains, v->gain_count, true, wanted, &scratch_is_at_most);
+    if (v->without_labels.best >= wanted) {
+        v->needs_attack = 0;
+        attack_is_at_most = false;
+    }
+    v->ratio_is_bound = attack_is_at_most || isinf(v->needs_scratch);
+    v->needs_ratio = isinf(v->needs_attack) || scratch_is_at_most ? (double)NAN
+                     : isinf(v->needs_scratch)                    ? v->needs_attack / largest
                                                : v->needs_attack / v->needs_scratch;
 }
 
@@ -337,8 +345,8 @@ void verdict_make(const ward_redteam_result *r, const struct record_subject *sub
 
     v.gain_count = gains_of(r, WARD_KNOWS_LABELLED, v.gains);
     v.pair_gain_count = gains_of(r, WARD_KNOWS_PAIRS, v.pair_gains);
-    find_needs(&v);
     find_without_labels(r, &v);
+    find_needs(&v);
     find_cost(r, facts, &v);
     v.readout = reading(r, raid_readout.name);
     v.readout_control = reading(r, raid_readout_control.name);

@@ -53,10 +53,12 @@ static void write_percent(struct wr *wr, double fraction)
         wr_text(wr, " %");
 }
 
-/* Needed, or more than the largest amount that was tried. */
+/* Needed: of the smallest amount that was tried less may do; or more than the largest. */
 static void write_needs(struct wr *wr, const struct redteam_scores *s, double labels)
 {
     if (isfinite(labels) || s->gains.count == 0 || isnan(s->authorised)) {
+        if (s->gains.count > 0 && labels > 0 && labels <= s->gains.items[0].amount)
+            wr_text(wr, "at most ");
         text_count(wr, labels);
         return;
     }
@@ -99,7 +101,7 @@ static void write_needs_scratch(struct wr *wr, const struct redteam_scores *s)
 static void write_ratio(struct wr *wr, const struct redteam_scores *s)
 {
     if (isfinite(s->needs_ratio) && s->ratio_is_bound)
-        wr_text(wr, "below ");
+        wr_text(wr, "at most ");
     text_fixed(wr, s->needs_ratio, 3);
 }
 

@@ -6,8 +6,8 @@
  * images may need little (docs/results/locks.md). So the last layer is made anew,
  * orthogonal to the first principal axes of both (after Ravfogel et al. 2020, "Null It Out", where
  * axes are those of a classifier), to answer processed images as before, as nearly as least squares
- * can; the mean of raw features gets equal logits. Nothing is promised of the features, which stay
- * as they are.
+ * can; the mean of raw features gets equal logits. What its raw answers still tell is lowered by
+ * dependence.h. Nothing is promised of the features, which stay as they are.
  */
 #ifndef TRAIN_ERASURE_H
 #define TRAIN_ERASURE_H
@@ -36,8 +36,9 @@ struct erased {
  * as evaluation computes with them. First come the axes of raw images; then, of what they leave of
  * images under random keys, 16 under each, those around the mean of each key's. If more than a
  * fiftieth of these images, processed, would be given another class, the strongest half of each
- * kind is taken, or half of that, and so on; at least one. Deterministic for a device and a number
- * of threads.
+ * kind is taken, or half of that, and so on; at least one. The dependence is lowered by up to
+ * 32,768 raw images, unless that, too, took their class from too many. Deterministic for a device
+ * and a number of threads.
  *
  * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite. Then the layer may have changed.
  */

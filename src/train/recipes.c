@@ -71,7 +71,7 @@ static void set_onecycle(ward_train_config *config, uint64_t iterations, double 
 static void set_keyed(ward_train_config *config)
 {
     if (!config->arch)
-        config->arch = "mlp-1024x2-leaky";
+        config->arch = "mlp-1024x4-leaky";
     config->objective = WARD_OBJECTIVE_CHANCE;
     config->gamma = 0;
     config->erased_axes = 0.25;
