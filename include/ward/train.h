@@ -90,8 +90,9 @@ typedef struct ward_train_config {
      * keys, 0 .. 0.5, so that its small differences between them tell little of their class (after
      * Ravfogel et al. 2020). Half of these axes, the first ones, or a quarter and so on, if more
      * than 2 % of processed training images would be given another class. What is left of the whole
-     * share has to be as many features as classes or more. Then what its answers to raw images still
-     * tell is lowered by a criterion of independence (Gretton et al. 2005). 0: neither. Paper: 0.
+     * share has to be as many features as classes or more. Then what its answers to raw images
+     * still tell is lowered by a criterion of independence (Gretton et al. 2005). 0: neither.
+     * Paper: 0.
      */
     double erased_axes;
 

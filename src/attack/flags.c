@@ -185,14 +185,27 @@ static void add_start(struct starts *s, const ward_redteam_cell *tuned,
     s->count++;
 }
 
+static bool is_tuned(const ward_redteam_cell *c, uint64_t amount)
+{
+    return cell_is_of(c, raid_fine_tune.name, WARD_KNOWS_LABELLED, amount);
+}
+
+/* Whether the i-th cell is the first of those of its amount that are done. */
+static bool is_first_tuned(const ward_redteam_result *r, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (is_tuned(&r->cells[j], r->cells[i].amount))
+            return false;
+    return is_tuned(&r->cells[i], r->cells[i].amount);
+}
+
 static struct starts starts_at(const ward_redteam_result *r, uint64_t amount, const char *arch)
 {
     struct starts s = {.count = 0};
 
     for (size_t i = 0; i < r->cell_count; i++)
-        for (size_t j = 0; j < r->cell_count; j++)
-            if (cell_is_of(&r->cells[i], raid_fine_tune.name, WARD_KNOWS_LABELLED, amount) &&
-                cell_is_of(&r->cells[j], raid_scratch.name, WARD_KNOWS_LABELLED, amount))
+        for (size_t j = 0; is_tuned(&r->cells[i], amount) && j < r->cell_count; j++)
+            if (cell_is_of(&r->cells[j], raid_scratch.name, WARD_KNOWS_LABELLED, amount))
                 add_start(&s, &r->cells[i], &r->cells[j], arch);
     s.from_f /= (double)s.count;
     s.from_nothing /= (double)s.count;
@@ -207,7 +220,7 @@ static void flag_dead(const ward_redteam_result *r, const char *arch, ward_redte
         const ward_redteam_cell *c = &r->cells[i];
         struct starts s;
 
-        if (!c->is_done || strcmp(c->attack, raid_fine_tune.name) != 0 || c->amount > FEW_LABELS)
+        if (c->amount > FEW_LABELS || !is_first_tuned(r, i))
             continue;
         s = starts_at(r, c->amount, arch);
         if (s.count > 0 && s.from_f < s.from_nothing - clearly)

@@ -74,15 +74,15 @@ static ward_status get_text(const json_t *object, const char *key, char *out, si
 
 /* ---- gains ---- */
 
-/* A difference of accuracies, or null. */
+/* A difference of accuracies, a bound on one (wide, where there are two adversaries), or null. */
 static ward_status take_difference(const json_t *value, double *out)
 {
     double d = json_number_value(value);
 
     if (json_is_null(value))
         d = (double)NAN;
-    else if (!json_is_number(value) || !(d >= -2 && d <= 2))
-        return ward_fail(WARD_ERR_FORMAT, "an advantage is not in -2 to 2");
+    else if (!json_is_number(value) || !(d >= -20 && d <= 20))
+        return ward_fail(WARD_ERR_FORMAT, "an advantage is not in -20 to 20");
     *out = d;
     return WARD_OK;
 }
