@@ -234,6 +234,13 @@ static void labels_train_a_map_of_blocks(void **state)
     assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_block_map, 40);
 }
 
+static void a_network_of_another_kind_stands_in_for_g(void **state)
+{
+    (void)state;
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_u_net_labelled, 40);
+    assert_finds(WARD_METHOD_GENERATOR, SOUND, &raid_u_net_unlabelled, 40);
+}
+
 static void answers_are_enough_to_find_a_pattern(void **state)
 {
     (void)state;
@@ -630,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_key_search_says_what_each_random_key_gives),
         cmocka_unit_test(students_see_all_that_they_hold),
         cmocka_unit_test(labels_train_a_map_of_blocks),
+        cmocka_unit_test(a_network_of_another_kind_stands_in_for_g),
         cmocka_unit_test(labels_train_a_front_and_a_map_through_f),
         cmocka_unit_test(a_dense_network_learns_from_one_pair),
         cmocka_unit_test(a_share_of_the_tables_of_a_key_is_still_a_key),
