@@ -122,7 +122,7 @@ def overlap_rows(results, run):
         return []
     cells, overlaps = [], []
     if pair[0]["model_id"] != pair[1]["model_id"]:
-        cells.append("two networks, made by the same command on two machines")
+        cells.append("two networks, made by the same command with two builds")
     for key, title in (("adv_ci95", "labels"), ("adv_pairs_ci95", "pairs")):
         for k in pair[0][key]:
             (low, high), (other_low, other_high) = (r[key][k] for r in pair)
