@@ -218,11 +218,12 @@ def lock_lines(results):
     pairs = max(r["best_pairs"], key=int)
     queries = max(c["amount"] for c in r["attacks"] if c["attack"] == "extract")
     served = mean_accuracy(r, "extract", "queries", queries)
-    return [f"> {r['sentence']}", ">",
+    flags = [line for flag in r["flags"] for line in (f"> Flag `{flag['flag']}`: {flag['detail']}.", ">")]
+    return [f"> {r['sentence']}", ">", *flags,
             f"> With {pairs} pairs he reaches {100 * r['best_pairs'][pairs]['accuracy']:.1f} %; who has {pairs} labelled images and "
             f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {queries} answers "
             f"of the authorised service, {100 * served:.1f} % (budget `{r['budget']}`).", "",
-            f"On CIFAR-10 users have {100 * results['lock-cifar10-cascade']['evaluation']['authorised']:.2f} %; "
+            f"On CIFAR-10, with two dense layers, users have {100 * results['lock-cifar10-cascade']['evaluation']['authorised']:.2f} %; "
             f"an open convolutional network trained on the same images has {conv_accuracy(results, 'cifar10')} %."]
 
 
