@@ -174,8 +174,8 @@ typedef struct ward_redteam_options {
  *   out    written only on success; ward_redteam_result_release()
  *
  * WARD_ERR_ARG for settings out of range, or data that does not fit the run; WARD_ERR_EXISTS where
- * results of another model or of other settings are kept; WARD_ERR_STOPPED; otherwise as
- * ward_attack().
+ * results of another model, of other settings or of another revision of the suite are kept;
+ * WARD_ERR_STOPPED; otherwise as ward_attack().
  */
 WARD_API WARD_CHECK ward_status ward_redteam(const ward_run *run, ward_device *device,
                                              const ward_dataset *data,

@@ -208,7 +208,7 @@ static ward_status turn_raw(struct work *w)
     return st;
 }
 
-/* The answers less their mean over the classes, and by how much they deviate. */
+/* The answers before the change, and from how far they are from 0 the scale of that. */
 static ward_status answer(struct work *w, const float *weight)
 {
     size_t k = w->d->classes, count = w->blocks * w->block * k;
@@ -513,8 +513,13 @@ static ward_status open_steps(struct work *w)
     return st;
 }
 
+/* The axes and how far processed images reach along them follow from images under G. */
 static void work_close(struct work *w)
 {
+    if (w->basis)
+        mem_wipe(w->basis, w->d->features * w->axes * sizeof *w->basis);
+    if (w->reach)
+        mem_wipe(w->reach, w->axes * sizeof *w->reach);
     mem_free(w->basis);
     mem_free(w->reach);
     mem_free(w->raw);
@@ -534,7 +539,7 @@ static void work_close(struct work *w)
     mem_free(w->slope);
 }
 
-/* The change, whose sum over the classes is taken off: nobody's answers are to depend on it. */
+/* The change, less its mean over the classes, which no answer depends on. */
 static void apply(const struct work *w, float *weight)
 {
     size_t k = w->d->classes;

@@ -30,8 +30,8 @@ struct dependence {
  * Add to the weight of a last layer what lowers the dependence of its answers to raw images, by
  * Adam. It is orthogonal to the first principal axes of processed images, a sixteenth of the
  * features, and is kept small along the others in the measure in which they differ there: so
- * answers to processed images stay nearly as they are. Answers have the same mean over the
- * classes, 0, before and after.
+ * answers to processed images stay nearly as they are. What is added has mean 0
+ * over the classes.
  *
  *   weight  [classes, features]
  *

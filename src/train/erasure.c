@@ -109,8 +109,11 @@ static ward_status axes_open(struct axes *axes, size_t share, size_t features)
     return st ? st : mem_new(&axes->strength, share, sizeof *axes->strength);
 }
 
-static void axes_close(struct axes *axes)
+/* Those of wrong keys are of images that G's front has seen. */
+static void axes_close(struct axes *axes, size_t share, size_t features)
 {
+    if (axes->rows)
+        mem_wipe(axes->rows, share * features * sizeof *axes->rows);
     mem_free(axes->rows);
     mem_free(axes->strength);
 }
@@ -147,9 +150,11 @@ static void erasure_close(struct erasure *e)
     rows_close(&e->raw, e->head.features);
     rows_close(&e->wrong, e->head.features);
     rows_close(&e->processed, e->head.features);
-    axes_close(&e->raw_axes);
-    axes_close(&e->wrong_axes);
+    axes_close(&e->raw_axes, e->share, e->head.features);
+    axes_close(&e->wrong_axes, e->share, e->head.features);
     mem_free(e->labels);
+    if (e->logits)
+        mem_wipe(e->logits, e->processed.n * e->head.classes * sizeof *e->logits);
     mem_free(e->logits);
     mem_free(e->mean);
 }
