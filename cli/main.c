@@ -1,6 +1,9 @@
 /* The ward command: a table of commands and a loop. */
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -85,10 +88,35 @@ static int dispatch(int argc, char **argv)
     return run(argv[1], argc - 1, argv + 1);
 }
 
+/*
+ * Threads of libgomp that wait for each other spin for milliseconds by default: beside another job
+ * that wants their cores, that takes many times as long as giving way (docs/performance.md). So
+ * what computes for minutes lets them sleep after a thousand turns, unless the environment says
+ * otherwise. libgomp reads it when it is loaded, before main(), hence anew. A server's threads
+ * keep the default, which answers sooner.
+ */
+static void wait_politely(int argc, char **argv)
+{
+    static const char *const names[] = {"train", "attack", "reproduce"};
+    char self[PATH_MAX];
+    ssize_t len = 0;
+
+    if (argc < 2 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && len == 0; i++)
+        if (strcmp(argv[1], names[i]) == 0)
+            len = readlink("/proc/self/exe", self, sizeof self);
+    if (len <= 0 || (size_t)len >= sizeof self || setenv("GOMP_SPINCOUNT", "1000", 1) != 0)
+        return;
+    self[len] = '\0';
+    execv(self, argv); /* if that fails, it is slower beside other jobs: no more */
+}
+
 int main(int argc, char **argv)
 {
     int code;
 
+    wait_politely(argc, argv);
     ward_guard_enter(argc, argv);
     code = dispatch(argc, argv);
     /* A result that could not be written is not a result. */

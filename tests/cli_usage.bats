@@ -252,6 +252,28 @@ train() {
     [ "$output" = "$("$WARD" --version)" ]
 }
 
+# libgomp says what it has read when it is loaded.
+spins() {
+    OMP_DISPLAY_ENV=verbose "$WARD" "$1" -h 2>&1 | grep GOMP_SPINCOUNT | tail -1
+}
+
+@test "threads of long commands give way soon, unless the environment says otherwise" {
+    unset OMP_WAIT_POLICY GOMP_SPINCOUNT
+    for command in train attack reproduce; do
+        run -0 spins "$command"
+        [[ $output == *"'1000'"* ]]
+    done
+    run -0 spins serve
+    [[ $output == *GOMP_SPINCOUNT* && $output != *"'1000'"* ]]
+    export GOMP_SPINCOUNT=7
+    run -0 spins train
+    [[ $output == *"'7'"* ]]
+    unset GOMP_SPINCOUNT
+    export OMP_WAIT_POLICY=passive
+    run -0 spins train
+    [[ $output == *"'0'"* ]]
+}
+
 @test "a result that cannot be written is a failure" {
     for command in version "version --json" "train -h" help; do
         # shellcheck disable=SC2086
