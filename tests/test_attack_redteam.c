@@ -754,9 +754,18 @@ static ward_status attempt_occasion(void *context)
 static void an_attack_ends_with_an_offer_or_says_what_failed(void **state)
 {
     static const struct raid *const raids[] = {
-        &raid_direct,    &raid_readout,     &raid_readout_control,  &raid_input_only,
-        &raid_universal, &raid_infomax,     &raid_learned_labelled, &raid_learned_unlabelled,
-        &raid_fine_tune, &raid_recalibrate, &raid_scratch,
+        &raid_direct,
+        &raid_readout,
+        &raid_readout_control,
+        &raid_input_only,
+        &raid_universal,
+        &raid_infomax,
+        &raid_learned_labelled,
+        &raid_learned_unlabelled,
+        &raid_fine_tune,
+        &raid_recalibrate_labelled,
+        &raid_recalibrate_unlabelled,
+        &raid_scratch,
     };
     ward_run *run = open_run(WARD_METHOD_LEARNED);
 

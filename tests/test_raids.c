@@ -96,13 +96,14 @@ static ward_run *open_victim(ward_method method, enum making making)
 
 /* ---- one attack ---- */
 
-/* What a thief with so many images ends with, where he chooses. */
-static ward_status raid_with(const ward_run *run, const struct raid *raid, uint64_t amount,
-                             const struct budget *budget, ward_redteam_cell *cell)
+/* What a thief with so many images, and others without labels, ends with, where he chooses. */
+static ward_status raid_beside(const ward_run *run, const struct raid *raid, uint64_t amount,
+                               uint32_t others, const struct budget *budget,
+                               ward_redteam_cell *cell)
 {
     uint32_t order[2 * TRAIN];
     struct split all = {data, WARD_SPLIT_TRAIN, order, (uint32_t)amount};
-    struct split none = {data, WARD_SPLIT_TRAIN, order, 0};
+    struct split besides = {data, WARD_SPLIT_TRAIN, order + amount, others};
     struct split choice = {data, WARD_SPLIT_TEST, NULL, BRIGHT + DARK};
     struct thief t = thief_of(run, &is_stopping);
     ward_status st = service_open(&t.service, run, device, 2 * TRAIN);
@@ -110,7 +111,7 @@ static ward_status raid_with(const ward_run *run, const struct raid *raid, uint6
     t.own = &run->transform.spec;
     t.shown = raid->is_shown ? &run->transform : NULL;
     t.images = &all;
-    t.unlabelled = &none;
+    t.unlabelled = &besides;
     t.choice = &choice;
     t.choice_count = BRIGHT + DARK;
     t.budget = budget;
@@ -126,6 +127,12 @@ static ward_status raid_with(const ward_run *run, const struct raid *raid, uint6
     service_close(t.service);
     tensor_list_release(&t.best_params);
     return st;
+}
+
+static ward_status raid_with(const ward_run *run, const struct raid *raid, uint64_t amount,
+                             const struct budget *budget, ward_redteam_cell *cell)
+{
+    return raid_beside(run, raid, amount, 0, budget, cell);
 }
 
 static ward_redteam_cell raided(const ward_run *run, const struct raid *raid, uint64_t amount)
@@ -490,6 +497,61 @@ static void a_search_goes_on_while_the_loss_falls(void **state)
     ward_run_close(run);
 }
 
+/* ---- statistics ---- */
+
+/* Grey, less its mean over processed images, is what tells bright from dark. */
+static ward_run *open_normed(void)
+{
+    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    struct tensor_list *params = &run->model.net.params;
+
+    net_release(&run->model.net);
+    assert_ok(net_init(&run->model.net, &spec, 1));
+    clear(params);
+    for (size_t i = 0; i < PIXELS; i++)
+        set(params, "fc1.weight", i, 1.0f / PIXELS);
+    set(params, "bn1.weight", 0, 1);
+    set(params, "bn1.running_mean", 0, 1);
+    for (size_t i = 0; i < 4; i++)
+        set(params, "bn1.running_var", i, 0.09f);
+    set(params, "fc.weight", 0, 40);
+    set(params, "fc.bias", 0, -20);
+    return run;
+}
+
+/* One labelled image alone would say nothing. Nothing is left to train, as all that goes on from
+ * such statistics begins as a classifier that is right. */
+static void statistics_of_all_raw_images_open_a_batch_norm(void **state)
+{
+    static const struct budget budget = {.effort = 1, .steps = 160};
+    ward_run *run = open_normed();
+    ward_redteam_cell labelled, unlabelled;
+
+    (void)state;
+    assert_true(raided(run, &raid_direct, 0).choice == dark_share);
+    assert_ok(raid_beside(run, &raid_recalibrate_labelled, 1, 59, &budget, &labelled));
+    assert_int_equal(labelled.try_count, 4);
+    for (size_t i = 0; i < labelled.try_count; i++)
+        if (!(labelled.tries[i].accuracy >= found))
+            fail_msg("%s: %g", labelled.tries[i].what, labelled.tries[i].accuracy);
+    assert_int_equal(labelled.images, 0);
+    unlabelled = raided(run, &raid_recalibrate_unlabelled, 60);
+    assert_true(unlabelled.choice >= found);
+    ward_run_close(run);
+}
+
+static void without_batch_norm_there_is_nothing_to_recalibrate(void **state)
+{
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_redteam_cell cell = raided(run, &raid_recalibrate_labelled, 40);
+
+    (void)state;
+    assert_int_equal(cell.try_count, 1);
+    assert_string_equal(cell.chosen, "no batch norm");
+    ward_run_close(run);
+}
+
 /* ---- alignment ---- */
 
 /* A dense F in other coordinates: what is grey to everybody is a stripe pattern to it. */
@@ -649,6 +711,8 @@ int main(void)
         cmocka_unit_test(what_is_trained_is_softened),
         cmocka_unit_test(answers_that_hardly_differ_are_read),
         cmocka_unit_test(a_search_goes_on_while_the_loss_falls),
+        cmocka_unit_test(statistics_of_all_raw_images_open_a_batch_norm),
+        cmocka_unit_test(without_batch_norm_there_is_nothing_to_recalibrate),
         cmocka_unit_test(turned_coordinates_are_found_by_their_strength),
         cmocka_unit_test(a_convolution_is_aligned_as_well),
         cmocka_unit_test(a_masked_victim_raises_flags_and_a_sound_one_does_not),

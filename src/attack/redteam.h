@@ -57,11 +57,12 @@ struct raid {
 
 extern const struct raid raid_direct, raid_readout, raid_readout_control, raid_input_only,
     raid_universal, raid_infomax, raid_learned_labelled, raid_learned_unlabelled, raid_fine_tune,
-    raid_recalibrate, raid_pair, raid_pair_through, raid_distil, raid_subtract,
-    raid_other_structure, raid_block_map, raid_front_map_labelled, raid_front_map_pairs,
-    raid_key_search, raid_partial_key, raid_black_box, raid_another_backward_labelled,
-    raid_another_backward_unlabelled, raid_extract, raid_extract_class, raid_align_labelled,
-    raid_align_unlabelled, raid_perturbed, raid_u_net_labelled, raid_u_net_unlabelled, raid_scratch;
+    raid_recalibrate_labelled, raid_recalibrate_unlabelled, raid_pair, raid_pair_through,
+    raid_distil, raid_subtract, raid_other_structure, raid_block_map, raid_front_map_labelled,
+    raid_front_map_pairs, raid_key_search, raid_partial_key, raid_black_box,
+    raid_another_backward_labelled, raid_another_backward_unlabelled, raid_extract,
+    raid_extract_class, raid_align_labelled, raid_align_unlabelled, raid_perturbed,
+    raid_u_net_labelled, raid_u_net_unlabelled, raid_scratch;
 
 /* The i-th line; NULL past the end. */
 const struct raid *suite_raid(size_t i);
@@ -136,6 +137,11 @@ WARD_CHECK ward_status thief_network(const struct thief *thief, struct tensor_li
 WARD_CHECK ward_status params_append(struct tensor_list *to, const struct tensor_list *from);
 /* A layer "readout" that changes nothing, added to a list. */
 WARD_CHECK ward_status thief_readout(const struct thief *thief, struct tensor_list *params);
+
+/* The raw images that he holds, with labels and without: how many, and the i-th, [c, h, w]; those
+ * that his cell is of come first. */
+size_t thief_raw_count(const struct thief *thief);
+WARD_CHECK ward_status thief_raw_image(const struct thief *thief, size_t i, float *x);
 
 /* WARD_ERR_STOPPED once the work is to be given up; to be asked at every step. */
 WARD_CHECK ward_status thief_go_on(const struct thief *thief);

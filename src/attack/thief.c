@@ -95,6 +95,21 @@ ward_status thief_readout(const struct thief *thief, struct tensor_list *params)
     return st ? st : tensor_list_add(params, "readout.bias", &bias, NULL);
 }
 
+/* ---- images ---- */
+
+size_t thief_raw_count(const struct thief *thief)
+{
+    return thief->images->count + thief->unlabelled->count;
+}
+
+ward_status thief_raw_image(const struct thief *thief, size_t i, float *x)
+{
+    size_t own = thief->images->count;
+
+    return i < own ? batch_read(thief->images, i, 1, x, NULL)
+                   : batch_read(thief->unlabelled, i - own, 1, x, NULL);
+}
+
 /* ---- while he works ---- */
 
 ward_status thief_go_on(const struct thief *thief)

@@ -48,8 +48,6 @@ static void cut_patch(const struct align *a, const float *image, struct rng *rng
 static ward_status read_points(struct align *a)
 {
     const struct net_spec *spec = &a->thief->network->spec;
-    const struct split *images = a->thief->images, *others = a->thief->unlabelled;
-    size_t own = images->count, count = own + others->count;
     bool is_conv = a->layer->kind == OP_CONV;
     float *image = NULL;
     struct rng rng;
@@ -57,10 +55,7 @@ static ward_status read_points(struct align *a)
 
     thief_rng(a->thief, UINT32_C(1) << 30, &rng);
     for (size_t i = 0; i < a->points && !st; i++) {
-        size_t at = i % count;
-        const struct split *from = at < own ? images : others;
-
-        st = batch_read(from, at < own ? at : at - own, 1, image, NULL);
+        st = thief_raw_image(a->thief, i % thief_raw_count(a->thief), image);
         if (!st && is_conv)
             cut_patch(a, image, &rng, a->x + i * a->ins);
         else if (!st)
@@ -107,9 +102,7 @@ ward_status align_open(struct align *a, struct thief *t)
     if (st)
         return st;
     find_layer(a);
-    a->points = a->layer->kind == OP_CONV
-                    ? POINTS
-                    : min_size(POINTS, t->images->count + t->unlabelled->count);
+    a->points = a->layer->kind == OP_CONV ? POINTS : min_size(POINTS, thief_raw_count(t));
     /* Around their mean, points have one axis less than there are of them. */
     a->r = min_size(min_size(a->ins, a->outs),
                     min_size(max_size(a->points - 1, 1), most_axes[t->budget->effort - 1]));
