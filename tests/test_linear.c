@@ -1,4 +1,4 @@
-/* Least squares, and principal axes. */
+/* Least squares, principal axes, and how alike columns are. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -191,10 +191,27 @@ static void what_lies_along_axes_is_taken_out_and_the_rest_stays(void **state)
     }
 }
 
+static void columns_are_alike_by_the_cosine_of_their_angle(void **state)
+{
+    static const float x[] = {1, 3, -2, 0, 2, 4, -4, 0, 2, 0, -4, 0};
+    const double third = 11 / 15.0; /* (3 + 8) / (3 5) */
+    const double expected[] = {1, third, -1, 0, third, 1, -third, 0, -1, -third, 1, 0, 0, 0, 0, 0};
+    float cosines[16];
+    double lengths[4];
+
+    (void)state;
+    assert_ok(column_cosines(3, 4, x, cosines, lengths));
+    for (size_t i = 0; i < 16; i++)
+        if (fabs((double)cosines[i] - expected[i]) > 1e-6)
+            fail_msg("%zu: %g, expected %g", i, (double)cosines[i], expected[i]);
+    assert_true(fabs(lengths[0] - 3) < 1e-9 && fabs(lengths[2] - 6) < 1e-9);
+    assert_true(lengths[3] <= 0);
+}
+
 static ward_status attempt(void *context)
 {
     const float x[] = {0, 5, 1, 5, 2, 5}, y[] = {1, 6, 3, 6, 5, 6};
-    float weight[4], bias[2];
+    float weight[4], bias[2], cosines[4];
     double axes[4], strength[2];
     struct rng rng;
     ward_status st = linear_fit(3, 2, 2, x, y, 1e-9, weight);
@@ -205,6 +222,8 @@ static ward_status attempt(void *context)
         st = affine_fit(3, 2, x, y, 1e-9, weight, bias);
     if (!st)
         st = principal_axes(3, 2, x, 2, &rng, axes, strength);
+    if (!st)
+        st = column_cosines(3, 2, x, cosines, strength);
     return st ? st : take_out_axes(1, 2, axes, 1, weight);
 }
 
@@ -225,6 +244,7 @@ int main(void)
         cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
         cmocka_unit_test(few_points_have_few_axes),
         cmocka_unit_test(what_lies_along_axes_is_taken_out_and_the_rest_stays),
+        cmocka_unit_test(columns_are_alike_by_the_cosine_of_their_angle),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
     };
 

@@ -40,6 +40,8 @@ static const struct raid *const raids[] = {
     &raid_extract_class,
     &raid_align_labelled,
     &raid_align_unlabelled,
+    &raid_match_columns_labelled,
+    &raid_match_columns_unlabelled,
     &raid_perturbed,
     &raid_scratch,
 };

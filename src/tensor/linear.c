@@ -422,3 +422,30 @@ ward_status take_out_axes(size_t r, size_t d, const double *axes, size_t n, floa
     mem_free(tile);
     return WARD_OK;
 }
+
+/* ---- columns beside each other ---- */
+
+ward_status column_cosines(size_t n, size_t d, const float *x, float *cosines, double *lengths)
+{
+    double *points = NULL, *square = NULL;
+    ward_status st = mem_new(&points, n * d, sizeof *points);
+
+    if (!st)
+        st = mem_new(&square, d * d, sizeof *square);
+    for (size_t i = 0; i < n * d && !st; i++)
+        points[i] = (double)x[i];
+    if (!st)
+        gram(n, d, points, square);
+    for (size_t i = 0; i < d && !st; i++)
+        lengths[i] = sqrt(square[i * d + i]);
+    for (size_t i = 0; i < d && !st; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double both = lengths[i] * lengths[j];
+            double cosine = both > 0 ? square[i * d + j] / both : 0;
+
+            cosines[i * d + j] = cosines[j * d + i] = (float)cosine;
+        }
+    mem_free(points);
+    mem_free(square);
+    return st;
+}

@@ -1,6 +1,6 @@
 /*
- * Linear algebra on matrices in row-major order: least squares, and principal axes. For a few
- * thousand dimensions at most, on one thread.
+ * Linear algebra on matrices in row-major order: least squares, principal axes, and how alike
+ * columns are. For a few thousand dimensions at most, on one thread.
  */
 #ifndef TENSOR_LINEAR_H
 #define TENSOR_LINEAR_H
@@ -50,6 +50,19 @@ WARD_CHECK ward_status affine_fit(size_t n, size_t d, const float *x, const floa
  */
 WARD_CHECK ward_status principal_axes(size_t n, size_t d, const float *x, size_t r, struct rng *rng,
                                       double *axes, double *strength);
+
+/*
+ * How alike the columns of a matrix are: the cosine of the angle of each two, 0 with a column of
+ * zeros; of points around their mean, correlations.
+ *
+ *   x        [n, d]
+ *   cosines  [d, d]
+ *   lengths  [d], of the columns
+ *
+ * WARD_ERR_NOMEM.
+ */
+WARD_CHECK ward_status column_cosines(size_t n, size_t d, const float *x, float *cosines,
+                                      double *lengths);
 
 /*
  * Take out of rows what lies along some axes.

@@ -92,7 +92,7 @@ static ward_status find_axes(struct align *a)
     return st;
 }
 
-ward_status align_open(struct align *a, struct thief *t)
+ward_status align_look(struct align *a, struct thief *t)
 {
     ward_status st;
 
@@ -103,14 +103,22 @@ ward_status align_open(struct align *a, struct thief *t)
         return st;
     find_layer(a);
     a->points = a->layer->kind == OP_CONV ? POINTS : min_size(POINTS, thief_raw_count(t));
-    /* Around their mean, points have one axis less than there are of them. */
-    a->r = min_size(min_size(a->ins, a->outs),
-                    min_size(max_size(a->points - 1, 1), most_axes[t->budget->effort - 1]));
     st = mem_new(&a->x, a->points * a->ins, sizeof *a->x);
     if (!st)
         st = mem_new(&a->mean, a->ins, sizeof *a->mean);
-    if (!st)
-        st = mem_new(&a->axes, a->r * a->ins, sizeof *a->axes);
+    return st ? st : read_points(a);
+}
+
+ward_status align_open(struct align *a, struct thief *t)
+{
+    ward_status st = align_look(a, t);
+
+    if (st)
+        return st;
+    /* Around their mean, points have one axis less than there are of them. */
+    a->r = min_size(min_size(a->ins, a->outs),
+                    min_size(max_size(a->points - 1, 1), most_axes[t->budget->effort - 1]));
+    st = mem_new(&a->axes, a->r * a->ins, sizeof *a->axes);
     if (!st)
         st = mem_new(&a->spread, a->r, sizeof *a->spread);
     if (!st)
@@ -119,8 +127,6 @@ ward_status align_open(struct align *a, struct thief *t)
         st = mem_new(&a->seen, a->outs * a->r, sizeof *a->seen);
     if (!st)
         st = mem_new(&a->signs, a->r, sizeof *a->signs);
-    if (!st)
-        st = read_points(a);
     return st ? st : find_axes(a);
 }
 

@@ -22,7 +22,9 @@ struct align {
     double *signs;         /* [r]: 1 or -1, of each axis along its direction */
 };
 
-/* align_close(), also after a failure. */
+/* Without what has r in it. align_close(), also after a failure. */
+WARD_CHECK ward_status align_look(struct align *align, struct thief *thief);
+/* With axes and directions, too, that many as the budget says. align_close() as well. */
 WARD_CHECK ward_status align_open(struct align *align, struct thief *thief);
 void align_close(struct align *align);
 
