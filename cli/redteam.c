@@ -130,15 +130,47 @@ static const ward_redteam_gain *gain_at(const ward_redteam_gain *gains, size_t c
     return NULL;
 }
 
-static void print_gains(const struct table *t, const ward_redteam_gain *gains, size_t count)
+typedef double gain_value(const ward_redteam_gain *gain);
+
+static double advantage_of(const ward_redteam_gain *g)
 {
-    print_name("", "best of all, less scratch");
+    return g->advantage;
+}
+
+static double deviation_of(const ward_redteam_gain *g)
+{
+    return g->deviation;
+}
+
+static double highest_of(const ward_redteam_gain *g)
+{
+    return g->highest;
+}
+
+static void print_values(const struct table *t, const ward_redteam_gain *gains, size_t count,
+                         const char *name, gain_value *value)
+{
+    print_name("", name);
     for (size_t k = 0; k < t->count; k++) {
         const ward_redteam_gain *g = gain_at(gains, count, t->amounts[k]);
 
-        print_cell(g ? g->advantage : (double)NAN);
+        print_cell(g ? value(g) : (double)NAN);
     }
     putchar('\n');
+}
+
+/* Of one adversary there is no spread. */
+static void print_gains(const struct table *t, const ward_redteam_gain *gains, size_t count)
+{
+    bool has_spread = false;
+
+    for (size_t i = 0; i < count; i++)
+        has_spread = has_spread || isfinite(gains[i].deviation);
+    print_values(t, gains, count, "best of all, less scratch", advantage_of);
+    if (!has_spread)
+        return;
+    print_values(t, gains, count, "best of all, deviation", deviation_of);
+    print_values(t, gains, count, "best of all, the luckiest", highest_of);
 }
 
 static void print_table(const ward_redteam_result *r, ward_knowledge knows, const char *head)

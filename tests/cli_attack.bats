@@ -187,8 +187,8 @@ redteam() {
     done
     [ "$(json v "sorted({x['attack'] for x in d['attacks']})")" = \
         "['direct', 'input-only', 'readout', 'scratch']" ]
-    for key in suite authorised unauthorised adv adv_pairs scratch best kstar_ratio readout flags \
-        attacks sentence; do
+    for key in suite authorised unauthorised adv adv_pairs scratch best kstar_ratio readout \
+        complete flags attacks sentence; do
         [ "$(json v "'$key' in d")" = True ] || { echo "$key"; false; }
         [ "$key" = suite ] || grep -q "[_*(]$key[_*,)]" "$SOURCE/man/ward-attack.1.scd" ||
             { echo "$key is not in the man page"; false; }
@@ -197,6 +197,8 @@ redteam() {
     adv="abs(d['best'][k]['accuracy'] - d['scratch'][k] - d['adv'][k])"
     [ "$(json v "all($adv < 1e-9 for k in d['adv'])")" = True ]
     [ "$(ls kept)" = quick.json ]
+    [ "$(json v "d['complete']")" = False ] # there are others than these few
+    [[ $(json v "d['sentence']") == *"Not all attacks were done: a thief may do better." ]]
 }
 
 @test "the red team's table ends with a sentence for the owner" {

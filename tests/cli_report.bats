@@ -302,6 +302,7 @@ print(json.load(sys.stdin)["commit"])')
     sentence=$(json v "d['sentence']")
     grep -qF "**$sentence**" <(sed 's/\\//g; s/&lt;/</g' md) || { echo "$sentence"; cat md; false; }
     grep -q '^ward attack RUN --budget quick --seed 1$' md
+    grep -q 'Attacks of this budget are missing\.$' md
     grep -q '^random patterns: .* 8 draws$' md
 }
 

@@ -11,6 +11,7 @@
 
 #include "alloc_test.h"
 #include "attack/holdings.h"
+#include "attack/record.h"
 #include "attack_fixture.h"
 #include "data/dataset.h"
 #include "verdict_fixture.h"
@@ -562,6 +563,54 @@ static void a_finished_suite_is_judged_anew_and_so_is_its_file(void **state)
     ward_run_close(run);
 }
 
+/* Kept as if it had been done, but for so many cells at the end. */
+static void write_done(const ward_run *run, const ward_redteam_result *like, size_t missing,
+                       const char *path)
+{
+    const struct record_subject subject = {.model_id = run->model.id,
+                                           .arch = run->model.net.spec.arch,
+                                           .data = "lamps",
+                                           .device = ward_device_name(device),
+                                           .method = run->model.method};
+    const struct record_facts facts = {.authorised = 1, .unauthorised = 0.5, .chance = 0.5};
+    const struct suite_plan plan = {.budget = suite_budget("quick"),
+                                    .trials = 1,
+                                    .method = run->model.method,
+                                    .has_service = true,
+                                    .pool = like->pool_count};
+    ward_redteam_result r = *like;
+    char *text = NULL;
+
+    r.cells = NULL;
+    assert_ok(suite_cells(&plan, &r.cells, &r.cell_count));
+    for (size_t i = 0; i + missing < r.cell_count; i++)
+        r.cells[i].is_done = true;
+    assert_ok(record_to_json(&r, &subject, &facts, 0, &text));
+    assert_ok(file_write(path, text, strlen(text), FILE_REPLACE));
+    mem_free(text);
+    mem_free(r.cells);
+}
+
+static void a_suite_is_whole_once_all_cells_of_its_budget_are_there(void **state)
+{
+    ward_run *run = open_run(WARD_METHOD_LEARNED);
+    const ward_redteam_options options = {.directory = in_folder("whole")};
+    ward_redteam_result part = red_team(run, "direct", &options), r;
+
+    (void)state;
+    assert_true(part.verdict.is_partial && strstr(part.json, "\"complete\": false"));
+    write_done(run, &part, 0, in_folder("whole/quick.json"));
+    r = red_team(run, "direct", &options); /* asks for a part, but finds all */
+    assert_true(!r.verdict.is_partial && strstr(r.json, "\"complete\": true"));
+    ward_redteam_result_release(&r);
+    write_done(run, &part, 1, in_folder("whole/quick.json"));
+    r = red_team(run, "direct", &options);
+    assert_true(r.verdict.is_partial); /* the last of the control is for who holds pairs */
+    ward_redteam_result_release(&r);
+    ward_redteam_result_release(&part);
+    ward_run_close(run);
+}
+
 /* ---- adversaries who repeat what the first one chose ---- */
 
 static ward_redteam_result repeat(const ward_run *run, const char *only, uint64_t trials,
@@ -803,6 +852,7 @@ int main(void)
         cmocka_unit_test(a_dead_network_raises_its_flag_and_a_random_one_does_not),
         cmocka_unit_test(a_stopped_suite_goes_on_and_repeats_nothing),
         cmocka_unit_test(a_finished_suite_is_judged_anew_and_so_is_its_file),
+        cmocka_unit_test(a_suite_is_whole_once_all_cells_of_its_budget_are_there),
         cmocka_unit_test(with_standard_others_train_what_did_best_for_the_first),
         cmocka_unit_test(who_finds_no_such_choice_tries_everything),
         cmocka_unit_test(settings_out_of_range_are_refused),

@@ -176,6 +176,27 @@ static void what_the_red_team_found_is_read_as_means_over_adversaries(void **sta
     redteam_release(&s);
 }
 
+/* Builds before did not say so. */
+static void a_spread_and_a_missing_part_are_read_where_they_are_written(void **state)
+{
+    struct redteam_scores s = {.line_count = 0};
+    char *text = redteam_with("\"accuracy\": 0.75}, ",
+                              "\"accuracy\": 0.75, \"sd\": 0.25, \"highest\": 0.875}, ");
+
+    (void)state;
+    assert_ok(redteam_parse(&s, text, strlen(text)));
+    assert_true(s.gains.items[0].deviation == 0.25 && s.gains.items[0].highest == 0.875);
+    assert_true(isnan(s.gains.items[1].deviation) && isnan(s.gains.items[1].highest));
+    assert_false(s.is_partial);
+    redteam_release(&s);
+    mem_free(text);
+    text = redteam_with("\"sentence\"", "\"complete\": false, \"sentence\"");
+    assert_ok(redteam_parse(&s, text, strlen(text)));
+    assert_true(s.is_partial);
+    redteam_release(&s);
+    mem_free(text);
+}
+
 static void single_tries_tell_of_keys(void **state)
 {
     struct redteam_scores s = {.line_count = 0};
@@ -207,6 +228,9 @@ static void damaged_findings_are_refused(void **state)
         {"\"cost\": 0.25", "\"cost\": \"1\"", "'cost'"},
         {"\"kstar_ratio_is_bound\": true", "\"other\": true", "'kstar_ratio_is_bound'"},
         {"\"without_labels\": null", "\"without_labels\": 1", "'attack'"},
+        {"\"sentence\": \"A", "\"complete\": 1, \"sentence\": \"A", "'complete'"},
+        {"\"accuracy\": 0.75}", "\"accuracy\": 0.75, \"sd\": -1}", "'sd'"},
+        {"\"accuracy\": 0.75}", "\"accuracy\": 0.75, \"highest\": 2}", "'highest'"},
         {"\"sentence\": \"A", "\"sentence\": [\"A\"], \"x\": \"A", "'sentence'"},
         {"\"best\": {", "\"best\": 1, \"x\": {", "'best'"},
         {"\"10\": {\"attack\"", "\"ten\": {\"attack\"", "ascending"},
@@ -276,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_attack_has_its_trials_and_the_options_that_make_it_again),
         cmocka_unit_test(damaged_attacks_are_refused),
         cmocka_unit_test(what_the_red_team_found_is_read_as_means_over_adversaries),
+        cmocka_unit_test(a_spread_and_a_missing_part_are_read_where_they_are_written),
         cmocka_unit_test(single_tries_tell_of_keys),
         cmocka_unit_test(damaged_findings_are_refused),
         cmocka_unit_test(words_that_are_no_key_are_no_draw),

@@ -95,6 +95,7 @@ static void the_best_attack_is_the_one_chosen_not_the_one_scored(void **state)
     assert_string_equal(v.gains[0].attack, "fine-tune");
     assert_true(is_near(v.gains[0].advantage, 0.15) && is_near(v.gains[0].scratch, 0.6));
     assert_true(isnan(v.gains[0].low) && isnan(v.gains[0].high)); /* of one adversary */
+    assert_true(isnan(v.gains[0].deviation) && is_near(v.gains[0].highest, 0.75));
     assert_true(is_near(v.cost, 0.5));
     assert_true(strstr(v.sentence, "100 labelled images reaches 75.0 % (fine-tune); without your "
                                    "model, 60.0 %") != NULL);
@@ -183,6 +184,25 @@ static void adversaries_who_differ_widen_the_interval(void **state)
     assert_true(wide.gains[0].high - wide.gains[0].low >
                 narrow.gains[0].high - narrow.gains[0].low + 0.1);
     assert_false(has_flag(&wide, "seed"));
+    assert_true(is_near(narrow.gains[0].deviation, 0) && is_near(narrow.gains[0].highest, 0.8));
+    assert_true(is_near(wide.gains[0].deviation, 0.03) && is_near(wide.gains[0].highest, 0.83));
+}
+
+static void a_part_of_the_suite_is_called_one(void **state)
+{
+    static const char words[] = " Not all attacks were done: a thief may do better.";
+    struct sample *s = sample_new();
+    ward_redteam_verdict v;
+
+    (void)state;
+    put(s, "universal", 100, 0, 0.8);
+    v = verdict_of(s);
+    assert_true(!v.is_partial && !strstr(v.sentence, words));
+    s->facts.is_partial = true;
+    s->facts.zero_gradients = 0.8; /* raises a flag, of which the sentence speaks before */
+    v = verdict_of(s);
+    assert_true(v.is_partial && v.flag_count == 1);
+    assert_string_equal(v.sentence + strlen(v.sentence) - strlen(words), words);
 }
 
 static void add_try(ward_redteam_cell *c, double accuracy, double bound, bool is_leaky)
@@ -641,6 +661,7 @@ int main(void)
         cmocka_unit_test(needed_labels_are_interpolated_or_censored),
         cmocka_unit_test(what_the_smallest_amount_reaches_is_at_most_needed),
         cmocka_unit_test(adversaries_who_differ_widen_the_interval),
+        cmocka_unit_test(a_part_of_the_suite_is_called_one),
         cmocka_unit_test(nothing_unusual_raises_no_flag),
         cmocka_unit_test(each_flag_is_raised_by_what_it_is_for),
         cmocka_unit_test(below_chance_is_more_than_either_scatter),

@@ -97,6 +97,8 @@ typedef struct ward_redteam_flag {
 typedef struct ward_redteam_gain {
     uint64_t amount;
     double best;        /* mean accuracy of the attack that is best where choices are made */
+    double deviation;   /* of that accuracy over adversaries, the sample's; NaN of one */
+    double highest;     /* of the luckiest of them */
     double scratch;     /* of a thief without F, with as many labelled images */
     double advantage;   /* best less scratch; fractions. NaN without a control */
     double low, high;   /* 95 %, of the advantage: over adversaries and test images; NaN of one
@@ -127,6 +129,9 @@ typedef struct ward_redteam_verdict {
     /* Images shown by the best attack at 100 labels, over those of the owner's training; NaN: not
      * known. */
     double cost;
+    /* Cells of the budget are missing, whatever was asked for: a thief may do better. How many
+     * adversaries there are is not asked. */
+    bool is_partial;
     size_t flag_count;
     ward_redteam_flag flags[WARD_REDTEAM_FLAGS];
     char sentence[512]; /* for the owner */

@@ -119,7 +119,14 @@ static json_t *interval_of(const ward_redteam_gain *g)
 
 static json_t *best_of(const ward_redteam_gain *g)
 {
-    return json_pack("{s:s, s:f}", "attack", g->attack, "accuracy", g->best);
+    const struct json_member members[] = {
+        {"attack", json_string(g->attack)},
+        {"accuracy", json_real(g->best)},
+        {"sd", json_real_or_null(g->deviation)},
+        {"highest", json_real(g->highest)},
+    };
+
+    return JSON_OBJECT_OF(members);
 }
 
 static json_t *gains_to_json(const ward_redteam_gain *gains, size_t count, gain_value *value)
@@ -173,6 +180,7 @@ static json_t *result_object(const ward_redteam_result *r, const struct record_s
         {"readout_control", json_real_or_null(v->readout_control)},
         {"from_chance", json_real_or_null(v->from_chance)},
         {"cost", json_real_or_null(v->cost)},
+        {"complete", json_boolean(!v->is_partial)},
         {"flags", flags_to_json(v)},
         {"sentence", json_string(v->sentence)},
         {"format_version", json_integer(FORMAT_VERSION)},

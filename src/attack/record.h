@@ -18,6 +18,7 @@ struct record_facts {
     double authorised, unauthorised, chance; /* as in the verdict */
     double zero_gradients; /* share of images on which F's input gradient is all zero */
     double training;       /* images shown in the owner's training; NaN: not known */
+    bool is_partial;       /* as in the verdict; not read from a text */
 };
 
 /* The verdict included; owned: mem_free(). */

@@ -9,9 +9,9 @@
 
 #include "attack/crew.h"
 #include "attack/holdings.h"
-#include "attack/record.h"
 #include "attack/score.h"
 #include "attack/search.h"
+#include "attack/verdict.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -35,6 +35,8 @@ struct redteam {
     char *path; /* of its file; NULL: none */
     int lock;   /* of the directory; -1: none */
     ward_redteam_result result;
+    ward_redteam_cell *suite; /* all cells of the budget, whatever was asked for */
+    size_t suite_count;
 
     /* While the crew works: */
     bool *is_taken; /* [cell_count] */
@@ -126,16 +128,40 @@ static ward_status open_shares(struct redteam *r)
     return WARD_OK;
 }
 
+/* Fewer adversaries than the budget's still do all of its attacks. */
 static ward_status open_cells(struct redteam *r, const char *only)
 {
-    const struct suite_plan plan = {.budget = &r->budget,
-                                    .trials = r->result.settings.trials,
-                                    .only = only,
-                                    .method = r->run->model.method,
-                                    .has_service = r->run->has_transform,
-                                    .pool = r->pool.count};
+    struct suite_plan plan = {.budget = &r->budget,
+                              .trials = r->result.settings.trials,
+                              .only = only,
+                              .method = r->run->model.method,
+                              .has_service = r->run->has_transform,
+                              .pool = r->pool.count};
+    ward_status st = suite_cells(&plan, &r->result.cells, &r->result.cell_count);
 
-    return suite_cells(&plan, &r->result.cells, &r->result.cell_count);
+    plan.budget = suite_budget(r->budget.name);
+    plan.trials = min_size(plan.trials, plan.budget->trials);
+    plan.only = NULL;
+    return st ? st : suite_cells(&plan, &r->suite, &r->suite_count);
+}
+
+/* ---- the verdict ---- */
+
+static bool is_done(const ward_redteam_result *result, const ward_redteam_cell *cell)
+{
+    for (size_t i = 0; i < result->cell_count; i++)
+        if (cell_is_of(&result->cells[i], cell->attack, cell->knows, cell->amount) &&
+            result->cells[i].trial == cell->trial)
+            return true;
+    return false;
+}
+
+static void judge(struct redteam *r)
+{
+    r->facts.is_partial = false;
+    for (size_t i = 0; i < r->suite_count && !r->facts.is_partial; i++)
+        r->facts.is_partial = !is_done(&r->result, &r->suite[i]);
+    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
 }
 
 /* ---- the file ---- */
@@ -180,7 +206,7 @@ static ward_status save(void *context)
 
     if (!r->path)
         return WARD_OK;
-    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
+    judge(r);
     st = record_to_json(&r->result, &r->subject, &r->facts, 1, &text);
     if (st)
         return st;
@@ -509,7 +535,7 @@ static ward_status redteam_run(struct redteam *r)
 
 static ward_status redteam_finish(struct redteam *r)
 {
-    verdict_make(&r->result, &r->subject, &r->facts, &r->result.verdict);
+    judge(r);
     return record_to_json(&r->result, &r->subject, &r->facts, 0, &r->result.json);
 }
 
@@ -529,6 +555,7 @@ ward_status ward_redteam(const ward_run *run, ward_device *device, const ward_da
         r.result = (ward_redteam_result){.cells = NULL};
     }
     ward_redteam_result_release(&r.result);
+    mem_free(r.suite);
     split_release(&r.pool);
     split_release(&r.choice);
     file_unlock(r.lock);

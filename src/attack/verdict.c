@@ -39,6 +39,22 @@ struct mean cells_mean(const ward_redteam_result *r, const ward_redteam_cell *li
     return m;
 }
 
+/* Of the accuracies, the sample's; NaN of one. */
+static double deviation_of(const ward_redteam_result *r, const ward_redteam_cell *like,
+                           const struct mean *m)
+{
+    double squares = 0;
+
+    for (size_t i = 0; i < r->cell_count; i++) {
+        const ward_redteam_cell *c = &r->cells[i];
+        double off = c->accuracy - m->accuracy;
+
+        if (cell_is_of(c, like->attack, like->knows, like->amount))
+            squares += off * off;
+    }
+    return m->count > 1 ? sqrt(squares / (double)(m->count - 1)) : (double)NAN;
+}
+
 bool cell_is_control(const ward_redteam_cell *c)
 {
     const struct raid *raid = suite_raid_of(c);
@@ -135,13 +151,23 @@ static double half_interval(const ward_redteam_result *r, const ward_redteam_cel
     return spread + 1.96 * sqrt(sample);
 }
 
+static void take_best(const ward_redteam_result *r, const ward_redteam_cell *best,
+                      ward_redteam_gain *gain)
+{
+    struct mean m = cells_mean(r, best);
+
+    gain->attack = best->attack;
+    gain->best = m.accuracy;
+    gain->deviation = deviation_of(r, best, &m);
+    gain->highest = m.high;
+}
+
 static bool gain_at(const ward_redteam_result *r, ward_knowledge knows, uint64_t amount,
                     ward_redteam_gain *out)
 {
     const ward_redteam_cell *best = cells_best(r, knows, amount);
     const ward_redteam_cell *scratch = cells_scratch(r, amount);
     ward_redteam_gain gain = {.amount = amount,
-                              .best = (double)NAN,
                               .scratch = (double)NAN,
                               .advantage = (double)NAN,
                               .low = (double)NAN,
@@ -149,8 +175,7 @@ static bool gain_at(const ward_redteam_result *r, ward_knowledge knows, uint64_t
 
     if (!best)
         return false;
-    gain.attack = best->attack;
-    gain.best = cells_mean(r, best).accuracy;
+    take_best(r, best, &gain);
     if (scratch) {
         double half = half_interval(r, best, scratch);
 
@@ -265,12 +290,13 @@ static void find_without_labels(const ward_redteam_result *r, ward_redteam_verdi
                                             .advantage = (double)NAN,
                                             .low = (double)NAN,
                                             .high = (double)NAN,
-                                            .best = (double)NAN};
+                                            .best = (double)NAN,
+                                            .deviation = (double)NAN,
+                                            .highest = (double)NAN};
     if (!best)
         return;
-    v->without_labels.attack = best->attack;
     v->without_labels.amount = best->amount;
-    v->without_labels.best = cells_mean(r, best).accuracy;
+    take_best(r, best, &v->without_labels);
 }
 
 /* The gain that is spoken of: at 100 labels, or the nearest below, or the smallest. */
@@ -320,10 +346,15 @@ static void write_sentence(const ward_redteam_result *r, ward_redteam_verdict *v
         at += len;
         room -= (size_t)len;
     }
-    if (v->flag_count > 0)
-        snprintf(at, room, " %zu flag%s: read %s before you rely on a figure.", v->flag_count,
-                 v->flag_count == 1 ? " was raised" : "s were raised",
-                 v->flag_count == 1 ? "it" : "them");
+    if (v->flag_count > 0) {
+        len = snprintf(at, room, " %zu flag%s: read %s before you rely on a figure.", v->flag_count,
+                       v->flag_count == 1 ? " was raised" : "s were raised",
+                       v->flag_count == 1 ? "it" : "them");
+        at += len;
+        room -= (size_t)len;
+    }
+    if (v->is_partial)
+        snprintf(at, room, " Not all attacks were done: a thief may do better.");
 }
 
 static void find_cost(const ward_redteam_result *r, const struct record_facts *facts,
@@ -341,7 +372,8 @@ void verdict_make(const ward_redteam_result *r, const struct record_subject *sub
     ward_redteam_verdict v = {.authorised = facts->authorised,
                               .unauthorised = facts->unauthorised,
                               .chance = facts->chance,
-                              .from_chance = fabs(facts->unauthorised - facts->chance)};
+                              .from_chance = fabs(facts->unauthorised - facts->chance),
+                              .is_partial = facts->is_partial};
 
     v.gain_count = gains_of(r, WARD_KNOWS_LABELLED, v.gains);
     v.pair_gain_count = gains_of(r, WARD_KNOWS_PAIRS, v.pair_gains);

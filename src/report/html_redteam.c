@@ -74,6 +74,15 @@ static void write_number(struct wr *wr, const char *name, double fraction)
     wr_text(wr, "</td>");
 }
 
+static void write_reached(struct wr *wr, const struct redteam_gain *g)
+{
+    wr_text(wr, "<td class=\"num\" role=\"cell\" data-label=\"reaches\">");
+    html_percent(wr, g->best);
+    wr_text(wr, "<small>");
+    page_gain_spread(wr, g);
+    wr_text(wr, "</small></td>");
+}
+
 static void write_gain(struct wr *wr, const struct redteam_gain *g, enum redteam_knowledge knows)
 {
     bool has_control = isfinite(g->advantage), has_interval = isfinite(g->low);
@@ -82,7 +91,7 @@ static void write_gain(struct wr *wr, const struct redteam_gain *g, enum redteam
     page_amount(wr, g->amount, knows);
     wr_printf(wr, "</th><td class=\"wide\" role=\"cell\" data-label=\"best attack\">%s</td>",
               g->attack);
-    write_number(wr, "reaches", g->best);
+    write_reached(wr, g);
     write_number(wr, "scratch", g->scratch);
     wr_printf(wr, "<td class=\"num%s\" role=\"cell\" data-label=\"Adv\"><strong>",
               has_control ? "" : " none");
@@ -102,8 +111,10 @@ static void write_gains(struct wr *wr, const struct redteam_scores *s)
     if (s->gains.count + s->pair_gains.count == 0)
         return;
     open_table(wr);
-    wr_text(wr, "Accuracies in percent, Adv in points with its 95 % interval; of one adversary "
-                "there is none.");
+    wr_text(wr,
+            "Accuracies in percent, what is reached with its deviation over adversaries and the "
+            "best of them, Adv in points with its 95 % interval; of one adversary there is "
+            "neither.");
     write_flag_names(wr, s);
     open_head(wr, "A thief holds");
     open_column(wr, false);

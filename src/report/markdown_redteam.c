@@ -34,6 +34,7 @@ static void write_gain(struct wr *wr, const struct redteam_gain *g, enum redteam
     page_amount(wr, g->amount, knows);
     wr_printf(wr, " | %s | ", g->attack);
     write_percent(wr, g->best);
+    page_gain_spread(wr, g);
     wr_text(wr, " | ");
     write_percent(wr, g->scratch);
     wr_text(wr, " | ");

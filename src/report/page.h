@@ -52,6 +52,8 @@ void page_figure_value(struct wr *wr, const struct redteam_scores *scores, size_
                        text_escape *escape);
 /* "+13.39 to +15.53" */
 void page_gain_interval(struct wr *wr, const struct redteam_gain *gain);
+/* " ± 1.25, best 76.10"; nothing of one adversary. */
+void page_gain_spread(struct wr *wr, const struct redteam_gain *gain);
 /* What was measured, in a sentence; and the command that goes on with it. */
 void page_redteam_basis(struct wr *wr, const struct redteam_scores *scores);
 void page_redteam_command(struct wr *wr, const struct redteam_scores *scores);

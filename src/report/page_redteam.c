@@ -175,6 +175,16 @@ void page_gain_interval(struct wr *wr, const struct redteam_gain *gain)
     text_signed(wr, 100 * gain->high, 2);
 }
 
+void page_gain_spread(struct wr *wr, const struct redteam_gain *gain)
+{
+    if (!isfinite(gain->deviation) || !isfinite(gain->highest))
+        return;
+    wr_text(wr, " ± ");
+    text_fixed(wr, 100 * gain->deviation, 2);
+    wr_text(wr, ", best ");
+    text_fixed(wr, 100 * gain->highest, 2);
+}
+
 /* ---- what it is of ---- */
 
 void page_redteam_basis(struct wr *wr, const struct redteam_scores *s)
@@ -185,6 +195,8 @@ void page_redteam_basis(struct wr *wr, const struct redteam_scores *s)
     text_count(wr, s->choice_count);
     wr_printf(wr, " others. Adversaries hold images that the network was %strained on.",
               s->is_disjoint ? "not " : "");
+    if (s->is_partial)
+        wr_text(wr, " Attacks of this budget are missing.");
 }
 
 void page_redteam_command(struct wr *wr, const struct redteam_scores *s)

@@ -101,6 +101,19 @@ static bool take_amount(const char *key, double *out)
     return len > 0 && len < 16 && *out > 0;
 }
 
+/* Builds before did not write it. */
+static ward_status take_spread(struct redteam_gain *g, const json_t *best)
+{
+    ward_status st = WARD_OK;
+
+    g->deviation = g->highest = (double)NAN;
+    if (json_object_get(best, "sd"))
+        st = json_get_fraction_or_null(best, "sd", &g->deviation);
+    if (!st && json_object_get(best, "highest"))
+        st = json_get_fraction(best, "highest", &g->highest);
+    return st;
+}
+
 static ward_status take_gain(struct redteam_gain *g, const json_t *best, const json_t *advantage,
                              const json_t *interval)
 {
@@ -108,6 +121,8 @@ static ward_status take_gain(struct redteam_gain *g, const json_t *best, const j
 
     if (!st)
         st = json_get_fraction(best, "accuracy", &g->best);
+    if (!st)
+        st = take_spread(g, best);
     if (!st)
         st = take_difference(advantage, &g->advantage);
     if (!st && json_array_size(interval) != 2)
@@ -425,7 +440,13 @@ static ward_status take_figures(struct redteam_scores *s, const json_t *object)
         st = json_get_bool(object, "kstar_ratio_is_bound", &s->ratio_is_bound);
     if (!st)
         st = take_without_labels(s, json_object_get(object, "without_labels"));
-    return st ? st : get_text(object, "sentence", s->sentence, sizeof s->sentence);
+    if (!st)
+        st = get_text(object, "sentence", s->sentence, sizeof s->sentence);
+    if (!st && json_object_get(object, "complete")) {
+        st = json_get_bool(object, "complete", &s->is_partial);
+        s->is_partial = !s->is_partial;
+    }
+    return st;
 }
 
 static ward_status take_all(struct redteam_scores *s, json_t *object)

@@ -45,6 +45,7 @@ struct redteam_line {
 /* What F saves a thief at one amount. */
 struct redteam_gain {
     double amount, best;
+    double deviation, highest; /* of best, over adversaries; NaN: not written down, or of one */
     double scratch, advantage; /* NaN without a control */
     double low, high;          /* NaN without, and of one adversary */
     char attack[REDTEAM_NAME_LEN];
@@ -71,6 +72,7 @@ struct redteam_scores {
     char budget[REDTEAM_NAME_LEN];
     uint64_t seed;
     bool is_disjoint, holds_own; /* holds_own: by --own-images */
+    bool is_partial;             /* cells of the budget are missing; false in earlier files */
     double test_count, choice_count;
     double authorised, unauthorised, chance, from_chance; /* NaN: none */
     double needs_attack, needs_scratch, needs_ratio;      /* labels; NaN: more than were tried */
