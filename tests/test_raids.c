@@ -236,6 +236,24 @@ static void students_see_all_that_they_hold(void **state)
     ward_run_close(run);
 }
 
+/* Who holds few images has small batches of them, and more steps. */
+static void a_training_may_show_as_many_images_as_the_owners(void **state)
+{
+    static const size_t counts[] = {1, 10, 63, 999, 1000, 6000};
+    const struct budget budget = {.effort = 3, .steps = 100, .images = 1000001};
+    struct budget silent = budget;
+
+    (void)state;
+    silent.images = 0;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        uint64_t shown = search_images(&budget, counts[i]);
+
+        if (shown < budget.images || shown >= budget.images + 128)
+            fail_msg("%ju images shown of %zu", (uintmax_t)shown, counts[i]);
+        assert_true(search_images(&silent, counts[i]) < 128 * 1000);
+    }
+}
+
 static void labels_train_a_map_of_blocks(void **state)
 {
     (void)state;
@@ -810,6 +828,7 @@ int main(void)
         cmocka_unit_test(keys_are_found_by_steps_that_help),
         cmocka_unit_test(a_key_search_says_what_each_random_key_gives),
         cmocka_unit_test(students_see_all_that_they_hold),
+        cmocka_unit_test(a_training_may_show_as_many_images_as_the_owners),
         cmocka_unit_test(labels_train_a_map_of_blocks),
         cmocka_unit_test(a_network_of_another_kind_stands_in_for_g),
         cmocka_unit_test(labels_train_a_front_and_a_map_through_f),

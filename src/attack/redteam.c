@@ -70,9 +70,11 @@ static void take_budget(struct redteam *r, const ward_redteam_settings *settings
     const struct budget *named = suite_budget(settings->budget);
 
     r->budget = *named;
-    if (named->effort == 3 && r->run->training.is_known &&
-        r->run->training.images / BATCH > named->steps)
-        r->budget.steps = r->run->training.images / BATCH;
+    if (named->effort == 3 && r->run->training.is_known) {
+        r->budget.images = r->run->training.images;
+        if (r->budget.images / BATCH > named->steps)
+            r->budget.steps = r->budget.images / BATCH;
+    }
     if (settings->labelled[0])
         memcpy(r->budget.amounts[WARD_KNOWS_LABELLED], settings->labelled,
                sizeof settings->labelled);

@@ -31,6 +31,7 @@ struct budget {
     const char *name;
     unsigned effort;   /* 1 .. 3: how many variants he tries */
     uint64_t steps;    /* of one training, at most: see search_run() */
+    uint64_t images;   /* that one training may show, also in more steps; 0: not said */
     uint64_t trials;   /* adversaries a cell */
     bool repeats;      /* those after the first train only what did best for him */
     size_t choice;     /* images that choices are made on, at most */

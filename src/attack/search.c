@@ -83,9 +83,12 @@ static size_t batch_of(const struct budget *budget, size_t count)
 
 static uint64_t least_steps(const struct budget *budget, size_t count)
 {
-    uint64_t epochs = (uint64_t)EPOCHS * count / batch_of(budget, count);
+    uint64_t batch = batch_of(budget, count), steps = budget->steps;
+    uint64_t epochs = (uint64_t)EPOCHS * count / batch;
+    uint64_t owners = (budget->images + batch - 1) / batch; /* batches of few images are small */
 
-    return epochs > budget->steps ? epochs : budget->steps;
+    steps = epochs > steps ? epochs : steps;
+    return owners > steps ? owners : steps;
 }
 
 static uint64_t steps_of(const struct search *s)

@@ -69,9 +69,9 @@ struct search {
 /*
  * From params, which has all parameters of the classifier, and ends with the best found, which is
  * also offered. A training that diverges ends there; that is no failure. It takes as many steps as
- * the budget says, or 15 times through the images if that is more; where the network is trained it
- * may take twice as many, whether it starts as F or from nothing, so that no attack is given less
- * than the control.
+ * the budget says, or as many as show the budget's images, or 15 times through those that are held,
+ * whichever is more; where the network is trained it may take twice as many, whether it starts as F
+ * or from nothing, so that no attack is given less than the control.
  */
 WARD_CHECK ward_status search_run(const struct search *search, struct tensor_list *params);
 
