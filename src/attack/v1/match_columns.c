@@ -15,6 +15,8 @@
 #include "attack/v1/first_layer.h"
 #include "base/mem.h"
 
+enum { MOST_COLUMNS = 4096 }; /* tables of more would take gigabytes */
+
 static const float slope = 0.1f; /* of shut ReLUs, in another backward pass */
 
 struct matched {
@@ -144,22 +146,43 @@ static ward_status try_variant(const struct matched *m, const struct search_loss
     return st;
 }
 
+static ward_status try_variants(struct matched *m, const struct search_loss *loss)
+{
+    const unsigned effort = m->layer.thief->budget->effort;
+    ward_status st = match(m);
+
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0] && !st; i++) {
+        const struct variant *v = &variants[i];
+
+        if (v->effort > effort)
+            continue;
+        st = try_variant(m, loss, v, 0);
+        if (!st && effort > 1)
+            st = try_variant(m, loss, v, slope);
+    }
+    return st;
+}
+
+static ward_status offer_network(struct thief *t, const char *what)
+{
+    const struct classifier c = classifier_of(&t->network->spec, NULL);
+    struct tensor_list params = {NULL, 0};
+    ward_status st = thief_network(t, &params);
+
+    if (!st)
+        st = thief_offer_as(t, &c, &params, what);
+    tensor_list_release(&params);
+    return st;
+}
+
 static ward_status attempt(struct thief *t, const struct search_loss *loss)
 {
     struct matched m = {.column_of = NULL};
     ward_status st = align_look(&m.layer, t);
 
     if (!st)
-        st = match(&m);
-    for (size_t i = 0; i < sizeof variants / sizeof variants[0] && !st; i++) {
-        const struct variant *v = &variants[i];
-
-        if (v->effort > t->budget->effort)
-            continue;
-        st = try_variant(&m, loss, v, 0);
-        if (!st && t->budget->effort > 1)
-            st = try_variant(&m, loss, v, slope);
-    }
+        st = m.layer.ins > MOST_COLUMNS ? offer_network(t, "as it is: too many values to match")
+                                        : try_variants(&m, loss);
     align_close(&m.layer);
     mem_free(m.column_of);
     mem_free(m.signs);
