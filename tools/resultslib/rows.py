@@ -196,6 +196,7 @@ COMMANDS = {
     "three": "attack RUN --budget quick --only readout,universal,fine-tune,perturbed --trials 3 --out NEW",
     "softened": "attack RUN --budget quick --only perturbed --out NEW",
     "readout": "attack RUN --budget quick --only readout,random-readout --labels 1000 --trials 3 --out NEW",
+    "tuned": "attack RUN --budget quick --only fine-tune --labels 10 --trials 5 --out NEW",
     "keys": "key report RUN",
     "input-only": "attack RUN --attack input-only --trials 20",
     "pair": "attack RUN --attack pair --pairs 1 --trials 5",
@@ -213,6 +214,7 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *((kind, f"lock-{name}") for kind in ("redteam", "readout", "keys") for name in LOCKS),
     *(("amounts", f"lock-{name}") for name, (data, *_) in LOCKS.items() if data != "fashion"),
     *(("standard", f"lock-fashion-{form}-{seed}") for form in ("cascade", "deep") for seed in (1, 2, 3)),
+    ("tuned", "lock-fashion-deep-1"),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),
     ("relock", "demo-fashion-simple-cnn-generator"),
     *((f"fitted-{steps}-at-{rate}", "timed-fast-fashion-resnet20-generator")
