@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -89,11 +90,12 @@ static int dispatch(int argc, char **argv)
 }
 
 /*
- * Threads of libgomp that wait for each other spin for milliseconds by default: beside another job
- * that wants their cores, that takes many times as long as giving way (docs/performance.md). So
- * what computes for minutes lets them sleep after a thousand turns, unless the environment says
- * otherwise. libgomp reads it when it is loaded, before main(), hence anew. A server's threads
- * keep the default, which answers sooner.
+ * Threads of libgomp that wait for each other spin for milliseconds by default: beside two jobs
+ * that wanted their cores, a training took 2.5 times as long as by giving way
+ * (docs/performance.md). So what computes for minutes lets them sleep after a thousand turns,
+ * unless the environment says otherwise. libgomp reads it when it is loaded, before main(), hence
+ * anew: but not where the program at hand is the dynamic loader. A server's threads keep the
+ * default, which answers sooner.
  */
 static void wait_politely(int argc, char **argv)
 {
@@ -101,7 +103,7 @@ static void wait_politely(int argc, char **argv)
     char self[PATH_MAX];
     ssize_t len = 0;
 
-    if (argc < 2 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+    if (argc < 2 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || !getauxval(AT_BASE))
         return;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && len == 0; i++)
         if (strcmp(argv[1], names[i]) == 0)

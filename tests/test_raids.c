@@ -684,7 +684,8 @@ static void train_layer(struct rng *rng, const float *x, float *w)
 /* By chance one column would be the right one. */
 static void columns_are_matched_with_the_values_that_they_take(void **state)
 {
-    static float x[PICTURES * VALUES], w[UNITS * VALUES], locked[UNITS * VALUES];
+    static float x[PICTURES * VALUES];
+    static float w[UNITS * VALUES], locked[UNITS * VALUES], unlocked[UNITS * VALUES];
     uint32_t order[VALUES], column_of[VALUES];
     float signs[VALUES], turned[VALUES];
     struct alike values, columns;
@@ -701,9 +702,11 @@ static void columns_are_matched_with_the_values_that_they_take(void **state)
         for (size_t o = 0; o < UNITS; o++)
             locked[o * VALUES + order[i]] = turned[i] * w[o * VALUES + i];
     }
+    columns_in_order(UNITS, VALUES, locked, order, turned, 1, unlocked);
+    assert_memory_equal(unlocked, w, sizeof w);
     assert_ok(alike_init(&values, PICTURES, VALUES, x));
     assert_ok(alike_init(&columns, UNITS, VALUES, locked));
-    assert_ok(columns_match(&values, &columns, &rng, column_of, signs));
+    assert_ok(columns_match(&values, &columns, &rng, NULL, NULL, column_of, signs));
     for (size_t i = 0; i < VALUES; i++) {
         right += column_of[i] == order[i];
         turned_right += column_of[i] == order[i] && signs[i] * turned[i] > 0;

@@ -129,8 +129,8 @@ typedef struct ward_redteam_verdict {
     /* Images shown by the best attack at 100 labels, over those of the owner's training; NaN: not
      * known. */
     double cost;
-    /* Cells of the budget are missing, whatever was asked for: a thief may do better. How many
-     * adversaries there are is not asked. */
+    /* Cells of the budget are missing, whatever was asked for, those included that need a transform
+     * which is not at hand: a thief may do better. How many adversaries there are is not asked. */
     bool is_partial;
     size_t flag_count;
     ward_redteam_flag flags[WARD_REDTEAM_FLAGS];

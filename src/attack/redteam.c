@@ -130,7 +130,7 @@ static ward_status open_shares(struct redteam *r)
     return WARD_OK;
 }
 
-/* Fewer adversaries than the budget's still do all of its attacks. */
+/* The budget's own are those of a thief who holds what they need, at hand or not; one each. */
 static ward_status open_cells(struct redteam *r, const char *only)
 {
     struct suite_plan plan = {.budget = &r->budget,
@@ -142,8 +142,9 @@ static ward_status open_cells(struct redteam *r, const char *only)
     ward_status st = suite_cells(&plan, &r->result.cells, &r->result.cell_count);
 
     plan.budget = suite_budget(r->budget.name);
-    plan.trials = min_size(plan.trials, plan.budget->trials);
+    plan.trials = 1;
     plan.only = NULL;
+    plan.has_service = plan.has_service || plan.method != WARD_METHOD_BASELINE;
     return st ? st : suite_cells(&plan, &r->suite, &r->suite_count);
 }
 

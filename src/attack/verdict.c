@@ -313,12 +313,13 @@ static const ward_redteam_gain *main_gain(const ward_redteam_verdict *v)
 static void write_sentence(const ward_redteam_result *r, ward_redteam_verdict *v)
 {
     const ward_redteam_gain *g = main_gain(v);
+    const char *missing = v->is_partial ? " Not all attacks were done: a thief may do better." : "";
     char *at = v->sentence;
     size_t room = sizeof v->sentence;
     int len;
 
     if (!g) {
-        snprintf(at, room, "Not enough was measured to say what the lock is worth.");
+        snprintf(at, room, "Not enough was measured to say what the lock is worth.%s", missing);
         return;
     }
     len = isnan(g->scratch)
@@ -353,8 +354,7 @@ static void write_sentence(const ward_redteam_result *r, ward_redteam_verdict *v
         at += len;
         room -= (size_t)len;
     }
-    if (v->is_partial)
-        snprintf(at, room, " Not all attacks were done: a thief may do better.");
+    snprintf(at, room, "%s", missing);
 }
 
 static void find_cost(const ward_redteam_result *r, const struct record_facts *facts,

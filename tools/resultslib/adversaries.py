@@ -26,8 +26,10 @@ def attacked(results, run):
 
 
 def budget_of(result):
-    """And the revision of the suite, if attacks are stronger today."""
-    return result["budget"] + (", revision 1" if result.get("revision", 1) == 1 else "")
+    """And the revision of the suite, if attacks are stronger today, or that some are missing."""
+    if result.get("revision", 1) == 1:
+        return result["budget"] + ", revision 1"
+    return result["budget"] + ("" if result.get("complete") else ", not all attacks")
 
 
 def redteam_table(results):

@@ -254,7 +254,7 @@ static ward_status score_anchors(struct match *m)
 }
 
 /* The best of all rounds is kept. */
-static ward_status refine(struct match *m)
+static ward_status refine(struct match *m, ward_status (*go_on)(void *context), void *context)
 {
     uint32_t *best = NULL;
     size_t rounds = min_size(ROUNDS, MOST_ENTRIES / (m->d * m->d));
@@ -266,7 +266,9 @@ static ward_status refine(struct match *m)
     for (size_t round = 0; round < rounds && !st; round++) {
         double found;
 
-        st = score_anchors(m);
+        st = go_on ? go_on(context) : WARD_OK;
+        if (!st)
+            st = score_anchors(m);
         if (!st)
             st = assign(m);
         if (st)
@@ -324,7 +326,8 @@ static ward_status find_signs(const struct alike *values, const struct alike *co
 /* ---- all of it ---- */
 
 ward_status columns_match(const struct alike *values, const struct alike *columns, struct rng *rng,
-                          uint32_t *column_of, float *signs)
+                          ward_status (*go_on)(void *context), void *context, uint32_t *column_of,
+                          float *signs)
 {
     struct match m = {.d = values->d, .column_of = column_of, .rng = rng};
     ward_status st = open_table(&m.values, values);
@@ -336,11 +339,19 @@ ward_status columns_match(const struct alike *values, const struct alike *column
     if (!st)
         st = match_rows(&m, values, columns);
     if (!st)
-        st = refine(&m);
+        st = refine(&m, go_on, context);
     if (!st)
         st = find_signs(values, columns, rng, column_of, signs);
     mem_free(m.values);
     mem_free(m.columns);
     mem_free(m.score);
     return st;
+}
+
+void columns_in_order(size_t n, size_t d, const float *weight, const uint32_t *column_of,
+                      const float *signs, float turned, float *to)
+{
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < d; i++)
+            to[o * d + i] = turned * signs[i] * weight[o * d + column_of[i]];
 }

@@ -26,14 +26,20 @@ WARD_CHECK ward_status alike_init(struct alike *alike, size_t n, size_t d, const
 void alike_release(struct alike *alike);
 
 /*
- * One column for each value.
+ * One column for each value. go_on, which may be NULL, is asked before each round.
  *
  *   column_of  [d]: each of 0 .. d - 1 once
  *   signs      [d]: 1 or -1; that all of them may be turned over is not known from this
  *
- * Work and memory by the square of d. WARD_ERR_NOMEM.
+ * Memory by the square of d, and so is the work, or by the cube where many values want one column.
+ * WARD_ERR_NOMEM, and what go_on answers but WARD_OK.
  */
 WARD_CHECK ward_status columns_match(const struct alike *values, const struct alike *columns,
-                                     struct rng *rng, uint32_t *column_of, float *signs);
+                                     struct rng *rng, ward_status (*go_on)(void *context),
+                                     void *context, uint32_t *column_of, float *signs);
+
+/* The weight of a layer [n, d] with the columns of values in the values' order: to [n, d]. */
+void columns_in_order(size_t n, size_t d, const float *weight, const uint32_t *column_of,
+                      const float *signs, float turned, float *to);
 
 #endif

@@ -31,11 +31,16 @@ static const struct variant {
     float turned; /* all signs, which may as well be the others: 1 or -1 */
     double rate;
 } variants[] = {
-    {1, false, 1, 0.003}, {1, false, -1, 0.003}, {1, true, 1, 3e-4},
-    {2, true, -1, 3e-4},  {3, false, 1, 0.01},   {3, true, 1, 1e-3},
+    {1, false, 1, 0.003}, {1, false, -1, 0.003}, {1, true, 1, 3e-4}, {1, true, -1, 3e-4},
+    {3, false, 1, 0.01},  {3, false, -1, 0.01},  {3, true, 1, 1e-3}, {3, true, -1, 1e-3},
 };
 
 /* ---- columns ---- */
+
+static ward_status go_on(void *thief)
+{
+    return thief_go_on(thief);
+}
 
 static ward_status match(struct matched *m)
 {
@@ -52,9 +57,7 @@ static ward_status match(struct matched *m)
     if (!st)
         st = alike_init(&columns, a->outs, a->ins, a->weight->data);
     if (!st)
-        st = thief_go_on(a->thief);
-    if (!st)
-        st = columns_match(&values, &columns, &rng, m->column_of, m->signs);
+        st = columns_match(&values, &columns, &rng, go_on, a->thief, m->column_of, m->signs);
     alike_release(&values);
     alike_release(&columns);
     return st;
@@ -63,13 +66,11 @@ static ward_status match(struct matched *m)
 static ward_status put_together(const struct matched *m, float turned, struct tensor_list *params)
 {
     const struct align *a = &m->layer;
-    const float *from = a->weight->data;
     ward_status st = thief_network(a->thief, params);
-    float *to = st ? NULL : tensor_list_find(params, a->weight_name)->data;
 
-    for (size_t o = 0; o < a->outs && !st; o++)
-        for (size_t i = 0; i < a->ins; i++)
-            to[o * a->ins + i] = turned * m->signs[i] * from[o * a->ins + m->column_of[i]];
+    if (!st)
+        columns_in_order(a->outs, a->ins, a->weight->data, m->column_of, m->signs, turned,
+                         tensor_list_find(params, a->weight_name)->data);
     return st;
 }
 

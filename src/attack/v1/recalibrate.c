@@ -1,8 +1,9 @@
 /*
  * A7, recalibration: F's batch norm learned the statistics of processed images; raw images get
- * statistics of their own, of all that are held. That alone, and what it is a start for: a pattern
- * found without labels (A4); with labels a pattern (A3), a copy of G (A5), and all layers (A6). A
- * network without batch norm has nothing to recalibrate, and is offered as it is.
+ * statistics of their own, of all that are held, in whole batches. That alone, and what it is a
+ * start for: a pattern found without labels (A4); with labels a pattern (A3), a copy of G (A5), and
+ * all layers (A6). A network without batch norm has nothing to recalibrate, and is offered as it
+ * is.
  */
 #include <math.h>
 #include <stdio.h>
