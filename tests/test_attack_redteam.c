@@ -576,7 +576,7 @@ static void write_done(const ward_run *run, const ward_redteam_result *like, siz
     const struct suite_plan plan = {.budget = suite_budget("quick"),
                                     .trials = 1,
                                     .method = run->model.method,
-                                    .has_service = true,
+                                    .has_service = run->has_transform,
                                     .pool = like->pool_count};
     ward_redteam_result r = *like;
     char *text = NULL;
@@ -606,6 +606,11 @@ static void a_suite_is_whole_once_all_cells_of_its_budget_are_there(void **state
     write_done(run, &part, 1, in_folder("whole/quick.json"));
     r = red_team(run, "direct", &options);
     assert_true(r.verdict.is_partial); /* the last of the control is for who holds pairs */
+    ward_redteam_result_release(&r);
+    run->has_transform = false;
+    write_done(run, &part, 0, in_folder("whole/quick.json"));
+    r = red_team(run, "direct", &options);
+    assert_true(r.verdict.is_partial); /* all that can be done, but no pairs */
     ward_redteam_result_release(&r);
     ward_redteam_result_release(&part);
     ward_run_close(run);
