@@ -76,9 +76,13 @@ def mean_accuracy(result, attack, knows, amount):
 
 
 def retrained_row(result):
-    found = mean_accuracy(result, "learned-transform", "labelled", 100)
-    return (f"A5 with 100 labels {100 * found:.1f} %, authorised {100 * result['authorised']:.1f} %",
-            found >= result["authorised"] - 0.03)
+    """Another G, before F as it is or with recalibrated statistics: which, by the images for choices."""
+    ways = {"A5": cells_of(result, "learned-transform", "labelled", 100),
+            "A5 after A7": [c for c in cells_of(result, "recalibrate", "labelled", 100) if "a copy of G" in c["chosen"]]}
+    found = {way: statistics.mean(c["accuracy"] for c in cells) for way, cells in ways.items() if cells}
+    kept = max(found, key=lambda way: statistics.mean(c["choice"] for c in ways[way]))
+    return ("with 100 labels " + ", ".join(f"{way} {100 * found[way]:.1f} %" for way in found)
+            + f"; authorised {100 * result['authorised']:.1f} %", found[kept] >= result["authorised"] - 0.03)
 
 
 def unlabelled_row(result):
