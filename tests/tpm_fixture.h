@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tctildr.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "tpm/tpm.h"
 
 enum {
@@ -64,15 +65,23 @@ static inline void become_simulator(const struct simulator *s, const char *flags
     _exit(127);
 }
 
+/* A socket is there a moment before it is listened on. */
+static inline bool takes_calls(const struct simulator *s, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool taken;
+
+    assert_true(fd >= 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", s->dir, name);
+    taken = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    close(fd);
+    return taken;
+}
+
 static inline bool is_listening(const struct simulator *s)
 {
-    char path[64];
-
-    snprintf(path, sizeof(path), "%s/sock", s->dir);
-    if (!file_exists(path))
-        return false;
-    snprintf(path, sizeof(path), "%s/sock.ctrl", s->dir);
-    return file_exists(path);
+    return takes_calls(s, "sock") && takes_calls(s, "sock.ctrl");
 }
 
 static inline void start_with(struct simulator *s, const char *flags)
