@@ -125,6 +125,8 @@ WARD_CHECK ward_status thief_transform(const struct thief *thief, const struct t
                                        uint32_t use, struct transform *out);
 /* One pattern for all images, x + P, as method `learned` has it; P starts with that deviation. */
 struct transform_spec thief_pattern(const struct thief *thief, float start);
+/* Another G of the owner's architecture, or wider; start is the factor on its second layer. */
+struct transform_spec thief_copy(const struct thief *thief, size_t width, float start);
 /* New networks that a thief trains: the small one that does well with few images, one of F's
  * architecture, and on colour images a deep one, which does better with many. */
 enum thief_net { NET_USUAL, NET_OWN, NET_DEEP };

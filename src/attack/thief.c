@@ -41,6 +41,17 @@ struct transform_spec thief_pattern(const struct thief *thief, float start)
                                    .high = thief->high};
 }
 
+struct transform_spec thief_copy(const struct thief *thief, size_t width, float start)
+{
+    struct transform_spec spec = thief->structure;
+
+    spec.method = WARD_METHOD_GENERATOR;
+    spec.generator_width = width;
+    spec.start = start;
+    spec.is_clamped = false;
+    return spec;
+}
+
 /* ---- parameters ---- */
 
 ward_status params_append(struct tensor_list *to, const struct tensor_list *from)

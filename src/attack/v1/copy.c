@@ -91,20 +91,9 @@ static ward_status draw_blocks(const struct thief *t, const struct copy *copy,
 
 /* ---- one copy ---- */
 
-static struct transform_spec spec_of(const struct thief *t, const struct copy *copy)
-{
-    struct transform_spec spec = t->structure;
-
-    spec.method = WARD_METHOD_GENERATOR;
-    spec.generator_width = copy->width;
-    spec.start = 1;
-    spec.is_clamped = false;
-    return spec;
-}
-
 static ward_status draw(const struct thief *t, const struct copy *copy, struct transform *out)
 {
-    const struct transform_spec spec = spec_of(t, copy);
+    const struct transform_spec spec = thief_copy(t, copy->width, 1);
     ward_status st = copy->block > 0 ? draw_blocks(t, copy, &out->params)
                                      : thief_transform(t, &spec, copy->restart, out);
 
@@ -113,7 +102,7 @@ static ward_status draw(const struct thief *t, const struct copy *copy, struct t
 
 static struct classifier classifier_for(const struct thief *t, const struct copy *copy)
 {
-    const struct transform_spec spec = spec_of(t, copy);
+    const struct transform_spec spec = thief_copy(t, copy->width, 1);
     struct classifier c = classifier_of(&t->network->spec, copy->block > 0 ? NULL : &spec);
 
     if (copy->block > 0) {

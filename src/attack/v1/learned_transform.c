@@ -31,7 +31,8 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
                                const struct variant *v, bool is_leaky)
 {
     size_t width = t->structure.generator_width;
-    struct transform_spec spec = t->structure;
+    const struct transform_spec spec =
+        thief_copy(t, v->is_wide ? min_size(WIDE * width, MAX_WIDTH) : width, v->start);
     struct transform copy = {.params = {NULL, 0}};
     struct search s = {
         .thief = t,
@@ -43,10 +44,6 @@ static ward_status try_variant(struct thief *t, const struct search_loss *loss,
     };
     ward_status st;
 
-    spec.method = WARD_METHOD_GENERATOR;
-    spec.generator_width = v->is_wide ? min_size(WIDE * width, MAX_WIDTH) : width;
-    spec.start = v->start;
-    spec.is_clamped = false;
     s.classifier = classifier_of(&t->network->spec, &spec);
     snprintf(s.what, sizeof s.what, "width %zu, rate %g, start %g%s", spec.generator_width, v->rate,
              (double)v->start, is_leaky ? ", leaky backward" : "");

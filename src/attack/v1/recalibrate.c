@@ -125,17 +125,6 @@ static const struct variant {
     {3, PATTERN, 0.001}, {3, COPY, 0.001}, {3, ALL_LAYERS, 1e-4},
 };
 
-/* Another G, as A5 has it. */
-static struct transform_spec copy_of(const struct thief *t)
-{
-    struct transform_spec spec = t->structure;
-
-    spec.method = WARD_METHOD_GENERATOR;
-    spec.start = 0.1f;
-    spec.is_clamped = false;
-    return spec;
-}
-
 static ward_status train_all(struct search *s, const struct tensor_list *params)
 {
     struct tensor_list own = {NULL, 0};
@@ -155,7 +144,7 @@ static ward_status try_variant(struct thief *t, const struct variant *v, struct 
     static const char *const names[] = {
         [PATTERN] = "a pattern", [COPY] = "a copy of G", [ALL_LAYERS] = "all"};
     const struct transform_spec pattern = thief_pattern(t, 0.02f * (t->high - t->low));
-    const struct transform_spec copy = copy_of(t);
+    const struct transform_spec copy = thief_copy(t, t->structure.generator_width, 0.1f);
     struct search s = {.thief = t, .loss = &search_labels, .rate = v->rate, .bound = (double)NAN};
 
     snprintf(s.what, sizeof s.what, "recalibrated, then %s, rate %g", names[v->what], v->rate);
