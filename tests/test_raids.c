@@ -560,6 +560,25 @@ static void statistics_of_all_raw_images_open_a_batch_norm(void **state)
     ward_run_close(run);
 }
 
+/* The batches of the labelled one alone are of one image. */
+static void images_without_labels_come_first(void **state)
+{
+    static const struct budget budget = {.effort = 1, .steps = 160};
+    ward_run *run = open_victim(WARD_METHOD_GENERATOR, SOUND);
+    ward_redteam_cell alone, beside;
+
+    (void)state;
+    assert_ok(raid_beside(run, &raid_semi_supervised, 1, 0, &budget, &alone));
+    assert_ok(raid_beside(run, &raid_semi_supervised, 1, 59, &budget, &beside));
+    assert_true(beside.choice >= found);
+    assert_true(beside.images > 10 * alone.images);
+    assert_int_equal(beside.try_count, 4);
+    assert_string_equal(beside.tries[0].what, "rate 0.003");
+    assert_string_equal(beside.tries[1].what, "rate 0.003, then labels");
+    assert_true(beside.tries[3].is_leaky);
+    ward_run_close(run);
+}
+
 static void without_batch_norm_there_is_nothing_to_recalibrate(void **state)
 {
     ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
@@ -846,6 +865,7 @@ int main(void)
         cmocka_unit_test(answers_that_hardly_differ_are_read),
         cmocka_unit_test(a_search_goes_on_while_the_loss_falls),
         cmocka_unit_test(statistics_of_all_raw_images_open_a_batch_norm),
+        cmocka_unit_test(images_without_labels_come_first),
         cmocka_unit_test(without_batch_norm_there_is_nothing_to_recalibrate),
         cmocka_unit_test(turned_coordinates_are_found),
         cmocka_unit_test(a_convolution_is_aligned_as_well),

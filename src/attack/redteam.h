@@ -64,7 +64,7 @@ extern const struct raid raid_direct, raid_readout, raid_readout_control, raid_i
     raid_another_backward_labelled, raid_another_backward_unlabelled, raid_extract,
     raid_extract_class, raid_align_labelled, raid_align_unlabelled, raid_perturbed,
     raid_u_net_labelled, raid_u_net_unlabelled, raid_match_columns_labelled,
-    raid_match_columns_unlabelled, raid_scratch;
+    raid_match_columns_unlabelled, raid_semi_supervised, raid_scratch;
 
 /* The i-th line; NULL past the end. */
 const struct raid *suite_raid(size_t i);

@@ -18,6 +18,7 @@ static const struct raid *const raids[] = {
     &raid_infomax,
     &raid_learned_labelled,
     &raid_learned_unlabelled,
+    &raid_semi_supervised,
     &raid_u_net_labelled,
     &raid_u_net_unlabelled,
     &raid_block_map,
