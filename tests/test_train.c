@@ -522,8 +522,11 @@ static void a_directory_with_a_run_is_not_overwritten_unless_told(void **state)
     config.iterations = 1;
     check_ok(train_whole(run, &config), run);
     check_refused(train_whole(run, &config), WARD_ERR_EXISTS, "already holds a run");
-    config.seed = 99;
     check_ok(ward_device_open(&device, "ref"), "ref");
+    config.seed = UINT64_MAX; /* no file holds it: then what is there stays */
+    check_refused(ward_train(device, &config, &options), WARD_ERR_ARG, "'seed'");
+    assert_true(has_file(run, "model.safetensors"));
+    config.seed = 99;
     check_ok(ward_train(device, &config, &options), run);
     ward_device_close(device);
     check_refused(train(run, &(ward_train_config){0}, true, &watch), WARD_ERR_ARG, "must all be");
@@ -598,11 +601,11 @@ static void a_damaged_checkpoint_is_refused_by_name(void **state)
 
 static void settings_out_of_range_leave_no_directory_behind(void **state)
 {
-    ward_train_config bad[20];
+    ward_train_config bad[22];
     const char *run;
 
     (void)state;
-    for (size_t i = 0; i < 20; i++)
+    for (size_t i = 0; i < 22; i++)
         bad[i] = config_of("simple-cnn", WARD_METHOD_FIXED);
     run = in_dir("bad");
     bad[0].iterations = 0;
@@ -629,7 +632,9 @@ static void settings_out_of_range_leave_no_directory_behind(void **state)
     bad[19].method = WARD_METHOD_BASELINE;
     bad[19].objective = WARD_OBJECTIVE_CHANCE;
     bad[19].erased_axes = 0.25;
-    for (size_t i = 0; i < 20; i++) {
+    bad[20].seed = UINT64_MAX;
+    bad[21].validate_every = UINT64_MAX;
+    for (size_t i = 0; i < 22; i++) {
         ward_status st = train_whole(run, &bad[i]);
 
         if (st != WARD_ERR_ARG && !((i == 8 || i == 16) && st == WARD_ERR_IO))

@@ -36,8 +36,9 @@ typedef enum ward_objective {
 /*
  * Every setting of a training. Fill it with ward_train_defaults(), then change what is wanted.
  * Strings are borrowed for the call that takes the structure. ward_train() refuses what is out of
- * range (WARD_ERR_ARG); weights and rates without a range here are 0 .. 1e6. What belongs to
- * another method, objective or schedule is ignored, unless it says otherwise.
+ * range (WARD_ERR_ARG); weights and rates without a range here are 0 .. 1e6, whole numbers are
+ * below 2^63. What belongs to another method, objective or schedule is ignored, unless it says
+ * otherwise.
  */
 typedef struct ward_train_config {
     const char *data; /* a data set as ward_dataset_open() takes it */

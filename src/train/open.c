@@ -463,10 +463,24 @@ static ward_status open_rivals(struct trainer *t)
 
 /* ---- the directory ---- */
 
+/* Settings that a file cannot hold are refused before a run that is replaced is removed. */
+static ward_status check_writable(const struct trainer *t)
+{
+    char *text = NULL;
+    ward_status st = run_config_to_json(&t->config.values, &text);
+
+    if (text)
+        mem_wipe(text, strlen(text));
+    mem_free(text);
+    return st;
+}
+
 static ward_status create_directory(struct trainer *t)
 {
-    ward_status st = file_make_directory(t->dir.path);
+    ward_status st = check_writable(t);
 
+    if (!st)
+        st = file_make_directory(t->dir.path);
     if (!st)
         st = file_lock(t->dir.path, &t->lock);
     if (!st)
