@@ -29,6 +29,17 @@
 #include "train_fixture.h"
 #include "ward/data.h"
 
+/* ---- counting ---- */
+
+static void answers_that_are_no_numbers_are_wrong(void **state)
+{
+    const float logits[] = {NAN, NAN, NAN, 1, 2, INFINITY, 2, 1};
+    const int32_t labels[] = {0, 0, 1, 0};
+
+    (void)state;
+    assert_int_equal(count_correct(logits, labels, 4, 2), 1);
+}
+
 /* ---- schedules and recipes ---- */
 
 static void the_papers_rate_drops_after_ten_twenty_and_thirty_thousand(void **state)
@@ -691,6 +702,7 @@ static void each_setting_of_the_optimiser_comes_to_where_it_belongs(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_that_are_no_numbers_are_wrong),
         cmocka_unit_test(each_setting_of_the_optimiser_comes_to_where_it_belongs),
         cmocka_unit_test(the_papers_rate_drops_after_ten_twenty_and_thirty_thousand),
         cmocka_unit_test(the_paper_recipe_is_as_printed),

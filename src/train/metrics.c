@@ -17,12 +17,15 @@ size_t count_correct(const float *logits, const int32_t *labels, size_t rows, si
 
     for (size_t i = 0; i < rows; i++) {
         const float *row = logits + i * classes;
+        bool is_finite = true;
         size_t best = 0;
 
-        for (size_t k = 1; k < classes; k++)
+        for (size_t k = 0; k < classes; k++) {
+            is_finite = is_finite && isfinite(row[k]);
             if (row[k] > row[best])
                 best = k;
-        correct += best == (size_t)labels[i];
+        }
+        correct += is_finite && best == (size_t)labels[i];
     }
     return correct;
 }

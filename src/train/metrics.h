@@ -34,7 +34,8 @@ bool measure_is_finite(const struct measure *measure);
 void metrics_add(struct metrics *m, const struct measure *step);
 struct measure metrics_mean(const struct metrics *m);
 
-/* Rows of logits [rows, classes] whose largest value is that of their label. */
+/* Rows of logits [rows, classes] whose largest value is that of their label; those with a value
+ * that is not finite are wrong. */
 size_t count_correct(const float *logits, const int32_t *labels, size_t rows, size_t classes);
 
 /* As an object in a checkpoint, exactly. *out is owned; what is read has been checked. */
