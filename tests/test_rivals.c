@@ -177,6 +177,20 @@ static void a_stopped_training_continues_to_the_same_bytes(void **state)
     }
 }
 
+/* Batch norm by the batch takes two images. */
+static void batches_of_a_few_images_are_enough(void **state)
+{
+    (void)state;
+    for (size_t batch = 2; batch < 4; batch++) {
+        ward_train_config config = config_of("fast", WARD_METHOD_LEARNED);
+        char name[16];
+
+        snprintf(name, sizeof name, "few%zu", batch);
+        config.batch = batch;
+        assert_ok(train(name, &config, 0));
+    }
+}
+
 static void edit(const char *name, const char *script)
 {
     char command[512];
@@ -624,6 +638,7 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_bytes_and_another_share_others),
         cmocka_unit_test(without_adversaries_their_settings_change_nothing),
         cmocka_unit_test(a_stopped_training_continues_to_the_same_bytes),
+        cmocka_unit_test(batches_of_a_few_images_are_enough),
         cmocka_unit_test(a_checkpoint_with_other_adversaries_is_refused),
         cmocka_unit_test(settings_that_make_no_sense_are_refused),
         cmocka_unit_test(an_adversarys_steps_lower_his_own_loss),

@@ -27,12 +27,12 @@
 #include "protect/transform.h"
 
 /* Images of a step of an adversary whom the caller simulates (train/rivals.h), for a batch of F's:
- * no more than half of it. */
+ * no more than half of it, but two if it has them, which batch norm by the batch takes. */
 enum { RIVAL_BATCH = 64 };
 
 static inline size_t rival_batch(size_t batch)
 {
-    return min_size(RIVAL_BATCH, max_size(batch / 2, 1));
+    return min_size(RIVAL_BATCH, min_size(batch, max_size(batch / 2, 2)));
 }
 
 struct objective_config {
