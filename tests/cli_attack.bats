@@ -253,6 +253,16 @@ END
 quick.json" ]
 }
 
+@test "images smaller than the patches of a first layer are too small for the control" {
+    images folder tiny 2 100 10 2
+    "$WARD" train --data tiny --arch resnet8 --method baseline --recipe demo --batch 8 --iterations 2 \
+        --splits redteam --threads 1 -q --out small
+    for attack in align match-columns; do
+        run --separate-stderr "$WARD" attack small --only "$attack" --labels 10 --threads 1 -q
+        fails_with 2 "simple-cnn does not take images of 1 x 2 x 2"
+    done
+}
+
 @test "the red team takes other amounts of labelled images, and keeps those that were there" {
     redteam "$RUN" --labels 20 --json -o amounts >a
     # Which attack is the best of them depends on the secret, which is the system's.

@@ -32,17 +32,27 @@ static void find_layer(struct align *a)
 
 /* ---- raw images or patches ---- */
 
+/* How many places a patch has along a side; one if the side is shorter than the patch. */
+static uint32_t places(size_t side, size_t k)
+{
+    return side < k ? 1 : (uint32_t)(side - k + 1);
+}
+
+/* Beside the image there are zeros, as the convolution sees them. */
 static void cut_patch(const struct align *a, const float *image, struct rng *rng, float *out)
 {
     const struct net_spec *spec = &a->thief->network->spec;
     size_t k = a->layer->kernel;
-    size_t top = rng_below(rng, (uint32_t)(spec->height - k + 1));
-    size_t start = rng_below(rng, (uint32_t)(spec->width - k + 1));
+    size_t top = rng_below(rng, places(spec->height, k));
+    size_t start = rng_below(rng, places(spec->width, k));
 
     for (size_t c = 0; c < spec->channels; c++)
-        for (size_t i = 0; i < k; i++)
-            for (size_t j = 0; j < k; j++)
-                *out++ = image[(c * spec->height + top + i) * spec->width + start + j];
+        for (size_t i = top; i < top + k; i++)
+            for (size_t j = start; j < start + k; j++) {
+                bool is_in = i < spec->height && j < spec->width;
+
+                *out++ = is_in ? image[(c * spec->height + i) * spec->width + j] : 0;
+            }
 }
 
 static ward_status read_points(struct align *a)
