@@ -106,6 +106,8 @@ static ward_status find_axes(struct work *w, size_t kept, double *axes, double *
         strength[i] /= sqrt((double)n);
     if (first)
         mem_wipe(first, kept * len * sizeof *first);
+    if (rows) /* without what lies along these */
+        mem_wipe(rows, n * len * sizeof *rows);
     mem_free(first);
     mem_free(rows);
     return st;
@@ -113,9 +115,9 @@ static ward_status find_axes(struct work *w, size_t kept, double *axes, double *
 
 static ward_status find_basis(struct work *w)
 {
-    size_t len = w->d->features;
+    size_t len = w->d->features, most_axes = w->axes; /* of which some may be none */
     double *axes = NULL, *strength = NULL;
-    ward_status st = mem_new(&axes, w->axes * len, sizeof *axes);
+    ward_status st = mem_new(&axes, most_axes * len, sizeof *axes);
 
     if (!st)
         st = mem_new(&strength, w->axes, sizeof *strength);
@@ -126,6 +128,8 @@ static ward_status find_basis(struct work *w)
     for (size_t a = 0; a < w->axes && !st; a++)
         for (size_t i = 0; i < len; i++)
             w->basis[i * w->axes + a] = (float)(axes[a * len + i] / strength[a]);
+    if (axes)
+        mem_wipe(axes, most_axes * len * sizeof *axes);
     mem_free(axes);
     mem_free(strength);
     return st;
