@@ -320,8 +320,9 @@ END
     RUN=$RUN.2
     evaluates --identity "$USER_KEY"
     refused --identity "$OTHER_KEY"
-    run -0 "$WARD" relock "$RUN" --out "$RUN.4" --iterations 5 --rate 0.001 --threads 1 -q
-    [ "$(json "$RUN.4/config.json" "d['rate'], d['iterations']")" = "(0.001, 5)" ]
+    run -0 "$WARD" relock "$RUN" --out "$RUN.4" --rate 0.001 --threads 1 -q
+    [ "$(json "$RUN.4/config.json" "d['rate'], d['iterations']")" = "(0.001, 40)" ]
+    [ "$(json "$RUN.4/config.json" "d['raw_share']")" = "$(json "$RUN/config.json" "d['raw_share']")" ]
     run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --without nobody -q
     fails_with 2 "nobody"
     run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --identity "$USER_KEY" -q

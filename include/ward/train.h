@@ -258,7 +258,7 @@ typedef struct ward_relock_options {
     /* A user, by public key or name, who does not get the new transform; NULL: all users of a
      * sealed run get it. */
     const char *without;
-    uint64_t iterations;           /* 0: a quarter of the run's own */
+    uint64_t iterations;           /* 0: a quarter of the run's own, all of a relocked one's */
     double rate;                   /* 0: the run's own */
     ward_train_callback *progress; /* may be NULL */
     void *context;

@@ -17,10 +17,16 @@
 
 enum { SHARE = 4 }; /* of the run's own iterations: one in so many */
 
-/* As many rows under the old transform as raw ones, beside the run's own. */
+/* As many rows under the old transform as raw ones, beside the run's own. A run that was relocked
+ * itself has them. */
 static double raw_share(const ward_train_config *c)
 {
-    return fmin(fmax(2 * c->raw_share, 2.0 / (double)c->batch), 1);
+    return c->leaked ? c->raw_share : fmin(fmax(2 * c->raw_share, 2.0 / (double)c->batch), 1);
+}
+
+static uint64_t iterations(const ward_train_config *c)
+{
+    return c->leaked ? c->iterations : (c->iterations + SHARE - 1) / SHARE;
 }
 
 struct relock {
@@ -122,15 +128,15 @@ static ward_status train(struct relock *r, ward_device *device)
                                         .keys = o->keys};
     ward_train_config config = r->config.values;
 
+    config.raw_share = raw_share(&config);
+    config.iterations = o->iterations ? o->iterations : iterations(&config);
     config.from = o->run;
     config.from_digest = NULL;
     config.leaked = o->run;
-    config.raw_share = raw_share(&config);
     config.secret_seed = NULL;
     config.lock = NULL;
     config.owner = r->owner;
     config.recipients = r->users;
-    config.iterations = o->iterations ? o->iterations : (config.iterations + SHARE - 1) / SHARE;
     if (o->rate > 0)
         config.rate = o->rate;
     return ward_train(device, &config, &options);

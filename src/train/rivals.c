@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/util.h"
+#include "model/params.h"
 
 /* Streams of a step; of the first fronts of the replay one each, of step 0. */
 enum { STREAM_WHO, STREAM_FRONT, STREAM_SHOWN, STREAM_IMAGES, STREAM_FIRST };
@@ -340,7 +341,8 @@ static ward_status look(struct rivals *r, const struct person *p, bool warms_up)
     }
     if (!st)
         st = params_store(owner.plan, PLAN_GRADIENT, &r->gradient);
-    r->has_gradient = !st && isfinite(r->loss_tuned);
+    r->has_gradient =
+        !st && isfinite(r->loss_tuned) && params_are_finite(&r->gradient) == WARD_OK;
     rival_close(&owner);
     return st;
 }
