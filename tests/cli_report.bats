@@ -191,6 +191,18 @@ EOF
     [ -f "$WORK/base/eval.json" ]
 }
 
+@test "images of another size that bear the data set's name are not drawn" {
+    "$WARD" report "$WORK/fixed" -q >"$PAGE"
+    mkdir "$BATS_TEST_TMPDIR/larger"
+    images folder "$BATS_TEST_TMPDIR/larger/images" 3 4 4 40
+    run --separate-stderr "$WARD" report "$WORK/fixed" --include-secret -o "$PAGE.secret" \
+        --data "$BATS_TEST_TMPDIR/larger/images"
+    [ "$status" = 0 ]
+    [[ $stderr == *"left out"*"1 x 40 x 40"* ]]
+    grep -q "1 x 40 x 40" "$PAGE.secret"
+    run ! grep -q image/png "$PAGE.secret"
+}
+
 @test "nothing that gives a transform away is on a page" {
     for format in html md; do
         "$WARD" report "$WORK" --format $format -q >"$PAGE"

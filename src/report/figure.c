@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "image/image.h"
+#include "model/run.h"
 
 enum { MEASURED = 1000, BATCH = 100 };
 
@@ -20,6 +21,16 @@ static void close_all(struct opened *o)
 {
     for (size_t i = 0; i < o->count; i++)
         ward_run_close(o->runs[i]);
+}
+
+/* Images of another shape under the same name would not fit the room for them. */
+static ward_status check_data(const struct opened *o, const ward_dataset *data)
+{
+    ward_status st = WARD_OK;
+
+    for (size_t i = 0; i < o->count && !st; i++)
+        st = run_check_data(o->runs[i], ward_dataset_get_info(data));
+    return st;
 }
 
 /* The first test image of each class, as many as fit: x[rows, image_len]. */
@@ -136,6 +147,8 @@ static ward_status fill(struct figure *f, ward_device *device, ward_keys *keys,
 
     if (!st)
         st = open_all(&o, f, keys);
+    if (!st)
+        st = check_data(&o, data);
     if (!st) {
         ward_run_describe(o.runs[0], &info);
         image_len = info.channels * info.height * info.width;
