@@ -271,12 +271,14 @@ print(json.load(sys.stdin)["commit"])')
     attack "$WORK/generator-1" pair '{"trials": 4, "seed": 1, "pairs": 0.1}' 0.5 0.75 0.625
     attack "$WORK/generator-2" pair '{"trials": 4, "seed": 1, "pairs": 0.1}' 0.5
     attack "$WORK/generator-1" direct '{"trials": 1}' 0.25
+    attack "$WORK/fixed" pair '{"trials": 1, "seed": 1, "pairs": 0.004}' 0.5
     "$WARD" report "$WORK" -q >"$PAGE"
     check_html "$PAGE"
     "$WARD" report "$WORK" --format md -q >md
     grep -q '| direct | generator, demo .* | 1 | 25.00 | ' md
     grep -q '| pair, 10 % of the pairs | generator, demo .* | 4 of 8 | 59.38 ± 11.97 | .* | 75.00 |' md
     grep -q '^ward attack RUN --attack pair --trials 4 --seed 1 --pairs 0.1$' md
+    grep -q '| pair, 0.4 % of the pairs | fixed, demo ' md
     grep -q '^ward attack RUN --attack direct$' md
     cp -r "$WORK/generator-1/attacks" "$WORK/fixed/"
     echo '{' >"$WORK/fixed/attacks/torn.json"

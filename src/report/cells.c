@@ -246,7 +246,7 @@ static ward_status name_attack(char **out, const struct attack_scores *a)
         return mem_strdup(out, a->attack);
     if (a->pairs * tenths < 1)
         return mem_printf(out, "%s, few pairs", a->attack);
-    return mem_printf(out, "%s, %.0f %% of the pairs", a->attack, percent * a->pairs);
+    return mem_printf(out, "%s, %.3g %% of the pairs", a->attack, percent * a->pairs);
 }
 
 static ward_status add_attack_row(struct score_table *table, const struct cell *cell,
