@@ -247,6 +247,16 @@ END
     rm "$RUN/f.onnx"
     run --separate-stderr "$WARD" verify "$RUN"
     fails_with 3 "f.onnx" "missing"
+    "$WARD" seal "$RUN"
+    "$WARD" export "$RUN" --onnx "$RUN/my f.onnx" -q
+    run --separate-stderr "$WARD" verify "$RUN"
+    fails_with 3 "my f.onnx" "its name"
+    run --separate-stderr "$WARD" seal "$RUN"
+    fails_with 2 "my f.onnx" "its name"
+    run --separate-stderr "$WARD" key grant "$RUN" "$USER_KEY.pub"
+    fails_with 2 "my f.onnx" "its name"
+    rm "$RUN/my f.onnx"
+    run -0 "$WARD" verify "$RUN" # nothing was sealed anew
     sed -i 's/^uses unlimited/uses 5/' "$RUN/manifest.ward"
     run --separate-stderr "$WARD" verify "$RUN"
     fails_with 3 "signature"

@@ -15,7 +15,7 @@ static bool is_signed_file(const char *name)
     const char *dot = strrchr(name, '.');
 
     return strcmp(name, "model.safetensors") == 0 || strcmp(name, "transform.ward") == 0 ||
-           (dot && dot != name && strcmp(dot, ".onnx") == 0 && manifest_name_is_right(name));
+           (dot && dot != name && strcmp(dot, ".onnx") == 0);
 }
 
 static ward_status digest(const char *folder, const char *name, uint8_t out[SHA256_LEN])
@@ -39,6 +39,30 @@ static ward_status digest(const char *folder, const char *name, uint8_t out[SHA2
     return st;
 }
 
+/* A name that no manifest can have must not be passed over: whoever adds such a file would not be
+ * found out. WARD_ERR_ARG. */
+static ward_status check_name(const struct run_dir *dir, const char *name)
+{
+    if (manifest_name_is_right(name))
+        return WARD_OK;
+    return ward_fail(WARD_ERR_ARG,
+                     "'%s/%s' cannot be signed: its name is not of printable ASCII without blanks",
+                     dir->path, name);
+}
+
+ward_status run_manifest_check_names(const struct run_dir *dir)
+{
+    char **names = NULL;
+    size_t count = 0;
+    ward_status st = file_list(dir->path, &names, &count);
+
+    for (size_t i = 0; i < count && !st; i++)
+        if (is_signed_file(names[i]))
+            st = check_name(dir, names[i]);
+    file_list_free(names, count);
+    return st;
+}
+
 static ward_status collect(const struct run_dir *dir, struct manifest *m)
 {
     char **names = NULL;
@@ -50,7 +74,9 @@ static ward_status collect(const struct run_dir *dir, struct manifest *m)
 
         if (!is_signed_file(names[i]))
             continue;
-        st = manifest_add(m, &f);
+        st = check_name(dir, names[i]);
+        if (!st)
+            st = manifest_add(m, &f);
         if (!st)
             st = digest(dir->path, names[i], f->digest);
         if (!st)
@@ -141,6 +167,8 @@ static ward_status check(const struct run_dir *dir, const struct manifest *wante
     char id[MODEL_ID_LEN + 1];
     ward_status st = collect(dir, &found);
 
+    if (st == WARD_ERR_ARG)
+        st = WARD_ERR_AUTH; /* so it was not signed */
     if (!st)
         st = compare(wanted, &found, but);
     if (!st)
@@ -188,7 +216,9 @@ ward_status run_manifest_check(const struct run_dir *dir, const struct identity 
 
     if (!file_exists(dir->manifest))
         return WARD_OK;
-    st = read_manifest(dir, &m);
+    st = run_manifest_check_names(dir);
+    if (!st)
+        st = read_manifest(dir, &m);
     if (!st && is_signed_by(&m, &owner->public))
         st = check(dir, &m, NULL);
     else if (!st && former && is_signed_by(&m, &former->public))

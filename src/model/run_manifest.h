@@ -11,6 +11,9 @@
 /* Sign what is there now; replaces an earlier manifest. The run must have a model. */
 WARD_CHECK ward_status run_manifest_sign(const struct run_dir *dir, const struct identity *owner);
 
+/* WARD_ERR_ARG names a file that would have to be signed and has a name that no manifest can have. */
+WARD_CHECK ward_status run_manifest_check_names(const struct run_dir *dir);
+
 /*
  * Before anything is signed again: that all is as the owner signed it last; nothing to say where no
  * manifest is. WARD_ERR_AUTH if it is not, as somebody may have exchanged files or added users.
