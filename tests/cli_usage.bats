@@ -229,6 +229,21 @@ train() {
     [ ! -e "$BATS_TEST_TMPDIR/run" ]
 }
 
+@test "names of classes that no file can have are refused before anything is written" {
+    cd "$BATS_TEST_TMPDIR"
+    for name in $'a\tb' $'\xe9'; do
+        rm -rf data
+        images folder data 2 4 4
+        for split in train test; do
+            mv data/$split/class1 "data/$split/$name"
+        done
+        run --separate-stderr "$WARD" train --data data --arch simple-cnn --method fixed \
+            --iterations 1 --out run
+        fails_with 2 "'data'" "name of class"
+        [ ! -e run ]
+    done
+}
+
 @test "a run that is not there is named" {
     for command in "eval no-run" "figure no-run -o x" "predict no-run x" \
         "transform no-run x -o y"; do

@@ -14,6 +14,16 @@
 static const char format_name[] = "ward-model";
 static const char format_version[] = "1";
 
+/* JSON has text in UTF-8 only. */
+static bool is_utf8(const char *text)
+{
+    json_t *string = json_string(text);
+    bool is_text = string != NULL;
+
+    json_decref(string);
+    return is_text;
+}
+
 static bool is_label(const char *text)
 {
     size_t len = strlen(text);
@@ -21,7 +31,7 @@ static bool is_label(const char *text)
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return false;
-    return len >= 1 && len <= MODEL_MAX_LABEL;
+    return len >= 1 && len <= MODEL_MAX_LABEL && is_utf8(text);
 }
 
 /* The pointers and then the texts, in one block. */
@@ -53,11 +63,12 @@ ward_status model_describe(struct model *m, const char *data, float low, float h
     ward_status st = WARD_OK;
 
     if (!is_label(data))
-        return ward_fail(WARD_ERR_ARG, "the data set's name is empty, long, or not one line");
+        return ward_fail(WARD_ERR_ARG,
+                         "the data set's name is empty, long, or not one line of UTF-8");
     for (size_t k = 0; k < classes; k++)
         if (!is_label(class_names[k]))
-            return ward_fail(WARD_ERR_ARG, "the name of class %zu is empty, long, or not one line",
-                             k);
+            return ward_fail(WARD_ERR_ARG,
+                             "the name of class %zu is empty, long, or not one line of UTF-8", k);
     st = mem_strdup(&data_copy, data);
     if (!st)
         st = copy_names(class_names, classes, &names);

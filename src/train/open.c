@@ -184,6 +184,16 @@ static ward_status open_data(struct trainer *t)
     return st;
 }
 
+/* Names that no file can have are found before the training, not after it. */
+static ward_status check_names(const struct trainer *t)
+{
+    struct model m = {.data = NULL};
+    ward_status st = trainer_describe(t, &m);
+
+    model_release(&m);
+    return st ? ward_fail_within(st, "'%s'", ward_dataset_get_info(t->data)->path) : WARD_OK;
+}
+
 /* ---- the teacher ---- */
 
 /* Which images the teacher has seen is known when it is read first, and kept from then on. */
@@ -513,7 +523,9 @@ ward_status trainer_open(struct trainer *t, ward_device *device, const ward_trai
         st = match_given(t, config);
     if (st || t->is_complete)
         return st;
-    st = lock_note(options->lock, &t->config, t->is_resumed);
+    st = check_names(t);
+    if (!st)
+        st = lock_note(options->lock, &t->config, t->is_resumed);
     if (!st)
         st = open_teacher(t);
     if (st)

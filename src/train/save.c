@@ -134,7 +134,7 @@ static ward_status log_completion(struct trainer *t, const char *model_id)
 
 /* ---- the results ---- */
 
-static ward_status describe_model(const struct trainer *t, struct model *m)
+ward_status trainer_describe(const struct trainer *t, struct model *m)
 {
     const ward_dataset_info *info = ward_dataset_get_info(t->data);
     const char **names = NULL;
@@ -162,7 +162,7 @@ ward_status trainer_finish(struct trainer *t)
     if (!st && trainer_validates_again(t))
         st = trainer_validate(t);
     if (!st)
-        st = describe_model(t, &m);
+        st = trainer_describe(t, &m);
     if (st)
         goto done;
     m.net = t->saved.net;

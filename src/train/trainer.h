@@ -90,6 +90,9 @@ WARD_CHECK ward_status trainer_log_part(struct trainer *t);
 WARD_CHECK ward_status trainer_log(struct trainer *t, bool validated);
 /* Measure t->saved on the images held out. */
 WARD_CHECK ward_status trainer_validate(struct trainer *t);
+/* Names and range of the data set, as the network's file is going to have them. WARD_ERR_ARG if it
+ * cannot have them. */
+WARD_CHECK ward_status trainer_describe(const struct trainer *t, struct model *m);
 /* Write the results and remove the checkpoint. A kill at any moment of it can be resumed. */
 WARD_CHECK ward_status trainer_finish(struct trainer *t);
 
