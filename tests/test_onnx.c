@@ -371,6 +371,87 @@ static void test_networks_of_another_make_are_refused(void **state)
     assert_refused_after("resnet8", "\n\005input\022", 2, "inptu", 5, "before it is computed");
 }
 
+/* ---- a mean in the place of a pool ---- */
+
+static void put_field(struct wr *wr, const struct proto_field *f)
+{
+    if (f->type == PROTO_VARINT)
+        proto_put_int(wr, f->number, f->value);
+    else
+        proto_put_bytes(wr, f->number, f->data, f->len);
+}
+
+/* The node that gives the mean over these axes instead of being a pool. */
+static void put_mean(struct wr *graph, const struct proto_field *pool, int64_t a, int64_t b)
+{
+    struct wr node = WR_INIT, axes = WR_INIT;
+    struct proto_field f;
+    struct rd rd;
+
+    rd_init(&rd, pool->data, pool->len);
+    while (proto_next(&rd, &f))
+        if (f.number != NODE_OP_TYPE)
+            put_field(&node, &f);
+    proto_put_int(&axes, ATTRIBUTE_INTS, (uint64_t)a);
+    proto_put_int(&axes, ATTRIBUTE_INTS, (uint64_t)b);
+    proto_put_text(&axes, ATTRIBUTE_NAME, "axes");
+    proto_put_int(&axes, ATTRIBUTE_TYPE, ATTRIBUTE_TYPE_INTS);
+    proto_put_text(&node, NODE_OP_TYPE, "ReduceMean");
+    proto_put_message(&node, NODE_ATTRIBUTE, &axes);
+    proto_put_message(graph, GRAPH_NODE, &node);
+}
+
+static bool is_pool(const struct proto_field *node)
+{
+    static const char op[] = "GlobalAveragePool";
+
+    return node->number == GRAPH_NODE && memmem(node->data, node->len, op, sizeof op - 1) != NULL;
+}
+
+static ward_status parse_mean(struct bytes b, int64_t first, int64_t second)
+{
+    struct wr model = WR_INIT, graph = WR_INIT;
+    struct net net = {.params = {NULL, 0}};
+    struct proto_field f, part;
+    struct rd rd, inner;
+    ward_status st;
+
+    rd_init(&rd, b.data, b.len);
+    while (proto_next(&rd, &f)) {
+        if (f.number != MODEL_GRAPH) {
+            put_field(&model, &f);
+            continue;
+        }
+        rd_init(&inner, f.data, f.len);
+        while (proto_next(&inner, &part))
+            if (is_pool(&part))
+                put_mean(&graph, &part, first, second);
+            else
+                put_field(&graph, &part);
+        proto_put_message(&model, MODEL_GRAPH, &graph);
+    }
+    assert_ok(wr_finish(&model));
+    st = onnx_net_parse(model.data, model.len, &net);
+    net_release(&net);
+    wr_release(&model);
+    return st;
+}
+
+static void test_a_mean_is_over_height_and_width(void **state)
+{
+    static const int64_t right[][2] = {{2, 3}, {3, 2}, {-2, -1}, {-1, 2}};
+    static const int64_t wrong[][2] = {{2, 2}, {0, 1}, {2, 7}, {3, 6}, {2, -5}, {INT64_MAX, -1}};
+    struct bytes b = network_bytes("resnet8", false);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+        assert_ok(parse_mean(b, right[i][0], right[i][1]));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_fails(parse_mean(b, wrong[i][0], wrong[i][1]), WARD_ERR_FORMAT,
+                     "the mean over height and width expected");
+    mem_free(b.data);
+}
+
 static void test_values_that_are_no_numbers_are_refused(void **state)
 {
     struct bytes b = network_bytes("simple-cnn", false);
@@ -586,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_an_unknown_operator_is_refused_by_name),
         cmocka_unit_test(test_softplus_is_not_written),
         cmocka_unit_test(test_networks_of_another_make_are_refused),
+        cmocka_unit_test(test_a_mean_is_over_height_and_width),
         cmocka_unit_test(test_values_that_are_no_numbers_are_refused),
         cmocka_unit_test(test_another_data_set_is_refused),
         cmocka_unit_test(test_metadata_that_describe_another_network_are_refused),

@@ -232,7 +232,13 @@ ward_status match_max_pool(struct match *m, size_t i, const struct value *v)
     return st ? st : match_input_set(m, i, 0, v, 0);
 }
 
-/* Height and width, counted from the front or from the back: an attribute, from opset 18 on an
+/* Counted from the front or from the back. */
+static bool is_axis(int64_t axis, int64_t wanted)
+{
+    return axis == wanted || axis == wanted - 4;
+}
+
+/* Height and width, in either order: an attribute, from opset 18 on an
  * input. */
 static ward_status expect_mean(const struct match *m, const struct onnx_node *node,
                                const struct value *v)
@@ -244,8 +250,8 @@ static ward_status expect_mean(const struct match *m, const struct onnx_node *no
 
     if (st)
         return st;
-    if (axes.count != 2 || (axes.value[0] + 4) % 4 + (axes.value[1] + 4) % 4 != 5 ||
-        axes.value[0] < -4 || axes.value[0] > 3 || (axes.value[0] + 4) % 4 < 2)
+    if (axes.count != 2 || !((is_axis(axes.value[0], 2) && is_axis(axes.value[1], 3)) ||
+                             (is_axis(axes.value[0], 3) && is_axis(axes.value[1], 2))))
         return match_refuse(m, node, "the mean over height and width expected");
     return WARD_OK;
 }
