@@ -343,10 +343,16 @@ static int ask_twice(const struct cli *cli, int file_key, const char *what, stru
 int passphrase_new(const struct cli *cli, int file_key, int fd_key, const char *what,
                    struct passphrase *out)
 {
+    uint64_t number = 0;
     bool is_given;
     int code = CLI_RUN;
 
     out->len = 0;
+    if (cli_has(cli, file_key) && cli_has(cli, fd_key))
+        return cli_usage(cli, "--%s and --%s contradict each other", cli_name(cli, file_key),
+                         cli_name(cli, fd_key));
+    if (!cli_count(cli, fd_key, 0, FD_MAX, &number))
+        return CLI_USAGE;
     if (!read_given(cli, file_key, fd_key, out->text, sizeof(out->text), &out->len, &is_given))
         code = is_given ? unreadable(cli, file_key, fd_key) : ask_twice(cli, file_key, what, out);
     if (code == CLI_RUN && out->len == 0)

@@ -329,6 +329,12 @@ END
     refused --identity "$KEY" --passphrase-file "$WRONG"
     run --separate-stderr setsid -w "$WARD" key backup --out "$KEY.2" "${CHEAP[@]}" -q </dev/null
     fails_with 1 "--new-passphrase-file"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --new-passphrase-fd seven -q
+    fails_with 2 "'seven'"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file "$WORD" \
+        --passphrase-fd 7 -q 7<"$WRONG"
+    fails_with 2 "--passphrase-file and --passphrase-fd"
+    [ ! -e "$KEY.2" ]
 }
 
 @test "revoke takes a file of a public key, and granting that was interrupted is mended by seal" {
