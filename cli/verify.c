@@ -1,4 +1,6 @@
 /* ward verify: whether a run is what its owner has signed. */
+#include <unistd.h>
+
 #include "cli.h"
 #include "json.h"
 #include "keys.h"
@@ -34,10 +36,12 @@ static int owner_of(const struct cli *cli, char **out)
     if (cli_has(cli, OPT_OWNER))
         return keys_public(cli, cli_text(cli, OPT_OWNER), out);
     st = ward_key_default_path(WARD_KEY_OWNER, &path);
-    if (!st)
+    if (!st && access(path, F_OK) != 0)
+        code = cli_usage(cli, "--owner is missing, and you have no owner key");
+    else if (!st)
         st = ward_key_public(path, out);
     if (st)
-        code = cli_usage(cli, "--owner is missing, and you have no owner key");
+        code = cli_failed(cli, st);
     ward_string_free(path);
     return code;
 }

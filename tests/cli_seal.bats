@@ -265,6 +265,12 @@ END
     fails_with 1 "not signed" "ward seal"
     run --separate-stderr "$WARD" verify "$RUN.none"
     fails_with 1 "$RUN.none" "no run"
+    mkdir -p "$BATS_TEST_TMPDIR/home/ward/keys"
+    run --separate-stderr env XDG_DATA_HOME="$BATS_TEST_TMPDIR/home" "$WARD" verify "$RUN"
+    fails_with 2 "--owner is missing"
+    echo damaged >"$BATS_TEST_TMPDIR/home/ward/keys/owner.key"
+    run --separate-stderr env XDG_DATA_HOME="$BATS_TEST_TMPDIR/home" "$WARD" verify "$RUN"
+    fails_with 1 "home/ward/keys/owner.key"
 }
 
 @test "an expired right and a spent one are denied to users, not to the owner" {
