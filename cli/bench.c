@@ -339,16 +339,19 @@ static int measure_here(const struct cli *cli, const ward_bench_config *config, 
     return code;
 }
 
-static int collect(pid_t child, int in, ward_bench_result *result)
+static int collect(const struct cli *cli, pid_t child, int in, ward_bench_result *result)
 {
     ssize_t len = read(in, result, sizeof(*result));
     int status = 0;
 
-    if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
-        return CLI_FAILED;
+    if (waitpid(child, &status, 0) != child)
+        return cli_error(cli, "cannot wait for a process: %s", strerror(errno));
+    if (WIFSIGNALED(status))
+        return cli_error(cli, "the process that measures was ended: %s",
+                         strsignal(WTERMSIG(status)));
     if (WEXITSTATUS(status) != CLI_DONE)
         return WEXITSTATUS(status);
-    return len == (ssize_t)sizeof(*result) ? CLI_RUN : CLI_FAILED;
+    return len == (ssize_t)sizeof(*result) ? CLI_RUN : cli_error(cli, "a result is cut off");
 }
 
 static int measure_apart(const struct cli *cli, const ward_bench_config *config,
@@ -365,7 +368,7 @@ static int measure_apart(const struct cli *cli, const ward_bench_config *config,
         _exit(measure_here(cli, config, ends[1]));
     close(ends[1]);
     code = child < 0 ? cli_error(cli, "cannot start a process: %s", strerror(errno))
-                     : collect(child, ends[0], result);
+                     : collect(cli, child, ends[0], result);
     close(ends[0]);
     return code;
 }

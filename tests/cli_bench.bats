@@ -50,6 +50,11 @@ setup() {
                   min(r['peak_rss_mib'] for r in d['rows'][:4]))")" = True ]
 }
 
+@test "a process that did not come to the end of its row is told of" {
+    run --separate-stderr bash -c 'ulimit -t 1; exec "$@"' - "$WARD" bench --seconds 60 --threads 1
+    fails_with 1 "CPU time limit"
+}
+
 @test "wrong usage is refused before anything is measured" {
     run --separate-stderr "$WARD" bench fly
     fails_with 2 "'fly'" "train, infer or transform"
