@@ -113,6 +113,20 @@ static void test_a_file_is_replaced_only_if_asked(void **state)
     assert_int_equal(count_names("."), 1);
 }
 
+static void test_a_link_to_what_is_no_file_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink("/dev/null", "device"), 0);
+    assert_int_equal(symlink(".", "folder"), 0);
+    assert_int_equal(symlink("nothing", "nowhere"), 0);
+    assert_int_equal(file_write("device", "x", 1, FILE_REPLACE), WARD_ERR_IO);
+    assert_int_equal(file_write("folder", "x", 1, FILE_REPLACE), WARD_ERR_IO);
+    assert_int_equal(file_write("nowhere", "new", 3, FILE_REPLACE), WARD_OK);
+    assert_holds("nowhere", "new");
+    assert_true(file_is_directory("folder"));
+    assert_int_equal(count_names("."), 3);
+}
+
 static void test_a_file_that_appears_meanwhile_is_not_replaced(void **state)
 {
     struct file_out out = {0};
@@ -377,6 +391,7 @@ int main(void)
         FILE_TEST(test_pieces_are_written_in_a_row),
         FILE_TEST(test_secret_files_are_readable_by_the_owner_only),
         FILE_TEST(test_a_file_is_replaced_only_if_asked),
+        FILE_TEST(test_a_link_to_what_is_no_file_stays),
         FILE_TEST(test_a_file_that_appears_meanwhile_is_not_replaced),
         FILE_TEST(test_an_aborted_output_leaves_nothing),
         FILE_TEST(test_temporaries_of_a_killed_process_are_swept_and_nothing_else),

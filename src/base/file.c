@@ -192,7 +192,8 @@ static ward_status open_temporary(struct file_out *out)
     return io_error("create", out->path);
 }
 
-/* Renaming over a device or a directory would destroy it or fail late. */
+/* Renaming over a device or a directory, or a link to one, /dev/stdout say, would destroy it or
+ * fail late. */
 static ward_status check_destination(const char *path, int flags)
 {
     struct stat info;
@@ -201,7 +202,9 @@ static ward_status check_destination(const char *path, int flags)
         return WARD_OK;
     if (!(flags & FILE_REPLACE))
         return ward_fail(WARD_ERR_EXISTS, "'%s' exists already", path);
-    if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode))
+    if (S_ISLNK(info.st_mode) && stat(path, &info) != 0)
+        return WARD_OK; /* leads nowhere */
+    if (!S_ISREG(info.st_mode))
         return ward_fail(WARD_ERR_IO, "cannot replace '%s': not a regular file", path);
     return WARD_OK;
 }
