@@ -332,6 +332,8 @@ END
     [ "$(json raw "$names")" = "$(json stranger "$names")" ]
     [ "$(json right "$names")" = "$(json known "$names")" ]
     [ "$(json raw "$names")" != "$(json right "$names")" ]
+    [ "$(json stranger "d['transformed']")" = False ]
+    [ "$(json known "d['transformed']")" = True ]
 }
 
 @test "rate and budget are kept to, also across a restart" {
