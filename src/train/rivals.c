@@ -341,8 +341,7 @@ static ward_status look(struct rivals *r, const struct person *p, bool warms_up)
     }
     if (!st)
         st = params_store(owner.plan, PLAN_GRADIENT, &r->gradient);
-    r->has_gradient =
-        !st && isfinite(r->loss_tuned) && params_are_finite(&r->gradient) == WARD_OK;
+    r->has_gradient = !st && isfinite(r->loss_tuned) && params_are_finite(&r->gradient) == WARD_OK;
     rival_close(&owner);
     return st;
 }
