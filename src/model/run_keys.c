@@ -58,8 +58,8 @@ static ward_status read_transform(struct work *w)
     return file_read(w->dir.transform, SAFETENSORS_MAX_FILE, &w->data, &w->len);
 }
 
-/* Before anything is sealed anew: a backup by a hard link is no file to overwrite, and what cannot be
- * signed afterwards is in the way. */
+/* Before anything is sealed anew: a backup by a hard link is no file to overwrite, and what cannot
+ * be signed afterwards is in the way. */
 static ward_status check_names(const struct work *w)
 {
     ward_status st = file_check_names(w->dir.transform);

@@ -11,7 +11,8 @@
 /* Sign what is there now; replaces an earlier manifest. The run must have a model. */
 WARD_CHECK ward_status run_manifest_sign(const struct run_dir *dir, const struct identity *owner);
 
-/* WARD_ERR_ARG names a file that would have to be signed and has a name that no manifest can have. */
+/* WARD_ERR_ARG names a file that would have to be signed, if its name is one that no manifest can
+ * have. */
 WARD_CHECK ward_status run_manifest_check_names(const struct run_dir *dir);
 
 /*
