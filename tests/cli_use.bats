@@ -178,6 +178,8 @@ mine" ]
     fails_with 2 "--data"
     run --separate-stderr "$WARD" transform "$RUN" "$PICTURE" --labels-out l.npy -o "$OUT"
     fails_with 2 "--labels-out"
+    run --separate-stderr "$WARD" transform "$RUN" --data "$IMAGES" -o same.npy --raw-out same.npy --force
+    fails_with 2 "--out and --raw-out name the same file"
     run --separate-stderr "$WARD" transform "$RUN" --data "$IMAGES" -o "$OUT"
     fails_with 2 ".npy"
     run --separate-stderr "$WARD" transform "$RUN" "$PICTURE"
