@@ -116,6 +116,27 @@ other_runtime() {
     /usr/bin/python3 "$SOURCE/tests/onnx_reference.py" means.onnx images.f32 20,1,28,28 raw.f32
 }
 
+# refuses_instead OLD NEW MESSAGE: f.onnx with those bytes, in sed's writing, in the place of others.
+refuses_instead() {
+    LC_ALL=C sed "s/$1/$2/" f.onnx >changed.onnx
+    run ! cmp -s f.onnx changed.onnx
+    run --separate-stderr "$WARD" import changed.onnx --out none --data images
+    fails_with 1 "$3"
+}
+
+@test "the amounts of a Pad are not taken for others" {
+    import_skeleton resnet8-kept
+    refuses_instead 'perm@\x01@\x00' 'perm@\x00@\x01' "not of rows and columns"
+    refuses_instead 'axis\x18\x00' 'axis\x18\x01' "not along the only dimension"
+    mv run other
+    /usr/bin/python3 "$SOURCE/tests/onnx_skeleton.py" pads f.onnx named.onnx
+    "$WARD" import named.onnx --out run --data images -q
+    cmp run/model.safetensors other/model.safetensors
+    /usr/bin/python3 "$SOURCE/tests/onnx_skeleton.py" turned-pads f.onnx turned.onnx
+    run --separate-stderr "$WARD" import turned.onnx --out none --data images
+    fails_with 1 "padding of four dimensions in order expected"
+}
+
 @test "the small network of PyTorch's is imported and gives the same logits" {
     import_skeleton simple-cnn
     [ "$(json said "d['arch']")" = simple-cnn ]

@@ -4,6 +4,8 @@ onnx_skeleton.py empty MODEL OUT   take the weights out of a file
 onnx_skeleton.py fill MODEL OUT    put weights into it, always the same ones
 onnx_skeleton.py means MODEL OUT   put means over height and width in the place of global pools, as x.mean((2, 3), keepdim=True)
                                    is exported with opset 18: the axes are an input
+onnx_skeleton.py pads MODEL OUT    name the axes of each Pad, all four in order, as opset 18 allows
+onnx_skeleton.py turned-pads MODEL OUT   the same, the first two changed about: another network
 """
 import sys
 
@@ -39,7 +41,24 @@ def means(model):
     model.opset_import[0].version = 18
 
 
+def name_axes(model, order):
+    axes = numpy_helper.from_array(np.array(order, np.int64), 'axes_of_pads')
+    for node in model.graph.node:
+        if node.op_type == 'Pad':
+            node.input.extend([''] * (3 - len(node.input)) + [axes.name])
+    model.graph.initializer.append(axes)
+    model.opset_import[0].version = 18
+
+
+def pads(model):
+    name_axes(model, [0, 1, 2, 3])
+
+
+def turned_pads(model):
+    name_axes(model, [1, 0, 2, 3])
+
+
 todo, source, target = sys.argv[1:]
 network = onnx.load(source)
-{'empty': empty, 'fill': fill, 'means': means}[todo](network)
+{'empty': empty, 'fill': fill, 'means': means, 'pads': pads, 'turned-pads': turned_pads}[todo](network)
 onnx.save(network, target)

@@ -78,7 +78,13 @@ static ward_status concat(struct eval *e, size_t at, struct onnx_ints *out)
 {
     const struct onnx_node *node = &e->file->nodes[at];
     struct onnx_ints all = {.count = 0}, part = {.count = 0};
+    int64_t axis = 0;
+    ward_status known = onnx_attribute_int(node, "axis", &axis);
 
+    if (known)
+        return known;
+    if (axis != 0 && axis != -1)
+        return refuse(node, "not along the only dimension");
     for (size_t i = 0; onnx_node_input(node, i).len > 0; i++) {
         ward_status st = input(e, at, i, &part);
 
@@ -169,13 +175,17 @@ static ward_status slice(struct eval *e, size_t at, struct onnx_ints *out)
 
 static ward_status transpose(struct eval *e, size_t at, struct onnx_ints *out)
 {
+    const struct onnx_node *node = &e->file->nodes[at];
     struct onnx_ints data = {.count = 0}, turned;
+    struct onnx_ints order = {.count = 2, .value = {1, 0}};
     ward_status st = input(e, at, 0, &data);
 
+    if (!st)
+        st = onnx_attribute_ints(node, "perm", &order);
     if (st)
         return st;
-    if (data.shape.rank != 2)
-        return refuse(&e->file->nodes[at], "not of a table");
+    if (data.shape.rank != 2 || order.count != 2 || order.value[0] != 1 || order.value[1] != 0)
+        return refuse(node, "not of rows and columns");
     turned = data;
     turned.shape.dim[0] = data.shape.dim[1];
     turned.shape.dim[1] = data.shape.dim[0];

@@ -238,8 +238,7 @@ static bool is_axis(int64_t axis, int64_t wanted)
     return axis == wanted || axis == wanted - 4;
 }
 
-/* Height and width, in either order: an attribute, from opset 18 on an
- * input. */
+/* Height and width, in either order: an attribute, from opset 18 on an input. */
 static ward_status expect_mean(const struct match *m, const struct onnx_node *node,
                                const struct value *v)
 {

@@ -55,12 +55,28 @@ static ward_status expect_zeros(const struct match *m, const struct value *v)
     return st;
 }
 
+/* From opset 18 on they may be named, all of them here. */
+static ward_status expect_all_axes(const struct match *m, const struct value *v)
+{
+    const struct onnx_node *node = match_node_of(m, v);
+    struct onnx_text input = onnx_node_input(node, 3);
+    struct onnx_ints axes = {.count = 4, .value = {0, 1, 2, 3}};
+    ward_status st = input.len > 0 ? onnx_ints(m->file, input, v->node, &axes) : WARD_OK;
+
+    for (size_t i = 0; i < 4 && !st; i++)
+        if (axes.count != 4 || axes.value[i] != (int64_t)i)
+            st = match_refuse(m, node, "padding of four dimensions in order expected");
+    return st;
+}
+
 static ward_status read_pad(const struct match *m, const struct value *v, struct thinning *t)
 {
     const struct onnx_node *node = match_node_of(m, v);
     struct onnx_ints pads = {.count = 0};
     ward_status st = expect_zeros(m, v);
 
+    if (!st)
+        st = expect_all_axes(m, v);
     if (!st)
         st = onnx_ints(m->file, onnx_node_input(node, 1), v->node, &pads);
     if (!st && pads.count != 8)
