@@ -134,8 +134,6 @@ static int check_command_line(const struct cli *cli)
     for (size_t i = 0; i < sizeof(of_v1) / sizeof(of_v1[0]); i++)
         if (cli_has(cli, of_v1[i]) && !is_redteam(cli))
             return cli_usage(cli, "--%s goes with suite v1 only", cli_name(cli, of_v1[i]));
-    if (cli_has(cli, 'o') && !*cli_text(cli, 'o'))
-        return cli_usage(cli, "--out is empty");
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
         if (!cli_has(cli, OPT_ATTACK) && cli_has(cli, single[i]))
             return cli_usage(cli, "--%s goes with --attack only: a suite has its own",

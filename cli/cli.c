@@ -190,6 +190,8 @@ int cli_parse(struct cli *cli, const struct cli_command *command, int argc, char
             return CLI_DONE;
         }
         cli->values[place] = optarg ? optarg : "";
+        if (command->options[place].key == 'o' && !*optarg)
+            return cli_usage(cli, "--out is empty");
         if (command->options[place].key != CLI_RECIPIENT)
             continue;
         if (cli->recipient_count == CLI_RECIPIENTS_MAX)

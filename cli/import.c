@@ -79,8 +79,8 @@ int cmd_import(int argc, char **argv)
 
     if (code != CLI_RUN)
         return code;
-    if (!cli_has(&cli, 'o') || !*cli_text(&cli, 'o'))
-        return cli_usage(&cli, cli_has(&cli, 'o') ? "--out is empty" : "--out is missing");
+    if (!cli_has(&cli, 'o'))
+        return cli_usage(&cli, "--out is missing");
     if (cli_has(&cli, OPT_DATA))
         st = ward_dataset_open(&data, cli_text(&cli, OPT_DATA));
     if (!st)

@@ -543,8 +543,6 @@ static int check_command_line(const struct cli *cli)
 
     if (!cli_has(cli, 'o'))
         return cli_usage(cli, "--out is missing");
-    if (!*cli_text(cli, 'o'))
-        return cli_usage(cli, "--out is empty");
     if (!cli_has(cli, OPT_RESUME))
         return CLI_RUN;
     if (cli_has(cli, CLI_FORCE))

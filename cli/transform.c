@@ -467,7 +467,7 @@ static int check_command_line(const struct cli *cli, size_t before)
         return cli_usage(cli, "--save-u8 needs the run, and means nothing with --remote");
     if (!before && has_data && !*cli_text(cli, OPT_DATA))
         return cli_usage(cli, "--data is empty");
-    if (!cli_has(cli, 'o') || !*cli_text(cli, 'o'))
+    if (!cli_has(cli, 'o'))
         return cli_usage(cli, "--out is missing");
     if (has_data == has_images)
         return cli_usage(cli, has_data ? "either images or --data, not both"

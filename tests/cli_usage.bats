@@ -95,6 +95,10 @@ page_options() {
     fails_with 2 "missing operand"
     run --separate-stderr "$WARD" figure a
     fails_with 2 "--out is missing"
+    for command in attack figure import relock report train transform; do
+        run --separate-stderr "$WARD" $command a --out ''
+        fails_with 2 "--out is empty"
+    done
     run --separate-stderr "$WARD" version a
     fails_with 2 "'a'"
 }
