@@ -92,9 +92,13 @@ static int take_passphrase(const struct cli *cli, bool reads_none, const char *w
 {
     bool is_new = cli_has(cli, OPT_NEW_PASSPHRASE_FILE) || cli_has(cli, OPT_NEW_PASSPHRASE_FD);
     bool shares = reads_none && !is_new;
-    int code = passphrase_new(cli, shares ? CLI_PASSPHRASE_FILE : OPT_NEW_PASSPHRASE_FILE,
-                              shares ? CLI_PASSPHRASE_FD : OPT_NEW_PASSPHRASE_FD, what, &w->secret);
+    int code;
 
+    if (reads_none && is_new &&
+        (cli_has(cli, CLI_PASSPHRASE_FILE) || cli_has(cli, CLI_PASSPHRASE_FD)))
+        return cli_usage(cli, "no key is read here: one %s is enough", what);
+    code = passphrase_new(cli, shares ? CLI_PASSPHRASE_FILE : OPT_NEW_PASSPHRASE_FILE,
+                          shares ? CLI_PASSPHRASE_FD : OPT_NEW_PASSPHRASE_FD, what, &w->secret);
     w->options.passphrase = w->secret.text;
     w->options.passphrase_len = w->secret.len;
     return code;

@@ -334,6 +334,9 @@ END
     run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file "$WORD" \
         --passphrase-fd 7 -q 7<"$WRONG"
     fails_with 2 "--passphrase-file and --passphrase-fd"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file "$WORD" \
+        --new-passphrase-file "$WRONG" "${CHEAP[@]}" -q
+    fails_with 2 "one passphrase is enough"
     [ ! -e "$KEY.2" ]
 }
 
