@@ -11,7 +11,8 @@ enum option_key { OPT_ITERATIONS = CLI_LONG, OPT_RATE, OPT_WITHOUT };
 
 static const struct cli_option options[] = {
     {'o', "out", "NEW", "the directory to write the new run to"},
-    {OPT_ITERATIONS, "iterations", "N", "steps [a quarter of the run's own, once]"},
+    {OPT_ITERATIONS, "iterations", "N",
+     "steps [a quarter of the run's own, or all if it was relocked]"},
     {OPT_RATE, "rate", "X", "learning rate [the run's own]"},
     {OPT_WITHOUT, "without", "USER",
      "a user, by public key or name, who does not get the new\n"

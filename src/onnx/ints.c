@@ -79,22 +79,21 @@ static ward_status concat(struct eval *e, size_t at, struct onnx_ints *out)
     const struct onnx_node *node = &e->file->nodes[at];
     struct onnx_ints all = {.count = 0}, part = {.count = 0};
     int64_t axis = 0;
-    ward_status known = onnx_attribute_int(node, "axis", &axis);
+    ward_status st = onnx_attribute_int(node, "axis", &axis);
 
-    if (known)
-        return known;
-    if (axis != 0 && axis != -1)
-        return refuse(node, "not along the only dimension");
-    for (size_t i = 0; onnx_node_input(node, i).len > 0; i++) {
-        ward_status st = input(e, at, i, &part);
-
+    if (!st && axis != 0 && axis != -1)
+        st = refuse(node, "not along the only dimension");
+    for (size_t i = 0; !st && onnx_node_input(node, i).len > 0; i++) {
+        st = input(e, at, i, &part);
         if (st)
-            return st;
+            break;
         if (part.shape.rank != 1 || all.count + part.count > ONNX_MAX_INTS)
             return refuse(node, "not of short lists");
         memcpy(all.value + all.count, part.value, part.count * sizeof part.value[0]);
         all.count += part.count;
     }
+    if (st)
+        return st;
     all.shape = shape_make(1, all.count, 1, 1, 1);
     *out = all;
     return WARD_OK;

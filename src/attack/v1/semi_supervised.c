@@ -10,12 +10,14 @@
 #include "attack/search.h"
 
 static const float start = 0.1f; /* factor on the second layer: near x itself */
-static const float leak = 0.1f;
 
 static const struct variant {
     unsigned effort; /* from which on */
     double rate;     /* without labels; with labels a third of it */
-} variants[] = {{1, 0.003}, {2, 0.01}, {3, 0.001}};
+    float leak;      /* as search.leak */
+} variants[] = {
+    {1, 0.003, 0}, {1, 0.003, 0.1f}, {2, 0.01, 0}, {2, 0.01, 0.1f}, {3, 0.001, 0}, {3, 0.001, 0.1f},
+};
 
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
@@ -25,7 +27,7 @@ static const struct split *to_begin_with(const struct thief *t)
     return t->unlabelled->count > 0 ? t->unlabelled : t->images;
 }
 
-static ward_status try_variant(struct thief *t, const struct variant *v, bool is_leaky)
+static ward_status try_variant(struct thief *t, const struct variant *v)
 {
     const struct transform_spec spec = thief_copy(t, t->structure.generator_width, start);
     struct transform copy = {.params = {NULL, 0}};
@@ -38,14 +40,14 @@ static ward_status try_variant(struct thief *t, const struct variant *v, bool is
         .rate = v->rate,
         .bound = (double)NAN,
         .chooses_by_accuracy = true,
-        .leak = is_leaky ? leak : 0,
+        .leak = v->leak,
     };
     size_t len;
     ward_status st = thief_transform(t, &spec, 0, &copy);
 
     if (!st)
         st = thief_network(t, &copy.params);
-    snprintf(s.what, sizeof s.what, "rate %g%s", v->rate, is_leaky ? ", leaky backward" : "");
+    snprintf(s.what, sizeof s.what, "rate %g%s", v->rate, v->leak > 0 ? ", leaky backward" : "");
     if (!st)
         st = search_run(&s, &copy.params);
     s.loss = &search_labels;
@@ -63,13 +65,9 @@ static ward_status attempt(struct thief *t)
 {
     ward_status st = WARD_OK;
 
-    for (size_t i = 0; i < VARIANTS && !st; i++) {
-        if (variants[i].effort > t->budget->effort)
-            continue;
-        st = try_variant(t, &variants[i], false);
-        if (!st)
-            st = try_variant(t, &variants[i], true);
-    }
+    for (size_t i = 0; i < VARIANTS && !st; i++)
+        if (variants[i].effort <= t->budget->effort)
+            st = try_variant(t, &variants[i]);
     return st;
 }
 
