@@ -163,11 +163,15 @@ def controls_table(results):
             *("| " + " | ".join(row) + " |" for row in rows)]
 
 
+def best_baseline(results, data):
+    """Of the convolutional baselines that were trained on the same images; None: there is none."""
+    return max((results[name]["evaluation"]["authorised"] for name in RUNS
+                if name in results and name.startswith(f"split-{data}-") and name.endswith("-baseline")), default=None)
+
+
 def conv_accuracy(results, data):
-    """The convolutional baselines that were trained on the same images."""
-    found = [results[name]["evaluation"]["authorised"] for name in RUNS
-             if name in results and name.startswith(f"split-{data}-") and name.endswith("-baseline")]
-    return f"{100 * max(found):.2f}" if found else "-"
+    found = best_baseline(results, data)
+    return f"{100 * found:.2f}" if found else "-"
 
 
 def paper_attack(results, attack, method, pairs=None):
@@ -233,19 +237,24 @@ def lock_lines(results):
             f"an open convolutional network trained on the same images has {conv_accuracy(results, 'cifar10')} %."]
 
 
-def logit_cells(results, name):
+def readings(results, name):
     """What 1,000 labels read from the logits, by any means; from the features; from those of random weights."""
     found = results.get(f"readout-lock-{name}", {}).get("result")
     if not found:
-        return "-"
+        return None
     tries = {who: [t for c in found["attacks"] if c["attack"] == who and c["amount"] == 1000 for t in c["tries"]]
              for who in ("readout", "random-readout")}
 
     def best(who, is_feature):
-        return 100 * max(t["accuracy"] for t in tries[who]
-                         if t["what"].startswith("a new last layer") == is_feature)
-    return (f"{best('readout', False):.1f} %; features {best('readout', True):.1f} % "
-            f"({best('random-readout', True):.1f} %)")
+        return max(t["accuracy"] for t in tries[who] if t["what"].startswith("a new last layer") == is_feature)
+    return {"logits": best("readout", False), "features": best("readout", True), "random": best("random-readout", True)}
+
+
+def reading_cells(results, name):
+    found = readings(results, name)
+    if not found:
+        return "-"
+    return f"{100 * found['logits']:.1f} %; features {100 * found['features']:.1f} % ({100 * found['random']:.1f} %)"
 
 
 def key_cells(results, name):
@@ -279,7 +288,7 @@ def lock_table(results):
                          f"{100 * none['accuracy']:.1f} % ({none['attack']})" if none else "-",
                          f"{100 * r['readout']:.1f} % ({100 * r['readout_control']:.1f} %)"]
                 flags = ", ".join(flag["flag"] for flag in r["flags"]) or "none"
-            lines.append("| " + " | ".join([*row, *cells, logit_cells(results, name), key_cells(results, name), flags]) + " |")
+            lines.append("| " + " | ".join([*row, *cells, reading_cells(results, name), key_cells(results, name), flags]) + " |")
     return lines
 
 
