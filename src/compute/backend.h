@@ -31,6 +31,7 @@ struct plan {
     struct plan_passes *flops;   /* by node number; likewise */
     struct plan_passes *seconds; /* by node number; NULL: nobody asked. Likewise */
     bool has_run;                /* a forward pass has been made */
+    bool can_go_back;            /* and no backward pass since */
     uint64_t seed, step;         /* name the dropout masks */
 };
 

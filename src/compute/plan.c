@@ -228,13 +228,14 @@ ward_status plan_forward(struct plan *plan)
 
     if (!st)
         st = plan->ops->forward(plan);
-    plan->has_run = !st;
+    plan->has_run = plan->can_go_back = !st;
     return st;
 }
 
 ward_status plan_backward(struct plan *plan)
 {
-    assert(plan->has_run && plan->options.gradients);
+    assert(plan->can_go_back && plan->options.gradients);
+    plan->can_go_back = false;
     return plan->ops->backward(plan);
 }
 
