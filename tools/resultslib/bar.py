@@ -79,12 +79,16 @@ def pair_line(amount):
 
 
 def ratio(m):
-    """Of labels needed: a bound from above keeps nothing, but breaks what it is below."""
-    value = m.verdict and m.verdict["kstar_ratio"]
-    if value is None:
+    """Of labels needed. If only training without F gets there, F helps nobody; if neither does, nothing is known."""
+    if not m.verdict:
         return None
-    is_bound = m.verdict["kstar_ratio_is_bound"]
-    return f"{'at most ' if is_bound else ''}{value:.2f}", value >= 0.7 and not is_bound
+    value, most = m.verdict["kstar_ratio"], max(map(int, m.verdict["adv"]))
+    if value is not None:
+        is_bound = m.verdict["kstar_ratio_is_bound"]
+        return f"{'at most ' if is_bound else ''}{value:.2f}", value >= 0.7 and not is_bound
+    if m.verdict["kstar_scratch"] is not None:
+        return f"over 1: with F not by {most:,}, without by {m.verdict['kstar_scratch']:,.0f}", True
+    return f"neither by {most:,}", True
 
 
 def flags(m):
