@@ -16,6 +16,8 @@ class Measured:
         self.evaluation = results[f"lock-{name}"]["evaluation"]
         self.baseline = best_baseline(results, data)
         self.verdict = attacked(results, f"lock-{name}")
+        far = results.get(f"far-lock-{name}")
+        self.farthest = far["result"] if far else self.verdict
         self.readings = readings(results, name)
         self.keys = results.get(f"keys-lock-{name}", {}).get("result", {}).get("random")
 
@@ -80,14 +82,14 @@ def pair_line(amount):
 
 def ratio(m):
     """Of labels needed. If only training without F gets there, F helps nobody; if neither does, nothing is known."""
-    if not m.verdict:
+    if not m.farthest:
         return None
-    value, most = m.verdict["kstar_ratio"], max(map(int, m.verdict["adv"]))
+    value, most = m.farthest["kstar_ratio"], max(map(int, m.farthest["adv"]))
     if value is not None:
-        is_bound = m.verdict["kstar_ratio_is_bound"]
+        is_bound = m.farthest["kstar_ratio_is_bound"]
         return f"{'at most ' if is_bound else ''}{value:.2f}", value >= 0.7 and not is_bound
-    if m.verdict["kstar_scratch"] is not None:
-        return f"over 1: with F not by {most:,}, without by {m.verdict['kstar_scratch']:,.0f}", True
+    if m.farthest["kstar_scratch"] is not None:
+        return f"over 1: with F not by {most:,}, without by {m.farthest['kstar_scratch']:,.0f}", True
     return f"neither by {most:,}", True
 
 

@@ -192,6 +192,8 @@ COMMANDS = {
     "again": "attack RUN --budget quick --seed 2 --out NEW",
     "amounts": "attack RUN --budget quick --labels 600,6000", # joins what "redteam" found
     "standard": "attack RUN --budget standard",
+    # joins what "standard" found, to see who comes near the authorised accuracy with how many labels
+    "far": "attack RUN --budget standard --labels 14000 --only front-map,fine-tune",
     "standard-again": "attack RUN --budget standard --seed 2 --out NEW",
     "three": "attack RUN --budget quick --only readout,universal,fine-tune,perturbed --trials 3 --out NEW",
     "softened": "attack RUN --budget quick --only perturbed --out NEW",
@@ -214,7 +216,8 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *((kind, f"lock-{name}") for kind in ("redteam", "readout", "keys") for name in LOCKS),
     *(("amounts", f"lock-{name}") for name, (data, *_) in LOCKS.items() if data != "fashion"),
     *(("standard", f"lock-fashion-{form}-{seed}") for form in ("cascade", "deep") for seed in (1, 2, 3)),
-    ("tuned", "lock-fashion-deep-1"),
+    ("far", "lock-fashion-deep-1"),
+    *(("tuned", f"lock-{name}") for name in ("fashion-deep-1", "mnist-deep")),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),
     ("relock", "demo-fashion-simple-cnn-generator"),
     *((f"fitted-{steps}-at-{rate}", "timed-fast-fashion-resnet20-generator")
