@@ -334,6 +334,11 @@ END
     [ "$(json raw "$names")" != "$(json right "$names")" ]
     [ "$(json stranger "d['transformed']")" = False ]
     [ "$(json known "d['transformed']")" = True ]
+    "$WARD" token new --tokens tokens --user bob --expires 2020-01-01 -q >bob
+    kill -HUP "$PID"
+    wait_for 'grep -q "read again" log'
+    run --separate-stderr "$WARD" predict --remote "$URL" --token-file bob "$IMAGES"/test/class0/000.png
+    fails_with 3 "401" "known token"
 }
 
 @test "rate and budget are kept to, also across a restart" {

@@ -96,7 +96,7 @@ typedef struct ward_server_config {
     const char *private_key;
     const char *client_ca;   /* only clients with a certificate of it; NULL: any */
     const char *tokens;      /* NULL: nobody has one */
-    bool is_open;            /* without a known token the answer is F(x_r), not 401 */
+    bool is_open;            /* without a token the answer is F(x_r), not 401 */
     bool has_scores;         /* answers have all probabilities, not only the first class */
     bool is_transform_only;  /* answer with x_p, not with F(x_p) */
     bool accepts_disclosure; /* do it even where a few x_p beside their x_r are worth G */

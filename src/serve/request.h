@@ -36,7 +36,7 @@ struct request {
     struct connection *client;
     struct served *served; /* of an inference request; else NULL */
     enum stage stage;
-    bool is_known, is_inference, is_charged;
+    bool shows_token, is_known, is_inference, is_charged;
     ward_token terms; /* if is_known */
     int64_t day;      /* if is_charged: see accounts_charge() */
     double begin;

@@ -21,6 +21,7 @@ static void identify(struct request *r)
         return;
     given += sizeof scheme - 1;
     given += strspn(given, " ");
+    r->shows_token = true;
     r->is_known = server_knows(r->server, given, strlen(given), &r->terms);
 }
 
@@ -71,7 +72,8 @@ static void begin_inference(struct request *r)
 {
     r->is_inference = true;
     r->served = server_hold(r->server);
-    if (!r->is_known && !r->server->config.is_open)
+    /* Whoever shows a token that is not good wants other answers than a stranger's. */
+    if (!r->is_known && (r->shows_token || !r->server->config.is_open))
         request_refuse(r, MHD_HTTP_UNAUTHORIZED, "a known token is needed");
     else
         check_body(r);
