@@ -121,6 +121,14 @@ ask() {
     fails_with 2 "--user"
     run --separate-stderr "$WARD" token make --tokens tokens
     fails_with 2 "make"
+    # A server that has the file open by its own name would not hear of it.
+    ln -s tokens link
+    run --separate-stderr "$WARD" token revoke alice --tokens link
+    fails_with 1 "'link' is a symbolic link"
+    run --separate-stderr "$WARD" token new --tokens link --user carol
+    fails_with 1 "'link' is a symbolic link"
+    "$WARD" token list --tokens link --json >l
+    [ "$(json l "[t['user'] for t in d['tokens']]")" = "['alice']" ]
 }
 
 @test "curl gets health, metadata and answers" {

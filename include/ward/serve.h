@@ -37,8 +37,8 @@ typedef struct ward_token {
  *   token  receives the token's text, which is kept nowhere else; owned: ward_string_free()
  *
  * WARD_ERR_ARG for a user or terms that cannot be; WARD_ERR_BUSY while another process changes
- * the file; WARD_ERR_FORMAT, WARD_ERR_IO, WARD_ERR_NOMEM; WARD_ERR_DEVICE without a source of
- * randomness.
+ * the file; WARD_ERR_IO, also if it is a symbolic link, or others may use it; WARD_ERR_FORMAT,
+ * WARD_ERR_NOMEM; WARD_ERR_DEVICE without a source of randomness.
  */
 WARD_API WARD_CHECK ward_status ward_token_new(const char *path, const ward_token *terms,
                                                char **token);
@@ -48,8 +48,8 @@ WARD_API WARD_CHECK ward_status ward_token_list(const char *path, ward_token **o
 /* NULL is fine. */
 WARD_API void ward_tokens_free(ward_token *tokens);
 /* Remove the token of that id, or all tokens of that user; count receives how many. WARD_ERR_ARG if
- * there is none; WARD_ERR_BUSY while another process changes the file; otherwise as
- * ward_token_list(). */
+ * there is none; WARD_ERR_BUSY while another process changes the file; WARD_ERR_IO, also if it is a
+ * symbolic link; otherwise as ward_token_list(). */
 WARD_API WARD_CHECK ward_status ward_token_revoke(const char *path, const char *id_or_user,
                                                   size_t *count);
 

@@ -292,15 +292,20 @@ static ward_status write_file(const char *path, const struct token_list *list,
     return st;
 }
 
-/* Keeps other processes from changing the file until file_unlock(). */
+/* Keeps other processes from changing the file until file_unlock(). A link would be replaced by a
+ * file of its own, and whoever serves the one that it leads to would not hear of a change. */
 static ward_status lock_folder(const char *path, int *lock)
 {
     const char *slash = strrchr(path, '/');
     char *folder = NULL;
+    struct stat info;
     ward_status st = slash == path ? mem_strdup(&folder, "/")
                      : slash       ? mem_printf(&folder, "%.*s", (int)(slash - path), path)
                                    : mem_strdup(&folder, ".");
 
+    if (!st && lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        st =
+            ward_fail(WARD_ERR_IO, "'%s' is a symbolic link: name the file that it leads to", path);
     if (!st)
         st = file_lock(folder, lock);
     mem_free(folder);
