@@ -39,6 +39,6 @@ int remote_open(const struct cli *cli, ward_remote **out, ward_run_info *info)
                             .classes = remote.classes,
                             .class_names = remote.class_names,
                             .model_id = remote.model_id,
-                            .has_transform = cli_has(cli, CLI_TOKEN_FILE)};
+                            .has_transform = !remote.is_baseline && cli_has(cli, CLI_TOKEN_FILE)};
     return CLI_RUN;
 }

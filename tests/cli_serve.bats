@@ -772,6 +772,8 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     request 2 >r
     [ "$(ask r)" = 200 ]
     [ -z "$(pgrep -P "$PID")" ]
+    "$WARD" predict --remote "$URL" --token-file alice "$IMAGES"/test/class0/000.png --json >known
+    [ "$(json known "d['transformed']")" = False ]
 }
 
 @test "a dead guard is said, refused, and replaced on SIGHUP" {

@@ -180,6 +180,7 @@ typedef struct ward_remote_info {
     size_t classes;
     const char *const *class_names;
     bool has_scores, is_transform_only;
+    bool is_baseline; /* without G, for holders of a token, too */
 } ward_remote_info;
 
 /*

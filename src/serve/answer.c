@@ -173,7 +173,8 @@ static void write_parameters(const struct infer_model *m, const char *model_id, 
     write_float(out, m->low);
     wr_text(out, ",\"high\":");
     write_float(out, m->high);
-    wr_printf(out, ",\"images_max\":%zu,\"class_names\":[", m->images_max);
+    wr_printf(out, ",\"images_max\":%zu,\"transformed\":%s,\"class_names\":[", m->images_max,
+              m->is_baseline ? "false" : "true");
     for (size_t k = 0; k < m->classes; k++) {
         if (k)
             wr_u8(out, ',');

@@ -96,6 +96,7 @@ static void describe(const struct backend *b, const ward_server_config *c, struc
     m->classes = b->info.classes;
     m->class_names = b->info.class_names;
     m->images_max = c->request_max;
+    m->is_baseline = b->info.method == WARD_METHOD_BASELINE;
     m->outputs = c->is_transform_only ? INFER_PROCESSED
                  : c->has_scores      ? INFER_CLASS | INFER_LABEL | INFER_SCORES
                                       : INFER_CLASS | INFER_LABEL;

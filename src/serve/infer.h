@@ -25,6 +25,7 @@ struct infer_model {
     const char *const *class_names;
     unsigned outputs;  /* of infer_output */
     size_t images_max; /* in a request */
+    bool is_baseline;  /* there is no G, for nobody */
 };
 
 struct infer_request {

@@ -93,6 +93,7 @@ ward_status reply_model(const json_t *metadata, struct remote_model *model)
     if (st)
         return st;
     model->images_max = (size_t)images_max;
+    info->is_baseline = json_is_false(json_object_get(more, "transformed"));
     read_outputs(json_object_get(metadata, "outputs"), info);
     return WARD_OK;
 }
