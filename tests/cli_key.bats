@@ -55,6 +55,15 @@ refused() {
         "('$KEY.2', 'ward-owner:')" ]
 }
 
+@test "a key without its public half is not left behind" {
+    ln -s nowhere "$KEY.pub"
+    run --separate-stderr new_user "$KEY"
+    fails_with 1 "public half"
+    [ ! -e "$KEY" ]
+    rm "$KEY.pub"
+    new_user "$KEY"
+}
+
 @test "a passphrase opens, another one or none does not" {
     copy
     "$WARD" key new --out "$KEY" --passphrase-file "$WORD" "${CHEAP[@]}" -q

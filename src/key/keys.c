@@ -2,6 +2,7 @@
 #include "key/keys.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -97,8 +98,11 @@ static ward_status write_pair(const char *path, const struct identity *identity,
     if (!st)
         st = file_write(path, bytes.data, bytes.len,
                         FILE_SECRET | (options->replaces ? FILE_REPLACE | FILE_SHRED : 0));
-    if (!st && identity->public.type != WARD_KEY_LOCK)
+    if (!st && identity->public.type != WARD_KEY_LOCK) {
         st = write_public(path, text, options->replaces ? FILE_REPLACE : 0);
+        if (st && !options->replaces)
+            unlink(path); /* half a pair would be in the way of the next attempt */
+    }
     wr_release(&bytes);
     return st;
 }
