@@ -649,6 +649,8 @@ END
     fails_with 1 "no-run"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen localhost
     fails_with 2 "localhost"
+    run --separate-stderr timeout 10 "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:65536 -q
+    fails_with 2 "127.0.0.1:65536"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0 --cert x
     fails_with 2 "private key"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:0 --cert tokens \

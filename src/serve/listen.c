@@ -134,6 +134,14 @@ static ward_status open_unix(struct listener *l, const char *path)
     return st;
 }
 
+/* getaddrinfo() takes any number, and of a larger one the last 16 bits. */
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    return digits >= 1 && digits <= 5 && !text[digits] && strtol(text, NULL, 10) <= 65535;
+}
+
 static ward_status open_inet(struct listener *l, const char *spec)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -154,7 +162,7 @@ static ward_status open_inet(struct listener *l, const char *spec)
         return st;
     if (strchr(host, ':') && spec[0] != '[')
         st = ward_fail(WARD_ERR_ARG, "'%s' needs brackets: [ADDRESS]:PORT", spec);
-    else if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
+    else if (!is_port(colon + 1) || getaddrinfo(host, colon + 1, &hints, &found) != 0)
         st = ward_fail(WARD_ERR_ARG, "'%s' is no ADDRESS:PORT in numbers", spec);
     mem_free(host);
     if (st)
