@@ -647,6 +647,8 @@ END
     fails_with 1 "none"
     run --separate-stderr "$WARD" serve no-run --tokens tokens --listen 127.0.0.1:0
     fails_with 1 "no-run"
+    run --separate-stderr "$WARD" serve "$RUN/model.safetensors" --tokens tokens --listen 127.0.0.1:0
+    fails_with 2 "model.safetensors' is F alone"
     run --separate-stderr "$WARD" serve "$RUN" --tokens tokens --listen localhost
     fails_with 2 "localhost"
     run --separate-stderr timeout 10 "$WARD" serve "$RUN" --tokens tokens --listen 127.0.0.1:65536 -q

@@ -47,6 +47,10 @@ static ward_status check_use(const struct backend *b, const ward_server_config *
 {
     if (c->is_transform_only && b->info.method == WARD_METHOD_BASELINE)
         return ward_fail(WARD_ERR_ARG, "'%s' is a baseline: it has no transform to serve", c->run);
+    if (b->info.method != WARD_METHOD_BASELINE && !file_is_directory(c->run))
+        return ward_fail(WARD_ERR_ARG,
+                         "'%s' is F alone: name its run's directory, which has the transform, too",
+                         c->run);
     return WARD_OK;
 }
 
