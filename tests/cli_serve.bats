@@ -599,6 +599,8 @@ END
     [[ $output == *"class"* ]]
     stop
     [ ! -e sock ]
+    run --separate-stderr "$WARD" predict --remote unix:sock "$IMAGES/test/class0/000.png"
+    fails_with 1 "cannot ask 'sock'"
 }
 
 @test "TLS: only those who trust the server, and, if asked for, whom it trusts" {

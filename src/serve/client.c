@@ -21,6 +21,7 @@ struct ward_remote {
     struct net *net;
     char *base;          /* "https://HOST:PORT" */
     char *socket_path;   /* NULL: the network */
+    const char *name;    /* one of the two, in messages */
     char *model_url;     /* BASE/v2/models/NAME */
     char *authorization; /* a header line; wiped; NULL: none */
     char *files[3];      /* CA, certificate, key; NULL where not given */
@@ -56,7 +57,7 @@ static ward_status refusal(const struct ward_remote *r, unsigned status, const s
     if (json_parse_object(&object, (const char *)body->data, body->len) == WARD_OK &&
         json_get_string(object, "error", &text))
         text = "no reason given";
-    st = ward_fail(st, "'%s' refuses with status %u: %s", r->base, status, text);
+    st = ward_fail(st, "'%s' refuses with status %u: %s", r->name, status, text);
     json_decref(object);
     return st;
 }
@@ -88,9 +89,9 @@ static ward_status ask(struct ward_remote *r, const char *url, const struct wr *
     }
     st = net_ask(r->net, &q, &got);
     if (st == WARD_ERR_IO)
-        return ward_fail_within(st, "cannot ask '%s'", r->base);
+        return ward_fail_within(st, "cannot ask '%s'", r->name);
     if (st)
-        return ward_fail_within(st, "'%s'", r->base);
+        return ward_fail_within(st, "'%s'", r->name);
     if (got.status != 200)
         return refusal(r, got.status, &answer->body);
     *answer_json = got.json_len < answer->body.len ? (size_t)got.json_len : answer->body.len;
@@ -106,7 +107,7 @@ static ward_status get(struct ward_remote *r, const char *url, json_t **out)
     if (!st) {
         st = json_parse_object(out, (const char *)answer.body.data, answer.body.len);
         if (st == WARD_ERR_FORMAT)
-            st = ward_fail(st, "'%s' is no ward server: %s", r->base, ward_error_message());
+            st = ward_fail(st, "'%s' is no ward server: %s", r->name, ward_error_message());
     }
     wr_release(&answer.body);
     return st;
@@ -164,7 +165,7 @@ static ward_status find_model(struct ward_remote *r)
             st = ward_fail(WARD_ERR_FORMAT,
                            "'%s' does not say which model it has: name it with "
                            "/v2/models/NAME",
-                           r->base);
+                           r->name);
         else
             st = mem_printf(&r->model_url, "%s/v2/models/%s", r->base, name);
     }
@@ -216,6 +217,7 @@ ward_status ward_remote_open(ward_remote **out, const char *url, const ward_remo
         st = read_url(r, url);
     if (!st)
         st = net_open(&r->net);
+    r->name = r->socket_path ? r->socket_path : r->base;
     if (!st && !r->model_url)
         st = find_model(r);
     if (!st)
@@ -282,7 +284,7 @@ static ward_status parse_answer(const struct ward_remote *r, const struct answer
 {
     ward_status st = json_parse_object(out, (const char *)answer->body.data, json_len);
 
-    return st ? ward_fail_within(st, "the answer of '%s'", r->base) : WARD_OK;
+    return st ? ward_fail_within(st, "the answer of '%s'", r->name) : WARD_OK;
 }
 
 /* One request; the outputs' bytes go to `to`, lens of each. */
@@ -308,7 +310,7 @@ static ward_status infer(struct ward_remote *r, size_t n, const float *x, const 
     if (!st)
         st = parse_answer(r, &answer, at, &object);
     if (!st && (!reply_announces(object, names, lens) || answer.body.len - at != total))
-        st = ward_fail(WARD_ERR_FORMAT, "'%s' answers what was not asked", r->base);
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' answers what was not asked", r->name);
     for (size_t i = 0; !st && names[i]; at += lens[i], i++)
         memcpy(to[i], answer.body.data + at, lens[i]);
     json_decref(object);
@@ -328,7 +330,7 @@ static ward_status predict_some(struct ward_remote *r, size_t n, const float *x,
 
     for (size_t i = 0; i < n && !st; i++) {
         if (wide[i] >= r->model.info.classes)
-            st = ward_fail(WARD_ERR_FORMAT, "'%s' answers with class %ju of %zu", r->base,
+            st = ward_fail(WARD_ERR_FORMAT, "'%s' answers with class %ju of %zu", r->name,
                            (uintmax_t)wide[i], r->model.info.classes);
         classes[i] = (uint32_t)wide[i];
     }
@@ -343,9 +345,9 @@ ward_status ward_remote_predict(ward_remote *r, size_t n, const float *x, uint32
 
     if (r->model.info.is_transform_only)
         return ward_fail(WARD_ERR_ARG, "'%s' transforms images, it does not classify them",
-                         r->base);
+                         r->name);
     if (scores && !r->model.info.has_scores)
-        return ward_fail(WARD_ERR_ARG, "'%s' does not tell probabilities", r->base);
+        return ward_fail(WARD_ERR_ARG, "'%s' does not tell probabilities", r->name);
     st = mem_new(&wide, r->model.images_max, sizeof *wide);
     for (size_t at = 0, some; at < n && !st; at += some) {
         some = min_size(n - at, r->model.images_max);
@@ -363,7 +365,7 @@ ward_status ward_remote_transform(ward_remote *r, size_t n, const float *x, floa
 
     if (!r->model.info.is_transform_only)
         return ward_fail(WARD_ERR_ARG,
-                         "'%s' classifies images, it does not hand out processed ones", r->base);
+                         "'%s' classifies images, it does not hand out processed ones", r->name);
     for (size_t at = 0, some; at < n && !st; at += some) {
         size_t len;
         void *to = y + at * image_len(r);
@@ -374,7 +376,7 @@ ward_status ward_remote_transform(ward_remote *r, size_t n, const float *x, floa
         for (size_t i = 0; i < some * image_len(r) && !st; i++)
             if (!isfinite(y[at * image_len(r) + i]))
                 st =
-                    ward_fail(WARD_ERR_NUMERIC, "'%s' answers with numbers that are none", r->base);
+                    ward_fail(WARD_ERR_NUMERIC, "'%s' answers with numbers that are none", r->name);
     }
     return st;
 }
