@@ -298,7 +298,7 @@ static void test_different_images_are_counted_across_restarts(void **state)
     const ward_token terms = {.user = "alice", .distinct = 5};
     const float images[6][4] = {{1}, {2}, {3}, {4}, {5}, {6}};
     const char *folder_of_meters = in_folder("meters");
-    struct accounts *a;
+    struct accounts *a, *other;
     unsigned wait;
     int64_t day;
 
@@ -313,6 +313,8 @@ static void test_different_images_are_counted_across_restarts(void **state)
         accounts_free(a);
     }
     assert_ok(accounts_new(&a, folder_of_meters));
+    /* Of what another server counts there meanwhile, this one would not hear. */
+    assert_fails(accounts_new(&other, folder_of_meters), WARD_ERR_BUSY, "in use");
     assert_int_equal(accounts_charge(a, &terms, 6, images, sizeof images[0], &wait, &day),
                      ACCOUNT_EXHAUSTED);
     assert_int_equal(accounts_charge(a, &terms, 5, images, sizeof images[0], &wait, &day),

@@ -100,8 +100,9 @@ typedef struct ward_server_config {
     bool has_scores;         /* answers have all probabilities, not only the first class */
     bool is_transform_only;  /* answer with x_p, not with F(x_p) */
     bool accepts_disclosure; /* do it even where a few x_p beside their x_r are worth G */
-    /* Folder that keeps count of different images for each user; needed by is_transform_only. Each
-     * user who has sent one takes a descriptor until the server ends: see RLIMIT_NOFILE. */
+    /* Folder that keeps count of different images for each user; needed by is_transform_only, and
+     * this server's alone. Each user who has sent one takes a descriptor until the server ends: see
+     * RLIMIT_NOFILE. */
     const char *meter;
     const char *audit;    /* file of one JSON object a line; NULL: none */
     ward_audit_sync sync; /* of `audit` */
@@ -142,7 +143,8 @@ typedef struct ward_server ward_server;
  *
  * WARD_ERR_ARG for settings that contradict each other or are out of range; WARD_ERR_AUTH for a
  * transform that the keys do not open; WARD_ERR_IO if the address, a file or a process cannot be
- * had; WARD_ERR_FORMAT, WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ * had; WARD_ERR_BUSY if another server counts in the folder of meters; WARD_ERR_FORMAT,
+ * WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_server_start(ward_server **out,
                                                   const ward_server_config *config);

@@ -27,6 +27,7 @@ struct accounts {
     struct account **items; /* ascending by user; owned */
     size_t count, room;
     char *folder; /* NULL: no meters; owned */
+    int folder_lock;
 };
 
 ward_status accounts_new(struct accounts **out, const char *meter)
@@ -37,8 +38,11 @@ ward_status accounts_new(struct accounts **out, const char *meter)
     if (st)
         return st;
     pthread_mutex_init(&accounts->lock, NULL);
+    accounts->folder_lock = -1;
     if (meter)
         st = file_make_directory(meter);
+    if (!st && meter)
+        st = file_lock(meter, &accounts->folder_lock);
     if (!st && meter)
         st = mem_strdup(&accounts->folder, meter);
     if (st)
@@ -57,6 +61,7 @@ void accounts_free(struct accounts *accounts)
         mem_free(accounts->items[i]);
     }
     pthread_mutex_destroy(&accounts->lock);
+    file_unlock(accounts->folder_lock);
     mem_free(accounts->items);
     mem_free(accounts->folder);
     mem_free(accounts);

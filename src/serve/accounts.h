@@ -20,7 +20,7 @@ enum account_verdict {
 
 /*
  * meter: folder for the count of different images, made if it is not there; NULL: they are not
- * counted. Owned: accounts_free().
+ * counted. Nobody else may count there meanwhile: WARD_ERR_BUSY. Owned: accounts_free().
  */
 WARD_CHECK ward_status accounts_new(struct accounts **out, const char *meter);
 void accounts_free(struct accounts *accounts);
