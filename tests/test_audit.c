@@ -222,7 +222,7 @@ static void test_a_torn_line_is_cut_off_and_a_foreign_file_left_alone(void **sta
     struct audit *audit;
 
     (void)state;
-    put_file(path, "{\"a\":1}\n{\"b\"", 12);
+    put_file(path, "{\"a\":1}\n{\"ti", 12);
     assert_ok(audit_open(&audit, path, WARD_AUDIT_SYNC_ALWAYS));
     assert_ok(write_and_wait(audit, "{\"c\":3}"));
     audit_close(audit);
@@ -231,6 +231,14 @@ static void test_a_torn_line_is_cut_off_and_a_foreign_file_left_alone(void **sta
     put_file(foreign, line, sizeof line);
     assert_fails(audit_open(&audit, foreign, WARD_AUDIT_SYNC_ALWAYS), WARD_ERR_FORMAT,
                  "foreign-audit");
+    put_file(foreign, "a note", 6);
+    assert_fails(audit_open(&audit, foreign, WARD_AUDIT_SYNC_ALWAYS), WARD_ERR_FORMAT,
+                 "foreign-audit");
+    assert_ok(file_truncate(foreign, 6)); /* which says so of a shorter one */
+    put_file(path, "{\"a\":1}\n\0\0", 10);
+    assert_ok(audit_open(&audit, path, WARD_AUDIT_SYNC_ALWAYS));
+    audit_close(audit);
+    assert_int_equal(lines_of(path), 1);
     assert_fails(audit_open(&audit, in_folder("no/such/folder"), WARD_AUDIT_SYNC_ALWAYS),
                  WARD_ERR_IO, "no/such");
 }

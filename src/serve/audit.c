@@ -36,7 +36,16 @@ struct audit {
 
 /* ---- the file ---- */
 
-/* Past the last newline; a log's lines are short, so the end of the file suffices. */
+/* Or what a loss of power may have left of one: zeros. */
+static bool is_start_of_line(const char *text, size_t len)
+{
+    static const char start[] = "{\"time\":\"";
+
+    return len == 0 || !text[0] || memcmp(text, start, min_size(len, sizeof start - 1)) == 0;
+}
+
+/* Past the last newline; a log's lines are short, so the end of the file suffices. Another file,
+ * named by mistake, stays as it is. */
 static ward_status cut_torn_line(const char *path, int fd)
 {
     char tail[AUDIT_LINE_MAX];
@@ -49,6 +58,9 @@ static ward_status cut_torn_line(const char *path, int fd)
         ;
     if (keep == 0 && want == sizeof tail)
         return ward_fail(WARD_ERR_FORMAT, "'%s' is not an audit log: a line is too long", path);
+    if (!is_start_of_line(tail + keep, want - keep))
+        return ward_fail(WARD_ERR_FORMAT, "'%s' is not an audit log: it ends in something else",
+                         path);
     return keep == want ? WARD_OK : file_truncate(path, (uint64_t)len - (want - keep));
 }
 
