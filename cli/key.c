@@ -104,6 +104,20 @@ static int take_passphrase(const struct cli *cli, bool reads_none, const char *w
     return code;
 }
 
+/* Whoever names one believes that it protects the key. */
+static int refuse_passphrase(const struct cli *cli, bool reads_none)
+{
+    static const int keys[] = {OPT_NEW_PASSPHRASE_FILE, OPT_NEW_PASSPHRASE_FD, CLI_PASSPHRASE_FILE,
+                               CLI_PASSPHRASE_FD};
+    size_t count = reads_none ? 4 : 2;
+
+    for (size_t i = 0; i < count; i++)
+        if (cli_has(cli, keys[i]))
+            return cli_usage(cli, "--%s goes with --protect passphrase, or tpm with --pin",
+                             cli_name(cli, keys[i]));
+    return CLI_RUN;
+}
+
 static int take_protection(const struct cli *cli, bool reads_none, struct writing *w)
 {
     static const char *const words[] = {"passphrase", "file", "tpm", NULL};
@@ -129,7 +143,7 @@ static int take_protection(const struct cli *cli, bool reads_none, struct writin
         return take_passphrase(cli, reads_none, "passphrase", w);
     if (cli_has(cli, OPT_PIN))
         return take_passphrase(cli, reads_none, "PIN", w);
-    return CLI_RUN;
+    return refuse_passphrase(cli, reads_none);
 }
 
 static int wrote(const struct cli *cli, const char *path)

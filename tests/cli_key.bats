@@ -346,6 +346,13 @@ END
     run --separate-stderr "$WARD" key new --out "$KEY.2" --passphrase-file "$WORD" \
         --new-passphrase-file "$WRONG" "${CHEAP[@]}" -q
     fails_with 2 "one passphrase is enough"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --protect file --passphrase-file "$WORD" -q
+    fails_with 2 "--passphrase-file goes with --protect passphrase"
+    run --separate-stderr "$WARD" key new --out "$KEY.2" --protect tpm --passphrase-fd 7 -q 7<"$WORD"
+    fails_with 2 "--passphrase-fd" "--pin"
+    run --separate-stderr "$WARD" key backup --out "$KEY.2" --protect file \
+        --new-passphrase-file "$WORD" -q
+    fails_with 2 "--new-passphrase-file"
     [ ! -e "$KEY.2" ]
 }
 
