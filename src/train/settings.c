@@ -21,12 +21,20 @@ static ward_status check_range(const char *name, double value, double low, doubl
 {
     if (value >= low && value <= high)
         return WARD_OK;
-    return ward_fail(WARD_ERR_ARG, "%s is %g: not in %g to %g", name, value, low, high);
+    return ward_fail(WARD_ERR_ARG, "%s is %g: not in %g to %.10g", name, value, low, high);
+}
+
+/* 0 to 1, without 1. */
+static ward_status check_below_one(const char *name, double value)
+{
+    if (value >= 0 && value < 1)
+        return WARD_OK;
+    return ward_fail(WARD_ERR_ARG, "%s is %g: not in 0 to less than 1", name, value);
 }
 
 static ward_status check_numbers(const ward_train_config *c)
 {
-    const double below_one = 1 - DBL_EPSILON, large = 1e6;
+    const double large = 1e6;
     const struct {
         const char *name;
         double value, low, high;
@@ -34,8 +42,6 @@ static ward_status check_numbers(const ward_train_config *c)
         {"batch", (double)c->batch, 1, MAX_BATCH},
         {"iterations", (double)c->iterations, 1, (double)max_iterations},
         {"rate", c->rate, 0, large},
-        {"warmup", c->warmup, 0, below_one},
-        {"momentum", c->momentum, 0, below_one},
         {"weight_decay", c->weight_decay, 0, large},
         {"transform_rate_factor", c->transform_rate_factor, 0, large},
         {"transform_decay", c->transform_decay, 0, large},
@@ -53,8 +59,10 @@ static ward_status check_numbers(const ward_train_config *c)
         {"teacher_weight", c->teacher_weight, 0, large},
         {"checkpoint_seconds", c->checkpoint_seconds, 0, DBL_MAX},
     };
-    ward_status st = WARD_OK;
+    ward_status st = check_below_one("warmup", c->warmup);
 
+    if (!st)
+        st = check_below_one("momentum", c->momentum);
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges && !st; i++)
         st = check_range(ranges[i].name, ranges[i].value, ranges[i].low, ranges[i].high);
     return st;
