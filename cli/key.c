@@ -139,6 +139,9 @@ static int take_protection(const struct cli *cli, bool reads_none, struct writin
     if (w->options.protection != WARD_PROTECT_TPM &&
         (cli_has(cli, OPT_PCRS) || cli_has(cli, OPT_PIN)))
         return cli_usage(cli, "--pcrs and --pin go with --protect tpm");
+    if (w->options.protection != WARD_PROTECT_PASSPHRASE &&
+        (cli_has(cli, OPT_MEMORY) || cli_has(cli, OPT_PASSES)))
+        return cli_usage(cli, "--memory and --passes go with --protect passphrase");
     if (w->options.protection == WARD_PROTECT_PASSPHRASE)
         return take_passphrase(cli, reads_none, "passphrase", w);
     if (cli_has(cli, OPT_PIN))
@@ -535,6 +538,38 @@ static int rotate(const struct cli *cli, ward_keys *keys)
 
 /* ---- the table of verbs ---- */
 
+/* What goes with some verbs only. */
+static const struct {
+    int key;
+    const char *verbs;
+} scopes[] = {
+    {OPT_TYPE, "new"},
+    {'o', "new, backup"},
+    {OPT_PROTECT, "new, backup, rotate"},
+    {OPT_PCRS, "new, backup, rotate"},
+    {OPT_PIN, "new, backup, rotate"},
+    {OPT_MEMORY, "new, backup, rotate"},
+    {OPT_PASSES, "new, backup, rotate"},
+    {OPT_NAME, "grant"},
+    {OPT_NEW_PASSPHRASE_FILE, "new, backup, rotate"},
+    {OPT_NEW_PASSPHRASE_FD, "new, backup, rotate"},
+    {OPT_KEYS, "report"},
+    {OPT_COUNT, "report"},
+    {OPT_SEED, "report"},
+    {OPT_DATA, "report"},
+    {CLI_FORCE, "new, backup"},
+    {CLI_JSON, "new, backup, info, list, report"},
+};
+
+static int check_scopes(const struct cli *cli)
+{
+    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
+        if (cli_has(cli, scopes[i].key) && !strstr(scopes[i].verbs, cli->operands[0]))
+            return cli_usage(cli, "--%s means nothing with %s, only with %s",
+                             cli_name(cli, scopes[i].key), cli->operands[0], scopes[i].verbs);
+    return CLI_RUN;
+}
+
 static const struct verb {
     const char *name;
     size_t operands_min, operands_max; /* after the verb */
@@ -558,7 +593,9 @@ static int run_verb(const struct cli *cli, const struct verb *verb)
 
     if (count < verb->operands_min || count > verb->operands_max)
         return cli_usage(cli, "%s takes %s", verb->name, verb->needs);
-    code = keys_open(cli, &keys);
+    code = check_scopes(cli);
+    if (code == CLI_RUN)
+        code = keys_open(cli, &keys);
     if (code == CLI_RUN)
         code = verb->run(cli, keys);
     ward_keys_free(keys);
@@ -572,9 +609,12 @@ int cmd_key(int argc, char **argv)
 
     if (code != CLI_RUN)
         return code;
-    if (strcmp(cli.operands[0], "new") == 0)
-        return cli.operand_count == 1 ? new_key(&cli)
-                                      : cli_usage(&cli, "unexpected operand '%s'", cli.operands[1]);
+    if (strcmp(cli.operands[0], "new") == 0) {
+        if (cli.operand_count > 1)
+            return cli_usage(&cli, "unexpected operand '%s'", cli.operands[1]);
+        code = check_scopes(&cli);
+        return code == CLI_RUN ? new_key(&cli) : code;
+    }
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(cli.operands[0], verbs[i].name) == 0)
             return run_verb(&cli, &verbs[i]);

@@ -525,3 +525,15 @@ keyed() {
     run --separate-stderr "$WARD" key new --protect iron --out "$KEY"
     fails_with 2 "iron"
 }
+
+@test "an option that means nothing with a verb is refused" {
+    copy
+    for words in "new --name alice" "report $RUN --out report.json" "list $RUN --count 3" \
+        "grant $RUN $OWNER.pub --json" "rotate $RUN --json" "new --protect file --memory 8" \
+        "info $OWNER --type user"; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr "$WARD" key $words
+        fails_with 2 "--"
+        [[ $stderr == *"means nothing with"* || $stderr == *"go with"* ]]
+    done
+}
