@@ -113,6 +113,8 @@ int cmd_relock(int argc, char **argv)
     if (!cli_count(&cli, OPT_ITERATIONS, 1, UINT32_MAX, &wanted.iterations) ||
         !cli_real(&cli, OPT_RATE, &wanted.rate))
         return CLI_USAGE;
+    if (cli_has(&cli, OPT_RATE) && wanted.rate <= 0)
+        return cli_usage(&cli, "--rate %s is not above 0", cli_text(&cli, OPT_RATE));
     code = keys_open(&cli, &wanted.keys);
     if (code == CLI_RUN)
         code = cli_open_device(&cli, &device);

@@ -339,6 +339,10 @@ END
     run -0 "$WARD" relock "$RUN" --out "$RUN.4" --rate 0.001 --threads 1 -q
     [ "$(json "$RUN.4/config.json" "d['rate'], d['iterations']")" = "(0.001, 40)" ]
     [ "$(json "$RUN.4/config.json" "d['raw_share']")" = "$(json "$RUN/config.json" "d['raw_share']")" ]
+    run --separate-stderr "$WARD" relock "$RUN" --out "$RUN/../$(basename "$RUN")" -q
+    fails_with 2 "another directory"
+    run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --rate 0 -q
+    fails_with 2 "--rate 0"
     run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --without nobody -q
     fails_with 2 "nobody"
     run --separate-stderr "$WARD" relock "$RUN" --out "$RUN.3" --identity "$USER_KEY" -q

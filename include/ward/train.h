@@ -282,8 +282,8 @@ typedef struct ward_relock_result {
  *   device, options  borrowed
  *   out              written only on success
  *
- * WARD_ERR_ARG for a run without G, or if `without` is on no list; WARD_ERR_EXISTS if what is there
- * was begun for other users; otherwise as ward_train(),
+ * WARD_ERR_ARG for a run without G, if `out` is the run itself, or if `without` is on no list;
+ * WARD_ERR_EXISTS if what is there was begun for other users; otherwise as ward_train(),
  * ward_run_open_with() and ward_run_seal().
  */
 WARD_API WARD_CHECK ward_status ward_relock(ward_device *device, const ward_relock_options *options,

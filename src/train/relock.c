@@ -5,6 +5,7 @@
  * copy of the old F keeps what he has.
  */
 #include <math.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -96,6 +97,18 @@ static ward_status open_old(struct relock *r)
     return st;
 }
 
+/* To go on in place would leave nothing of the old run to go on from. */
+static ward_status check_place(const ward_relock_options *o)
+{
+    struct stat run, out;
+
+    if (stat(o->run, &run) == 0 && stat(o->out, &out) == 0 && run.st_dev == out.st_dev &&
+        run.st_ino == out.st_ino)
+        return ward_fail(WARD_ERR_ARG, "'%s' is the run itself: relock into another directory",
+                         o->out);
+    return WARD_OK;
+}
+
 /* What is there already goes on for the users that it began with, whoever they are. */
 static ward_status check_users(const struct relock *r)
 {
@@ -137,7 +150,7 @@ static ward_status train(struct relock *r, ward_device *device)
     config.lock = NULL;
     config.owner = r->owner;
     config.recipients = r->users;
-    if (o->rate > 0)
+    if (o->rate != 0)
         config.rate = o->rate;
     return ward_train(device, &config, &options);
 }
@@ -195,8 +208,10 @@ ward_status ward_relock(ward_device *device, const ward_relock_options *options,
 {
     struct relock r = {.options = options};
     ward_relock_result found;
-    ward_status st = open_old(&r);
+    ward_status st = check_place(options);
 
+    if (!st)
+        st = open_old(&r);
     if (!st)
         st = check_users(&r);
     if (!st)
