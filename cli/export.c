@@ -1,4 +1,6 @@
 /* ward export: a run's network, and its transform, as ONNX files for other software. */
+#include <string.h>
+
 #include "cli.h"
 #include "json.h"
 #include "keys.h"
@@ -103,6 +105,11 @@ static int check_command_line(const struct cli *cli)
         given++;
         if (!*cli_text(cli, outputs[i].key))
             return cli_usage(cli, "--%s is empty", cli_name(cli, outputs[i].key));
+        for (size_t j = 0; j < i; j++)
+            if (cli_has(cli, outputs[j].key) &&
+                strcmp(cli_text(cli, outputs[i].key), cli_text(cli, outputs[j].key)) == 0)
+                return cli_usage(cli, "--%s and --%s name the same file",
+                                 cli_name(cli, outputs[j].key), cli_name(cli, outputs[i].key));
     }
     return given ? CLI_RUN : cli_usage(cli, "--onnx is missing");
 }
