@@ -44,7 +44,7 @@ typedef struct ward_key_options {
     ward_key_protection protection;
     const char *passphrase; /* passphrase_len bytes; a TPM's PIN, at most 32; NULL: no PIN */
     size_t passphrase_len;
-    /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024, passes >= 1; their product at most
+    /* Argon2id's cost; 0: 256 and 3. memory_mib 1 .. 1024, passes 1 .. 1000; their product at most
      * 4096. */
     unsigned memory_mib, passes;
     const char *tpm; /* which TPM, as tpm2-tss spells it; NULL: the machine's */
