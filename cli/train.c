@@ -525,6 +525,9 @@ static int run(const struct cli *cli, ward_device *device, const ward_train_conf
     progress_finish(&watch.progress);
     if (st == WARD_ERR_STOPPED)
         return cli_error(cli, "stopped; continue with: ward train --resume --out %s", out);
+    if (st == WARD_ERR_EXISTS)
+        return cli_error(cli, "%s; --resume goes on with it, --force starts afresh",
+                         ward_error_message());
     if (st)
         return cli_failed(cli, st);
     watch_print(&watch, out, difftime(time(NULL), start));

@@ -93,7 +93,7 @@ assert all(isinstance(json.loads(line), dict) for line in open(sys.argv[1]))' "$
 @test "a run is not overwritten without --force" {
     cp -a "$DONE" "$RUN"
     run --separate-stderr small_training "$RUN"
-    fails_with 1 "$RUN"
+    fails_with 1 "$RUN" "already holds a run; --resume goes on with it, --force starts afresh"
     same_result "$RUN" "$DONE"
     small_training "$RUN" --force --iterations 20
     run ! cmp -s "$RUN/model.safetensors" "$DONE/model.safetensors"
