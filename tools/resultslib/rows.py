@@ -89,6 +89,10 @@ LOCKS = {
     **{f"fashion-deep-{seed}": ("fashion", f"--seed {seed}",
                                 "authorised 92 to 92.5; best random key under 17 %; Adv as the cascade")
        for seed in (1, 2, 3)},
+    # Raw images are to tell no less than by random weights, nor more: fashion-deep's features tell much less, and with ten
+    # labels F may be a worse start than none.
+    "fashion-beta-0.01": ("fashion", "--beta 0.01", "authorised as fashion-deep; 1,000 labels read 70 to 80 % from the "
+                          "features, under 20 % from the logits; with ten fine-tuning is no worse than from nothing"),
     "fashion-dense": ("fashion", "--coordinates dense", "as fashion-deep"),
     "fashion-no-front": ("fashion", "--front none", "authorised 89 to 90; Adv below 0; fear: alignment"),
     "fashion-no-coordinates": ("fashion", "--coordinates none", "authorised as fashion-deep; Adv(100) +5 to +15, "
@@ -199,6 +203,7 @@ COMMANDS = {
     "softened": "attack RUN --budget quick --only perturbed --out NEW",
     "readout": "attack RUN --budget quick --only readout,random-readout --labels 1000 --trials 3 --out NEW",
     "tuned": "attack RUN --budget quick --only fine-tune --labels 10 --trials 5 --out NEW",
+    "patterns": "attack RUN --budget quick --only universal --labels 10 --trials 5 --out NEW",
     "keys": "key report RUN",
     "input-only": "attack RUN --attack input-only --trials 20",
     "pair": "attack RUN --attack pair --pairs 1 --trials 5",
@@ -217,7 +222,8 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *(("amounts", f"lock-{name}") for name, (data, *_) in LOCKS.items() if data != "fashion"),
     *(("standard", f"lock-fashion-{form}-{seed}") for form in ("cascade", "deep") for seed in (1, 2, 3)),
     ("far", "lock-fashion-deep-1"),
-    *(("tuned", f"lock-{name}") for name in ("fashion-deep-1", "mnist-deep")),
+    *(("tuned", f"lock-{name}") for name in ("fashion-deep-1", "mnist-deep", "fashion-beta-0.01")),
+    ("patterns", "lock-fashion-deep-1"),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),
     ("relock", "demo-fashion-simple-cnn-generator"),
     *((f"fitted-{steps}-at-{rate}", "timed-fast-fashion-resnet20-generator")
