@@ -1,4 +1,6 @@
 """The table of what is asked of a lock and what was measured, from docs/results."""
+import statistics
+
 from resultslib.adversaries import attacked, best_baseline, budget_of, readings
 from resultslib.rows import LOCKS
 
@@ -69,8 +71,13 @@ def gain_line(amount):
 
 
 def unlabelled(m):
+    """Who groups images without knowing what the classes are called is right by luck, or wrong by it: so all of them."""
     none = m.verdict and m.verdict["without_labels"]
-    return none and (percent(none["accuracy"]), True)
+    if not none:
+        return None
+    found = [c["accuracy"] for c in m.verdict["attacks"] if c["knows"] == "unlabelled"]
+    return (f"{percent(none['accuracy'])}; all attacks and adversaries {percent(statistics.mean(found))}, "
+            f"{percent(min(found))} to {percent(max(found))}", True)
 
 
 def pair_line(amount):
@@ -118,7 +125,7 @@ LINES = (
       for amount in ("100", "600", "6000")),
     ("labels needed to come within a point of authorised: 0.7 of those without F, or more", ratio),
     ("no flag", flags),
-    ("no aim was set: what the best attack reaches without any label", unlabelled),
+    ("no aim was set: without any label, the best attack; all", unlabelled),
     *((f"no aim was set: {amount} pair{'s' if amount != '1' else ''}, points over as many labels without F", pair_line(amount))
       for amount in ("1", "785")),
     ("G: 5 % of the operations of `resnet20` at most", cost_line("G", COST_OF_G)),
