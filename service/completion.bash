@@ -2,7 +2,7 @@
 _ward()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local names
+    local names verbs
 
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ] || { [ "$command" = help ] && [ "$COMP_CWORD" -eq 2 ]; }; then
@@ -13,6 +13,10 @@ _ward()
                     sed -n 's/^  *\(-., \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p')
         mapfile -t COMPREPLY < <(compgen -W "$names" -- "$word")
     else
+        [ "$COMP_CWORD" -ne 2 ] || verbs=$("${COMP_WORDS[0]}" "$command" -h 2>/dev/null |
+                    sed -n "s/^\(usage:\|      \) ward $command //p" | sed 's/\[options].*//' | tr '|' '\n' |
+                    sed -n 's/^ *\[\{0,1\}\([a-z][a-z0-9]*\)\(]\{0,1\} *\| .*\)$/\1/p')
+        [ -z "$verbs" ] || mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word")
         case $before in
         --device) mapfile -t COMPREPLY < <(compgen -W "cpu ref" -- "$word") ;;
         --method) mapfile -t COMPREPLY < <(compgen -W "baseline fixed learned generator keyed" -- "$word") ;;

@@ -745,6 +745,14 @@ assert a.shape == b.shape and abs(a - b).max() < 1e-5, abs(a - b).max()'
     }
     complete_words se
     [ "${COMPREPLY[*]}" = "seal serve" ]
+    complete_words key re
+    [ "${COMPREPLY[*]}" = "revoke report" ]
+    complete_words token ""
+    [ "${COMPREPLY[*]}" = "new list revoke" ]
+    complete_words data v
+    [ "${COMPREPLY[*]}" = "verify" ]
+    complete_words bench t
+    [ "${COMPREPLY[*]}" = "train transform" ]
     complete_words serve --transform-
     [ "${COMPREPLY[*]}" = "--transform-only" ]
     complete_words train --device ""
