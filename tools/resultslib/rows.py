@@ -207,6 +207,7 @@ COMMANDS = {
     "readout": "attack RUN --budget quick --only readout,random-readout --labels 1000 --trials 3 --out NEW",
     "tuned": "attack RUN --budget quick --only fine-tune --labels 10 --trials 5 --out NEW",
     "patterns": "attack RUN --budget quick --only universal --labels 10 --trials 5 --out NEW",
+    "patterns-6000": "attack RUN --budget quick --only universal --labels 6000 --trials 5 --out NEW",
     "keys": "key report RUN",
     "input-only": "attack RUN --attack input-only --trials 20",
     "pair": "attack RUN --attack pair --pairs 1 --trials 5",
@@ -227,6 +228,7 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     ("far", "lock-fashion-deep-1"),
     *(("tuned", f"lock-{name}") for name in ("fashion-deep-1", "mnist-deep", "fashion-beta-0.01")),
     ("patterns", "lock-fashion-deep-1"),
+    ("patterns-6000", "lock-mnist-deep"),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),
     ("relock", "demo-fashion-simple-cnn-generator"),
     *((f"fitted-{steps}-at-{rate}", "timed-fast-fashion-resnet20-generator")
