@@ -233,6 +233,8 @@ def lock_lines(results):
             f"> With {pairs} pairs he reaches {100 * r['best_pairs'][pairs]['accuracy']:.1f} %; who has {pairs} labelled images and "
             f"no model, {100 * (r['best_pairs'][pairs]['accuracy'] - r['adv_pairs'][pairs]):.1f} %. With {queries} answers "
             f"of the authorised service, {100 * served:.1f} % (budget `{r['budget']}`).", "",
+            "What the best attack with labels gains over training without F, in points: "
+            + ", ".join(f"{100 * gain:+.1f} with {int(k):,}" for k, gain in r["adv"].items()) + ".", "",
             cifar10_line(results)]
 
 

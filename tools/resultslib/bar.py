@@ -113,7 +113,7 @@ def cost_line(part, most):
             return None  # bench/lock measures the default's
         shape = "3x28x28" if m.is_colour else "1x28x28"
         row = next(r for r in m.results["lock-cost"]["rows"] if (r["shape"], r["part"]) == (shape, part))
-        return percent(row["count_share"]), row["count_share"] <= most
+        return f"{percent(row['count_share'])} ({100 * row['ratio']:.0f} % of the time)", row["count_share"] <= most
     return line
 
 
