@@ -60,6 +60,17 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     return CLI_USAGE;
 }
 
+int cli_check_files(const struct cli *cli, const int *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = i + 1; j < count; j++)
+            if (cli_has(cli, keys[i]) && cli_has(cli, keys[j]) &&
+                strcmp(cli_text(cli, keys[i]), cli_text(cli, keys[j])) == 0)
+                return cli_usage(cli, "--%s and --%s name the same file", cli_name(cli, keys[i]),
+                                 cli_name(cli, keys[j]));
+    return CLI_RUN;
+}
+
 int cli_error(const struct cli *cli, const char *format, ...)
 {
     va_list arguments;

@@ -118,6 +118,8 @@ bool cli_split(const struct cli *cli, int key, ward_split *out);
 
 /* "ward NAME: TEXT (see ward NAME -h)" on stderr; returns CLI_USAGE. */
 int cli_usage(const struct cli *cli, const char *format, ...) CLI_PRINTF(2, 3);
+/* Options that each name a file to write: CLI_RUN, or a usage error if two name the same. */
+int cli_check_files(const struct cli *cli, const int *keys, size_t count);
 /* "ward NAME: TEXT" on stderr; returns CLI_FAILED. */
 int cli_error(const struct cli *cli, const char *format, ...) CLI_PRINTF(2, 3);
 /* The library's last message on stderr; returns the exit status that belongs to it. */

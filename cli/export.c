@@ -1,6 +1,4 @@
 /* ward export: a run's network, and its transform, as ONNX files for other software. */
-#include <string.h>
-
 #include "cli.h"
 #include "json.h"
 #include "keys.h"
@@ -97,21 +95,18 @@ static int export_all(const struct cli *cli, const ward_run *run)
 
 static int check_command_line(const struct cli *cli)
 {
+    int keys[OUTPUTS];
     size_t given = 0;
 
     for (size_t i = 0; i < OUTPUTS; i++) {
+        keys[i] = outputs[i].key;
         if (!cli_has(cli, outputs[i].key))
             continue;
         given++;
         if (!*cli_text(cli, outputs[i].key))
             return cli_usage(cli, "--%s is empty", cli_name(cli, outputs[i].key));
-        for (size_t j = 0; j < i; j++)
-            if (cli_has(cli, outputs[j].key) &&
-                strcmp(cli_text(cli, outputs[i].key), cli_text(cli, outputs[j].key)) == 0)
-                return cli_usage(cli, "--%s and --%s name the same file",
-                                 cli_name(cli, outputs[j].key), cli_name(cli, outputs[i].key));
     }
-    return given ? CLI_RUN : cli_usage(cli, "--onnx is missing");
+    return given ? cli_check_files(cli, keys, OUTPUTS) : cli_usage(cli, "--onnx is missing");
 }
 
 int cmd_export(int argc, char **argv)

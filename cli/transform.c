@@ -443,24 +443,10 @@ static int transform_pictures(const struct job *job)
     return code;
 }
 
-/* One array would replace another. */
-static int check_files(const struct cli *cli)
-{
-    static const int keys[] = {'o', OPT_RAW_OUT, OPT_LABELS_OUT};
-    enum { FILES = sizeof(keys) / sizeof(keys[0]) };
-
-    for (size_t i = 0; i < FILES; i++)
-        for (size_t j = i + 1; j < FILES; j++)
-            if (cli_has(cli, keys[i]) && cli_has(cli, keys[j]) &&
-                strcmp(cli_text(cli, keys[i]), cli_text(cli, keys[j])) == 0)
-                return cli_usage(cli, "--%s and --%s name the same file", cli_name(cli, keys[i]),
-                                 cli_name(cli, keys[j]));
-    return CLI_RUN;
-}
-
 static int check_command_line(const struct cli *cli, size_t before)
 {
     static const int for_data[] = {OPT_SPLIT, OPT_RAW_OUT, OPT_LABELS_OUT, OPT_SAVE_U8};
+    static const int files[] = {'o', OPT_RAW_OUT, OPT_LABELS_OUT};
     bool has_data = cli_has(cli, OPT_DATA), has_images = cli->operand_count > before;
 
     if (!before && cli_has(cli, OPT_SAVE_U8))
@@ -478,7 +464,7 @@ static int check_command_line(const struct cli *cli, size_t before)
     if (has_data && !is_npy(cli_text(cli, 'o')))
         return cli_usage(cli, "the output of --data is an array: '%s' does not end in .npy",
                          cli_text(cli, 'o'));
-    return check_files(cli);
+    return cli_check_files(cli, files, sizeof(files) / sizeof(files[0]));
 }
 
 static int transform_all(struct job *job, ward_split split)
