@@ -100,6 +100,9 @@ LOCKS = {
     "fashion-no-wrong-keys": ("fashion", "--wrong-keys 0", "as fashion-deep by Adv; random keys may unlock it"),
     "fashion-no-erasure": ("fashion", f"{TWO} --erase-axes 0", "as the cascade by Adv; a third of the classes read from the "
                            "logits by 1,000 labels"),
+    "fashion-deep-no-erasure": ("fashion", "--erase-axes 0", "authorised 92.7 to 93; 1,000 labels read 25 to 35 % from the "
+                                "logits; Adv as fashion-deep"),
+    "fashion-plain-relu": ("fashion", "--arch mlp-1024x4", "authorised as fashion-deep; masked-gradient is raised with 100 labels, too"),
     "fashion-paper-objective": ("fashion", "--objective paper", "readout of 80 % and more; Adv +1 to +5 by it"),
     "fashion-harden": ("fashion", "--harden 0.25", "authorised half a point lower; Adv unchanged"),
     "fashion-shuffle": ("fashion", "--arch simple-cnn-leaky --front none --coordinates none --shuffle 4 "

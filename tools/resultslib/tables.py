@@ -7,6 +7,7 @@ import sys
 from resultslib.adversaries import (claims_table, controls_table, frontier_table, lock_choice_table, lock_lines, lock_table,
                                     percents, redteam_table, softened_table)
 from resultslib.bar import bar_table
+from resultslib.parts import parts_table
 from resultslib.places import RESULTS, ROOT, read_json
 from resultslib.rows import CHOICES, DONE, METHODS, RUNS, SETS, TUNING, VARIED
 
@@ -250,7 +251,7 @@ def write_tables(check):
             ("docs/threat-model.md", {"redteam": redteam_table, "softened": softened_table,
                                       "relock": relock_table}),
             ("docs/redteam.md", {"controls": controls_table, "claims": claims_table}),
-            ("docs/locks.md", {"bar": bar_table, "cost": lock_cost_table, "frontier": frontier_table}),
+            ("docs/locks.md", {"bar": bar_table, "parts": parts_table, "cost": lock_cost_table, "frontier": frontier_table}),
             ("docs/results/locks.md", {"locks": lock_table, "decay": lock_choice_table}),
             ("README.md", {"accuracies": accuracy_table, "timed": timed_table, "lock": lock_lines})):
         for name, table in tables.items():
