@@ -61,11 +61,15 @@ static void a_ridge_pulls_to_zero_what_few_points_say(void **state)
 
 static void values_that_are_not_finite_are_an_error(void **state)
 {
-    float x[] = {1, 2, 3, INFINITY}, y[] = {1, 2, 3, 4}, weight[4], bias[2];
+    const float bad[] = {1, 2, 3, INFINITY}, worse[] = {1, NAN, 3, 4}, good[] = {1, 2, 3, 5};
+    float weight[4], bias[2];
 
     (void)state;
-    assert_int_equal(linear_fit(4, 1, 1, x, y, 1e-9, weight), WARD_ERR_NUMERIC);
-    assert_int_equal(affine_fit(2, 2, x, y, 1e-9, weight, bias), WARD_ERR_NUMERIC);
+    assert_int_equal(linear_fit(4, 1, 1, bad, good, 1e-9, weight), WARD_ERR_NUMERIC);
+    assert_int_equal(affine_fit(2, 2, bad, good, 1e-9, weight, bias), WARD_ERR_NUMERIC);
+    assert_int_equal(linear_fit(4, 1, 1, good, worse, 1e-9, weight), WARD_ERR_NUMERIC);
+    assert_int_equal(linear_fit(2, 2, 2, good, bad, 1e-9, weight), WARD_ERR_NUMERIC);
+    assert_int_equal(affine_fit(2, 2, good, worse, 1e-9, weight, bias), WARD_ERR_NUMERIC);
 }
 
 static void an_affine_map_is_known_from_one_pair_more_than_values(void **state)

@@ -174,6 +174,15 @@ static void project_back(struct fit *f)
             add_row(f->map + i * f->m, f->y + s * f->m, f->turned[i * f->n + s], f->m);
 }
 
+/* The matrix is x's, so that what y has shows in the map only. */
+static ward_status check_finite(const double *map, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(map[i]))
+            return ward_fail(WARD_ERR_NUMERIC, "least squares: a value is not finite");
+    return WARD_OK;
+}
+
 /* (X^T X + ridge)^-1 X^T Y, or the same as X^T (X X^T + ridge)^-1 Y. */
 static ward_status find_map(struct fit *f, double ridge)
 {
@@ -196,7 +205,7 @@ static ward_status find_map(struct fit *f, double ridge)
     project_back(f);
     if (!is_wide)
         solve(size, f->square, f->m, f->map);
-    return WARD_OK;
+    return check_finite(f->map, f->d * f->m);
 }
 
 ward_status linear_fit(size_t n, size_t d, size_t m, const float *x, const float *y, double ridge,
