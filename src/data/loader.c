@@ -4,9 +4,9 @@
  * may be written once m - BUFFERS <= taken - 2.
  */
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/mem.h"
+#include "base/signals.h"
 #include "data/batch.h"
 
 enum { BUFFERS = 3, ALIGNMENT = 64 };
@@ -77,13 +77,12 @@ static ward_status make_buffers(struct loader *loader)
 /* Signals are for the program's own threads, so this one starts with all of them blocked. */
 static ward_status start(struct loader *loader)
 {
-    sigset_t all, before;
+    sigset_t before;
     int error;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     error = pthread_create(&loader->thread, NULL, make_batches, loader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
     if (error)
         return ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(error));
     loader->has_thread = true;
