@@ -40,8 +40,9 @@ WARD_API const char *ward_device_summary(const ward_device *device);
 WARD_API const char *ward_device_list(size_t i);
 
 /*
- * Threads for computations started from the calling thread: 1 .. 256; 0 means one a core, which is
- * the default. Results are reproducible for the same number of threads.
+ * Threads for computations started from the calling thread: 1 .. 256, more count as 256; 0 means
+ * what OMP_NUM_THREADS says, or else one for each core that the process may use, which is the
+ * default. Results are reproducible for the same number of threads.
  */
 WARD_API void ward_set_threads(unsigned threads);
 /* How many that are: never 0. */
