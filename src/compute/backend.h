@@ -36,8 +36,7 @@ struct plan {
 };
 
 struct backend {
-    const char *name;    /* "ref", "cpu" */
-    const char *summary; /* for `ward version` */
+    const char *name; /* "ref", "cpu" */
     /* Called with a fresh device; may keep state in *state. */
     ward_status (*open)(void **state);
     void (*close)(void *state);

@@ -7,11 +7,6 @@
 
 static const struct backend *const backends[] = {&backend_cpu, &backend_ref, NULL};
 
-const struct backend *const *device_backends(void)
-{
-    return backends;
-}
-
 static const struct backend *backend_find(const char *name)
 {
     for (size_t i = 0; backends[i]; i++)

@@ -10,7 +10,4 @@ struct ward_device {
     void *state;
 };
 
-/* All backends of this build, NULL-terminated. */
-const struct backend *const *device_backends(void);
-
 #endif

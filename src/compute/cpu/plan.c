@@ -502,7 +502,6 @@ static const char *cpu_describe_device(void *state)
 
 const struct backend backend_cpu = {
     .name = "cpu",
-    .summary = "oneDNN and our own kernels",
     .open = cpu_open,
     .close = cpu_close,
     .compile = cpu_compile,

@@ -61,22 +61,6 @@ static inline vec vec_if_positive(vec test, vec yes, vec no)
     return vec_if(test > vec_zero(), yes, no);
 }
 
-/* Sum of the lanes, always in the same order: halves folded onto each other. */
-static inline float vec_sum(vec v)
-{
-#if LANES == 16
-    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
-    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
-    v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3);
-    v += __builtin_shufflevector(v, v, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
-#else
-    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7);
-    v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3);
-    v += __builtin_shufflevector(v, v, 1, 1, 1, 1, 1, 1, 1, 1);
-#endif
-    return v[0];
-}
-
 /*
  * fold_K(u, v): sums of neighbouring groups of K lanes, those of u first. Folding vectors pair by
  * pair, and the results again, leaves the sum of each of LANES vectors in a lane of one.

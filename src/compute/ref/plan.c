@@ -387,7 +387,6 @@ static const char *ref_summary(void *state)
 
 const struct backend backend_ref = {
     .name = "ref",
-    .summary = "the definition of every operator, slow",
     .open = ref_open,
     .close = ref_close,
     .compile = ref_compile,
