@@ -154,7 +154,6 @@ static void gives_parameters_back(const char *device)
     assert_true(packed.value && packed.gradient && packed.velocity && packed.len >= 270);
     packed = plan_packed(f.plan, 1);
     assert_null(packed.gradient);
-    assert_true(plan_memory(f.plan) >= 2 * 270 * sizeof(float));
     teardown(&f);
 }
 

@@ -20,7 +20,6 @@ struct plan_ops {
     ward_status (*store)(struct plan *plan, size_t p, enum plan_part which, float *plain);
     struct plan_packed (*packed)(struct plan *plan, size_t p);
     void (*describe)(const struct plan *plan, plan_visit *visit, void *context);
-    size_t (*memory)(const struct plan *plan);
 };
 
 struct plan {

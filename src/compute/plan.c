@@ -362,8 +362,3 @@ void plan_describe(const struct plan *plan, plan_visit *visit, void *context)
 {
     plan->ops->describe(plan, visit, context);
 }
-
-size_t plan_memory(const struct plan *plan)
-{
-    return plan->ops->memory(plan);
-}

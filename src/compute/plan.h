@@ -129,7 +129,5 @@ struct plan_step {
 /* Calls visit with each step in the order of execution; it borrows the step. */
 typedef void plan_visit(void *context, const struct plan_step *step);
 void plan_describe(const struct plan *plan, plan_visit *visit, void *context);
-/* Bytes of the plan's arena and buffers. */
-size_t plan_memory(const struct plan *plan);
 
 #endif

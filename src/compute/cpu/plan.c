@@ -394,16 +394,6 @@ static void cpu_describe(const struct plan *plan, plan_visit *visit, void *conte
     }
 }
 
-static size_t cpu_memory(const struct plan *plan)
-{
-    const struct cpu_plan *p = self(plan);
-    size_t len = p->arena_len + p->param_len + p->side_len + p->scratch_len + p->points_len;
-
-    for (size_t i = 0; i < p->base.graph->node_count; i++)
-        len += p->values[i].plain ? p->values[i].len : 0;
-    return len * sizeof(float);
-}
-
 static const struct plan_ops cpu_ops = {
     .free = cpu_free,
     .input = cpu_input,
@@ -416,7 +406,6 @@ static const struct plan_ops cpu_ops = {
     .store = cpu_store,
     .packed = cpu_packed,
     .describe = cpu_describe,
-    .memory = cpu_memory,
 };
 
 /* ---- the device ---- */

@@ -419,18 +419,6 @@ static void sliced_describe(const struct plan *plan, plan_visit *visit, void *co
     s->tail->base.ops->describe(&s->tail->base, visit_renumbered, &renumber);
 }
 
-static size_t sliced_memory(const struct plan *plan)
-{
-    const struct sliced *s = self(plan);
-    size_t sum = s->tail ? s->tail->base.ops->memory(&s->tail->base) : 0;
-
-    for (unsigned t = 0; t < s->part_count; t++)
-        sum += s->parts[t]->base.ops->memory(&s->parts[t]->base);
-    for (size_t i = 0; i < s->cut; i++)
-        sum += s->values[i] ? dims_count(plan->graph->nodes[i].out) * sizeof(float) : 0;
-    return sum;
-}
-
 /* No labels, no backward pass: slices_can() has seen to it. */
 static const struct plan_ops sliced_ops = {
     .free = sliced_free,
@@ -441,5 +429,4 @@ static const struct plan_ops sliced_ops = {
     .store = sliced_store,
     .packed = sliced_packed,
     .describe = sliced_describe,
-    .memory = sliced_memory,
 };

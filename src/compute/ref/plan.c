@@ -59,16 +59,9 @@ struct ref_plan {
     struct ref_param *params;
     size_t value_count, param_count;
     bool is_secret;
-    size_t bytes;
 };
 
 /* ---- memory ---- */
-
-static ward_status new_floats(struct ref_plan *plan, float **out, size_t count)
-{
-    plan->bytes += count * sizeof(float);
-    return mem_new(out, count, sizeof(float));
-}
 
 static void free_words(const struct ref_plan *plan, void *words, size_t count)
 {
@@ -104,35 +97,34 @@ static void ref_free(struct plan *base)
 
 /* ---- compilation ---- */
 
-static ward_status value_init(struct ref_plan *plan, struct ref_value *v, const struct op_desc *d,
-                              bool has_gradient)
+static ward_status value_init(struct ref_value *v, const struct op_desc *d, bool has_gradient)
 {
     ward_status st;
 
     v->count = dims_count(d->out);
     if (d->kind == OP_LABELS)
         return mem_new(&v->labels, v->count, sizeof *v->labels);
-    st = new_floats(plan, &v->data, v->count);
+    st = mem_new(&v->data, v->count, sizeof *v->data);
     if (!st && has_gradient)
-        st = new_floats(plan, &v->gradient, v->count);
+        st = mem_new(&v->gradient, v->count, sizeof *v->gradient);
     if (!st && d->kind == OP_DROPOUT)
-        st = new_floats(plan, &v->mask, v->count);
+        st = mem_new(&v->mask, v->count, sizeof *v->mask);
     if (!st && d->kind == OP_INFOMAX)
         st = mem_new(&v->log_mean, v->classes, sizeof *v->log_mean);
     return st;
 }
 
-static ward_status param_init(struct ref_plan *plan, struct ref_param *p,
-                              const struct graph_param *param, bool has_gradient)
+static ward_status param_init(struct ref_param *p, const struct graph_param *param,
+                              bool has_gradient)
 {
     ward_status st;
 
     p->count = shape_count(&param->shape);
-    st = new_floats(plan, &p->value, p->count);
+    st = mem_new(&p->value, p->count, sizeof *p->value);
     if (!st && has_gradient)
-        st = new_floats(plan, &p->gradient, p->count);
+        st = mem_new(&p->gradient, p->count, sizeof *p->gradient);
     if (!st && has_gradient)
-        st = new_floats(plan, &p->velocity, p->count);
+        st = mem_new(&p->velocity, p->count, sizeof *p->velocity);
     return st;
 }
 
@@ -155,10 +147,10 @@ static ward_status init_all(struct ref_plan *plan, const struct graph *graph,
         bool is_asked = d->kind == OP_INPUT && (options->gradients & PLAN_GRAD_INPUTS);
 
         plan->values[i].classes = graph_dims(graph, d->input[0]).c;
-        st = value_init(plan, &plan->values[i], d, needs[i] || is_asked);
+        st = value_init(&plan->values[i], d, needs[i] || is_asked);
     }
     for (size_t i = 0; i < graph->param_count && !st; i++)
-        st = param_init(plan, &plan->params[i], &graph->params[i],
+        st = param_init(&plan->params[i], &graph->params[i],
                         graph->params[i].is_trainable && (options->gradients & PLAN_GRAD_PARAMS));
     return st;
 }
@@ -348,11 +340,6 @@ static void ref_describe(const struct plan *base, plan_visit *visit, void *conte
     }
 }
 
-static size_t ref_memory(const struct plan *base)
-{
-    return ((const struct ref_plan *)base)->bytes;
-}
-
 static const struct plan_ops ref_ops = {
     .free = ref_free,
     .input = ref_input,
@@ -365,7 +352,6 @@ static const struct plan_ops ref_ops = {
     .store = ref_store,
     .packed = ref_packed,
     .describe = ref_describe,
-    .memory = ref_memory,
 };
 
 static ward_status ref_open(void **state)
