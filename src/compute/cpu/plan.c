@@ -62,7 +62,6 @@ static ward_status bind_params(struct cpu_plan *p)
     st = mem_new_aligned(&p->param_block, p->param_len * sizeof *p->param_block, 64);
     if (st)
         return st;
-    memset(p->param_block, 0, p->param_len * sizeof *p->param_block);
     next = p->param_block;
     for (size_t i = 0; i < count; i++) {
         struct param *q = &p->params[i];
@@ -91,11 +90,7 @@ static ward_status bind_arena(struct cpu_plan *p)
 
 static ward_status new_plain(const struct value *v, float **out)
 {
-    ward_status st = mem_new_aligned(out, v->len * sizeof **out, 64);
-
-    if (!st)
-        memset(*out, 0, v->len * sizeof **out);
-    return st;
+    return mem_new_aligned(out, v->len * sizeof **out, 64);
 }
 
 static ward_status bind_values(struct cpu_plan *p)
