@@ -168,6 +168,18 @@ static void bad_undefined_beta(struct graph *g, int x)
 {
     graph_softplus(g, x, NAN);
 }
+static void bad_slope(struct graph *g, int x)
+{
+    graph_leaky_relu(g, x, -0.5f);
+}
+static void bad_full_slope(struct graph *g, int x)
+{
+    graph_leaky_relu_bpda(g, x, 1, 0);
+}
+static void bad_undefined_slope(struct graph *g, int x)
+{
+    graph_leaky_relu(g, x, NAN);
+}
 static void bad_clamp(struct graph *g, int x)
 {
     graph_clamp(g, x, 1, -1);
@@ -280,6 +292,9 @@ static void test_what_does_not_fit_is_refused_with_a_message(void **state)
         {bad_negative_beta, "softplus needs a positive beta, not -1"},
         {bad_infinite_beta, "softplus needs a positive beta, not inf"},
         {bad_undefined_beta, "softplus needs a positive beta, not "},
+        {bad_slope, "leaky ReLU needs a slope in [0, 1), not -0.5"},
+        {bad_full_slope, "leaky ReLU needs a slope in [0, 1), not 1"},
+        {bad_undefined_slope, "leaky ReLU needs a slope in [0, 1), not "},
         {bad_clamp, "cannot clamp to [1, -1]"},
         {bad_shortcut, "no shortcut from 3 to 6 channels with stride 2"},
         {bad_narrow, "no shortcut from 3 to 1 channels"},

@@ -361,7 +361,11 @@ int graph_leaky_relu_bpda(struct graph *g, int x, float slope, float backward_sl
 {
     struct op_desc desc = desc_make(OP_LEAKY_RELU, x, -1);
 
-    assert(isfinite(backward_slope));
+    /* So y > 0 where x > 0 and nowhere else, by which devices go backward. */
+    if (!g->status && !(slope >= 0 && slope < 1))
+        g->status =
+            ward_fail(WARD_ERR_ARG, "leaky ReLU needs a slope in [0, 1), not %g", (double)slope);
+    assert(g->status || isfinite(backward_slope));
     desc.slope = slope;
     desc.backward_slope = backward_slope;
     return append_like(g, desc);

@@ -162,6 +162,7 @@ int graph_relu(struct graph *g, int x);
 /* A ReLU with another backward pass (BPDA, Athalye et al. 2018): it multiplies by backward_slope,
  * not by 0, where x <= 0. */
 int graph_relu_bpda(struct graph *g, int x, float backward_slope);
+/* slope in [0, 1). */
 int graph_leaky_relu(struct graph *g, int x, float slope);
 /* The same with a leaky ReLU: backward_slope takes the place of slope there. */
 int graph_leaky_relu_bpda(struct graph *g, int x, float slope, float backward_slope);
