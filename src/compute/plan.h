@@ -63,6 +63,8 @@ void plan_set_step(struct plan *plan, uint64_t seed, uint64_t step);
 /* The weight of a loss in the backward passes that follow. */
 void plan_set_weight(struct plan *plan, int loss, float weight);
 
+/* WARD_ERR_ARG for a label that is no class, or, on "cpu", another number of threads than the plan
+ * was compiled for. */
 WARD_CHECK ward_status plan_forward(struct plan *plan);
 /* All gradients asked for, of the sum of the weighted losses, for the last forward pass: once for
  * each, as gradients may lie where values were that nothing else reads. */
