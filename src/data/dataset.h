@@ -53,7 +53,9 @@ struct known_set {
 const struct known_set *known_set(size_t i);
 /* By the first len characters of name; NULL if there is none. */
 const struct known_set *known_find(const char *name, size_t len);
-/* "a.gz, b.gz and c.gz", owned: what to put in a folder by hand. */
+/* The same of a whole name; WARD_ERR_ARG if it is unknown. */
+WARD_CHECK ward_status known_named(const char *name, const struct known_set **out);
+/* "a.gz, b.gz, c.gz", owned: what to put in a folder by hand. */
 WARD_CHECK ward_status known_wanted(const struct known_set *set, char **out);
 
 /* Where a user's copy of the set belongs; owned. WARD_ERR_IO if there is no home. */

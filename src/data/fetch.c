@@ -137,12 +137,8 @@ ward_status data_fetch(const struct known_set *set, const char *url, const char 
 ward_status ward_data_fetch(const char *name, const char *directory, ward_data_progress *progress,
                             void *context)
 {
-    const struct known_set *set = known_find(name, strlen(name));
+    const struct known_set *set;
+    ward_status st = known_named(name, &set);
 
-    if (!set)
-        return ward_fail(WARD_ERR_ARG,
-                         "unknown data set '%s': the names are mnist, fashion-mnist, "
-                         "cifar10",
-                         name);
-    return data_fetch(set, set->url, directory, progress, context);
+    return st ? st : data_fetch(set, set->url, directory, progress, context);
 }

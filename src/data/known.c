@@ -70,6 +70,15 @@ const struct known_set *known_find(const char *name, size_t len)
     return NULL;
 }
 
+ward_status known_named(const char *name, const struct known_set **out)
+{
+    *out = known_find(name, strlen(name));
+    return *out ? WARD_OK
+                : ward_fail(WARD_ERR_ARG,
+                            "unknown data set '%s': the names are mnist, fashion-mnist, cifar10",
+                            name);
+}
+
 const char *ward_data_name(size_t i)
 {
     return known_set(i) ? set[i].name : NULL;
@@ -290,16 +299,12 @@ ward_status data_resolve(const char *spec, char **path, const struct known_set *
 
 ward_status ward_data_find(const char *name, char *path, size_t len)
 {
-    const struct known_set *known = known_find(name, strlen(name));
+    const struct known_set *known;
     char *found = NULL;
-    ward_status st;
+    ward_status st = known_named(name, &known);
 
-    if (!known)
-        return ward_fail(WARD_ERR_ARG,
-                         "unknown data set '%s': the names are mnist, fashion-mnist, "
-                         "cifar10",
-                         name);
-    st = find_known(known, &found);
+    if (!st)
+        st = find_known(known, &found);
     if (!st && strlen(found) >= len)
         st = ward_fail(WARD_ERR_ARG, "no room for the path '%s'", found);
     if (!st)
