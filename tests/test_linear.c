@@ -159,6 +159,36 @@ static void few_points_have_few_axes(void **state)
     assert_true(fabs(strength[0] - 5) < 1e-9 && fabs(strength[1] - 2) < 1e-9);
 }
 
+/* Features of which some are always zero, and more axes asked for than the others have. */
+static void axes_that_are_not_there_are_zero(void **state)
+{
+    enum { N = 200, D = 64, LIVE = 20, R = 32 };
+    static float x[N * D], rest[N * D];
+    static double axes[R * D], strength[R];
+    struct rng rng;
+
+    (void)state;
+    draw(x, N * D, 3);
+    for (size_t i = 0; i < N * D; i++)
+        x[i] = i % D < LIVE && x[i] > 0 ? x[i] * (float)(1 + i % D) : 0;
+    memcpy(rest, x, sizeof x);
+    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    assert_ok(principal_axes(N, D, x, R, &rng, axes, strength));
+    for (size_t i = 0; i < R; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double product = 0;
+
+            for (size_t k = 0; k < D; k++)
+                product += axes[i * D + k] * axes[j * D + k];
+            if (fabs(product - (i == j && i < LIVE)) > 1e-9)
+                fail_msg("axes %zu and %zu: %g", i, j, product);
+        }
+    assert_true(strength[LIVE - 1] > 1 && strength[LIVE] <= 0);
+    assert_ok(take_out_axes(R, D, axes, N, rest));
+    for (size_t i = 0; i < N * D; i++)
+        assert_true(fabsf(rest[i]) < 1e-4f);
+}
+
 /* In sizes that are no multiples of what the loops take at a time. */
 static void what_lies_along_axes_is_taken_out_and_the_rest_stays(void **state)
 {
@@ -247,6 +277,7 @@ int main(void)
         cmocka_unit_test(unseen_directions_stay_as_they_are),
         cmocka_unit_test(axes_come_strongest_first_and_orthonormal),
         cmocka_unit_test(few_points_have_few_axes),
+        cmocka_unit_test(axes_that_are_not_there_are_zero),
         cmocka_unit_test(what_lies_along_axes_is_taken_out_and_the_rest_stays),
         cmocka_unit_test(columns_are_alike_by_the_cosine_of_their_angle),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),

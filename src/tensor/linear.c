@@ -268,16 +268,24 @@ ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, doubl
 
 /* ---- principal axes ---- */
 
-/* Rows made orthonormal, one after the other. */
+/* Of a row, when what others span is taken out of it: less is rounding. */
+static const double least_left = 1e-14;
+
+/* Rows made orthonormal, one after the other. Of a row that lies in what those before it span
+ * nothing is left but rounding, whose direction may be one of theirs: it becomes zero. */
 static void orthonormalise(size_t r, size_t d, double *rows)
 {
     for (size_t i = 0; i < r; i++) {
-        double *row = rows + i * d;
+        double *row = rows + i * d, before = sqrt(dot(row, row, d)), left;
 
         for (unsigned twice = 0; twice < 2; twice++)
             for (size_t j = 0; j < i; j++)
                 add_row(row, rows + j * d, -dot(row, rows + j * d, d), d);
-        divide_row(row, fmax(sqrt(dot(row, row, d)), 1e-150), d);
+        left = sqrt(dot(row, row, d));
+        if (left <= least_left * before)
+            memset(row, 0, d * sizeof *row);
+        else
+            divide_row(row, left, d);
     }
 }
 

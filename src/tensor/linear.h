@@ -40,7 +40,8 @@ WARD_CHECK ward_status affine_fit(size_t n, size_t d, const float *x, const floa
 
 /*
  * The first r principal axes of n points of d values around zero, the strongest first, by subspace
- * iteration: orthonormal, their signs arbitrary.
+ * iteration: orthonormal, their signs arbitrary. Points in fewer dimensions than r have fewer axes;
+ * the others are zero.
  *
  *   x         [n, d]
  *   axes      [r, d], r <= d
@@ -67,7 +68,7 @@ WARD_CHECK ward_status column_cosines(size_t n, size_t d, const float *x, float 
 /*
  * Take out of rows what lies along some axes.
  *
- *   axes  [r, d], orthonormal
+ *   axes  [r, d], orthonormal, but for some that are zero
  *   rows  [n, d], changed in place
  *
  * WARD_ERR_NOMEM.
