@@ -30,6 +30,8 @@ setup() {
     fails_with 1 "'mine/train-labels-idx1-ubyte.gz'" "not the published file"
     run --separate-stderr "$WARD" data verify mnist
     fails_with 1 "'mnist' is not on this machine" "ward data fetch mnist"
+    run --separate-stderr env -u HOME -u XDG_DATA_HOME "$WARD" data verify mnist
+    fails_with 1 "'mnist' is not on this machine" "into '\$WARD_DATA/mnist'"
 }
 
 @test "without internet, fetch says where to put which file, and leaves none" {

@@ -143,6 +143,31 @@ static void without_the_transform_there_are_no_pairs(void **state)
     mem_free(cells);
 }
 
+static bool has_attack(const struct suite_plan *plan, const char *name)
+{
+    ward_redteam_cell *cells = NULL;
+    size_t count;
+    bool is_found = false;
+
+    assert_ok(suite_cells(plan, &cells, &count));
+    for (size_t i = 0; i < count; i++)
+        is_found = is_found || strcmp(cells[i].attack, name) == 0;
+    mem_free(cells);
+    return is_found;
+}
+
+static void where_nothing_follows_from_a_key_none_is_searched_for(void **state)
+{
+    struct suite_plan plan = plan_of("quick", 15000);
+
+    (void)state;
+    plan.method = WARD_METHOD_KEYED;
+    assert_true(has_attack(&plan, "key-search") && has_attack(&plan, "partial-key"));
+    plan.is_keyless = true;
+    assert_false(has_attack(&plan, "key-search") || has_attack(&plan, "partial-key"));
+    assert_true(has_attack(&plan, "front-map"));
+}
+
 /* ---- what adversaries hold ---- */
 
 static bool is_in(const struct split *split, uint32_t place)
@@ -843,6 +868,7 @@ int main(void)
         cmocka_unit_test(the_control_is_always_there),
         cmocka_unit_test(the_control_has_as_many_labels_as_others_have_labels_or_pairs),
         cmocka_unit_test(without_the_transform_there_are_no_pairs),
+        cmocka_unit_test(where_nothing_follows_from_a_key_none_is_searched_for),
         cmocka_unit_test(who_holds_more_holds_what_others_do),
         cmocka_unit_test(labelled_images_are_drawn_evenly_from_the_classes),
         cmocka_unit_test(pairs_are_of_the_images_that_others_have_labels_of),

@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/util.h"
 #include "model/run.h"
+#include "protect/wrong_key.h"
 #include "ward/version.h"
 
 enum { MAX_FILE = 1 << 28, MAX_TRIALS = 1000, BATCH = 128 };
@@ -130,6 +131,13 @@ static ward_status open_shares(struct redteam *r)
     return WARD_OK;
 }
 
+/* A keyed transform may be all learned. */
+static bool is_keyless(const ward_run *run)
+{
+    return run->has_transform && run->transform.spec.method == WARD_METHOD_KEYED &&
+           !transform_has_tables(&run->transform.spec);
+}
+
 /* The budget's own are those of a thief who holds what they need, at hand or not; one each. */
 static ward_status open_cells(struct redteam *r, const char *only)
 {
@@ -138,6 +146,7 @@ static ward_status open_cells(struct redteam *r, const char *only)
                               .only = only,
                               .method = r->run->model.method,
                               .has_service = r->run->has_transform,
+                              .is_keyless = is_keyless(r->run),
                               .pool = r->pool.count};
     ward_status st = suite_cells(&plan, &r->result.cells, &r->result.cell_count);
 

@@ -50,6 +50,7 @@ struct raid {
     uint64_t least, most; /* amounts that make sense; most 0: any */
     bool is_control;      /* for comparison: never counts as an attack */
     bool needs_own;       /* goes by what G is made of, which a run without G does not say */
+    bool needs_key;       /* goes by what follows from G's key */
     bool is_shown;        /* the thief is shown G; only of a control */
     unsigned methods;     /* 1 << ward_method of each that it makes sense against */
     /* Ends with one or more offers, or with a failure. Releases all it has made. */
@@ -78,6 +79,7 @@ struct suite_plan {
     const char *only; /* as ward_redteam_settings has it */
     ward_method method;
     bool has_service; /* G is there, to make pairs and answers with */
+    bool is_keyless;  /* as far as is known, nothing of G follows from a key */
     uint64_t pool;    /* images that knowledge is taken from */
 };
 

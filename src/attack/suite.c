@@ -175,7 +175,8 @@ static bool takes_part(const struct raid *raid, const struct suite_plan *plan)
     bool needs_service = raid->knows == WARD_KNOWS_PAIRS || raid->knows == WARD_KNOWS_QUERIES ||
                          raid->needs_own || raid->is_shown;
 
-    if (!(raid->methods & 1u << plan->method) || (needs_service && !plan->has_service))
+    if (!(raid->methods & 1u << plan->method) || (needs_service && !plan->has_service) ||
+        (raid->needs_key && plan->is_keyless))
         return false;
     return raid == &raid_scratch || !plan->only ||
            is_listed(plan->only, raid->name, strlen(raid->name));

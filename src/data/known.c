@@ -180,6 +180,8 @@ static ward_status not_here(const struct known_set *known)
     ward_status st;
 
     st = user_folder(known, &folder);
+    if (st == WARD_ERR_IO) /* there is no home */
+        st = file_join(&folder, "$WARD_DATA", known->name);
     if (!st)
         st = known_wanted(known, &wanted);
     if (!st)

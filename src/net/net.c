@@ -115,7 +115,6 @@ static void set_options(CURL *curl, struct transfer *t, struct curl_slist *heade
 {
     const struct net_request *q = t->request;
 
-    curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, q->url);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -182,6 +181,7 @@ ward_status net_ask(struct net *net, const struct net_request *request, struct n
         t.answer.status = (unsigned)status;
         *answer = t.answer;
     }
+    curl_easy_reset(net->curl); /* it has addresses of what ends here, and may write there later */
     curl_slist_free_all(headers);
     return st;
 }

@@ -191,6 +191,7 @@ const struct raid raid_key_search = {
     .least = 100,
     .most = 600,
     .needs_own = true,
+    .needs_key = true,
     .methods = 1u << WARD_METHOD_FIXED | 1u << WARD_METHOD_KEYED,
     .attempt = attempt,
 };
@@ -272,6 +273,7 @@ const struct raid raid_partial_key = {
     .most = 100,
     .is_control = true,
     .is_shown = true,
+    .needs_key = true,
     .methods = 1u << WARD_METHOD_FIXED | 1u << WARD_METHOD_KEYED,
     .attempt = attempt_partial,
 };
