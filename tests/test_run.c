@@ -445,6 +445,24 @@ static void fill(float *x, size_t n)
         x[i] = (float)(i * 37 % 101) / 100;
 }
 
+static void images_that_are_not_finite_are_refused(void **state)
+{
+    enum { N = 3 };
+    ward_run *run = open_run("undefined", WARD_METHOD_LEARNED);
+    ward_session *session = NULL;
+    float x[N * PIXELS], y[N * PIXELS];
+
+    (void)state;
+    fill(x, N);
+    x[N * PIXELS - 1] = NAN;
+    assert_ok(ward_session_new(&session, run, device, 2));
+    assert_fails(ward_session_predict(session, N, x, false, y), WARD_ERR_ARG, "not finite");
+    assert_fails(ward_session_transform(session, N, x, y), WARD_ERR_ARG, "input is not finite");
+    assert_ok(ward_session_predict(session, N - 1, x, false, y));
+    ward_session_free(session);
+    ward_run_close(run);
+}
+
 static void a_session_takes_any_number_of_images(void **state)
 {
     enum { N = 7 };
@@ -710,6 +728,7 @@ int main(void)
         cmocka_unit_test(an_evaluation_can_be_stopped),
         cmocka_unit_test(data_that_do_not_fit_are_refused),
         cmocka_unit_test(outputs_that_are_not_finite_are_an_error),
+        cmocka_unit_test(images_that_are_not_finite_are_refused),
         cmocka_unit_test(a_session_takes_any_number_of_images),
         cmocka_unit_test(what_needs_g_is_refused_without_it),
         cmocka_unit_test(a_figure_shows_raw_processed_and_change_times_five),

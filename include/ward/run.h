@@ -132,14 +132,15 @@ WARD_API void ward_session_free(ward_session *session);
 
 /*
  * y = G(x): x and y are [n, channels, height, width] float32, x in the run's range, n of any size;
- * y is x or does not overlap it. WARD_ERR_ARG if the run has no G; WARD_ERR_NUMERIC if y is not
- * finite.
+ * y is x or does not overlap it. WARD_ERR_ARG if the run has no G or a value of x is not finite;
+ * WARD_ERR_NUMERIC if one of y is not.
  */
 WARD_API WARD_CHECK ward_status ward_session_transform(ward_session *session, size_t n,
                                                        const float *x, float *y);
 /*
  * probabilities [n, classes] = softmax F(G(x)), or F(x) if is_raw. WARD_ERR_ARG if G is wanted and
- * missing; a baseline has only F(x) and takes either. WARD_ERR_NUMERIC if a logit is not finite.
+ * missing, or a value of x is not finite; a baseline has only F(x) and takes either.
+ * WARD_ERR_NUMERIC if a logit is not finite.
  */
 WARD_API WARD_CHECK ward_status ward_session_predict(ward_session *session, size_t n,
                                                      const float *x, bool is_raw,

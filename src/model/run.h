@@ -42,7 +42,8 @@ size_t session_result_len(const struct ward_session *session, enum pass pass);
 
 /*
  * y = pass(x) for n images of any number; y may be x where they are of one size. WARD_ERR_ARG if
- * the pass needs G and there is none, WARD_ERR_NUMERIC if a value is not finite.
+ * the pass needs G and there is none or a value of x is not finite, WARD_ERR_NUMERIC if one of y is
+ * not.
  */
 WARD_CHECK ward_status session_run(struct ward_session *session, enum pass pass, size_t n,
                                    const float *x, float *y);

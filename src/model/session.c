@@ -102,12 +102,12 @@ static ward_status pipe_open(struct pipe *pipe, const struct ward_session *sessi
     return st;
 }
 
-static ward_status values_check(const float *values, size_t count)
+static bool are_finite(const float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!isfinite(values[i]))
-            return ward_fail(WARD_ERR_NUMERIC, "the network's output is not finite");
-    return WARD_OK;
+            return false;
+    return true;
 }
 
 /* The rows past n of a last, smaller batch are computed, too, and ignored. */
@@ -116,12 +116,16 @@ static ward_status pipe_run(struct pipe *pipe, size_t n, size_t x_len, size_t y_
 {
     ward_status st;
 
+    if (!are_finite(x, n * x_len)) /* a layer might make a number of it */
+        return ward_fail(WARD_ERR_ARG, "a value of the input is not finite");
     memcpy(plan_input(pipe->plan, pipe->input), x, n * x_len * sizeof(float));
     st = plan_forward(pipe->plan);
     if (st)
         return st;
     memcpy(y, plan_output(pipe->plan, pipe->result), n * y_len * sizeof(float));
-    return values_check(y, n * y_len);
+    return are_finite(y, n * y_len)
+               ? WARD_OK
+               : ward_fail(WARD_ERR_NUMERIC, "the network's output is not finite");
 }
 
 ward_status session_run(struct ward_session *session, enum pass pass, size_t n, const float *x,
