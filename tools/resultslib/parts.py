@@ -8,6 +8,7 @@ CHANGED = (
     ("no secret coordinates", "fashion-no-coordinates"),
     ("dense coordinates for a cascade", "fashion-dense"),
     ("no front", "fashion-no-front"),
+    ("no secret coordinates, F with convolutions", "fashion-front-conv"),
     ("convolutions, a shuffle of blocks and patterns in the place of both", "fashion-shuffle"),
     ("the paper's objective for chance", "fashion-paper-objective"),
     ("no wrong keys in training", "fashion-no-wrong-keys"),

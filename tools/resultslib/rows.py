@@ -105,6 +105,9 @@ LOCKS = {
     "fashion-plain-relu": ("fashion", "--arch mlp-1024x4", "authorised as fashion-deep; masked-gradient is raised with 100 labels, too"),
     "fashion-paper-objective": ("fashion", "--objective paper", "readout of 80 % and more; Adv +1 to +5 by it"),
     "fashion-harden": ("fashion", "--harden 0.25", "authorised half a point lower; Adv unchanged"),
+    # After fashion-no-coordinates had been seen: Adv(100) of -0.5, where a front alone was to be learned again.
+    "fashion-front-conv": ("fashion", "--arch simple-cnn-leaky --coordinates none", "authorised 91 to 92.5; Adv(100) +3 to +10 by "
+                           "fine-tuning, as filters are of use on images, too"),
     "fashion-shuffle": ("fashion", "--arch simple-cnn-leaky --front none --coordinates none --shuffle 4 "
                         "--negative 0.5 --sigma 0.1", "authorised 88 to 90; Adv(100) +5 by a map of blocks"),
     **{f"mnist-cascade-{seed}": ("mnist", f"{TWO} --seed {seed}", "authorised 99.2 to 99.4; Adv 0 to +2")
