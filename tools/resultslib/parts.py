@@ -1,8 +1,7 @@
 """The table of what each part of the lock does: the default on Fashion beside locks with one part changed."""
 from resultslib.adversaries import readings
-from resultslib.rows import LOCKS
+from resultslib.rows import DEFAULT_LOCKS, LOCKS
 
-DEFAULT = [name for name in LOCKS if name.startswith("fashion-deep-") and name[-1].isdigit()]
 # What is changed, and the row of LOCKS.
 CHANGED = (
     ("no secret coordinates", "fashion-no-coordinates"),
@@ -68,7 +67,7 @@ def cells(rows):
 
 
 def parts_table(results):
-    rows = [("nothing", [Row(results, name) for name in DEFAULT])]
+    rows = [("nothing", [Row(results, name) for name in DEFAULT_LOCKS])]
     rows += [(f"{words} (`{LOCKS[name][1]}`)", [Row(results, name)]) for words, name in CHANGED if f"lock-{name}" in results]
     return ["| changed | " + " | ".join(title for title, *_ in COLUMNS) + " | flags |", "|---" * (len(COLUMNS) + 2) + "|",
             *(f"| {words} | " + " | ".join(cells(found)) + " |" for words, found in rows)]
