@@ -50,7 +50,7 @@ def flags(rows):
     named = [{flag["flag"] for flag in row.verdict["flags"]} for row in rows if row.verdict]
     if not named:
         return "-"
-    found = [name for name in sorted(set().union(*named))]
+    found = sorted(set().union(*named))
     if len(rows) == 1:
         return ", ".join(found) or "none"
     return ", ".join(f"{name} ({sum(name in names for names in named)} of {len(named)})" for name in found) or "none"
