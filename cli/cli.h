@@ -53,7 +53,8 @@ enum {
 /* clang-format off */
 #define CLI_OPTION_DEVICE {CLI_DEVICE, "device", "NAME", "what computes: cpu or ref [cpu]"}
 #define CLI_OPTION_THREADS \
-    {CLI_THREADS, "threads", "N", "threads to compute with, 1 .. 256 [one a core]"}
+    {CLI_THREADS, "threads", "N", \
+     "threads to compute with, 1 .. 256\n[what OMP_NUM_THREADS says, or one a core]"}
 #define CLI_OPTION_JSON {CLI_JSON, "json", NULL, "print the result as one JSON object"}
 #define CLI_OPTION_FORCE {CLI_FORCE, "force", NULL, "overwrite what is there"}
 /* With what a sealed run is opened: cli/keys.h. */

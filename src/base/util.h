@@ -23,4 +23,14 @@ static inline size_t max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Whether none of the values is NaN or infinite. Looks at all, so that it may do so in vectors. */
+static inline bool all_finite(const float *values, size_t count)
+{
+    int bad = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bad |= (values[i] - values[i]) != 0.0f; /* of others the difference is NaN */
+    return bad == 0;
+}
+
 #endif

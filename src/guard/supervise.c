@@ -1,6 +1,5 @@
 /* The serving process' side of guard and worker, as others call it: see guard.h. */
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/util.h"
 #include "guard/keeper.h"
 
 enum { DEFAULT_TIMEOUT = 60 };
@@ -125,9 +125,8 @@ static ward_status check_input(const struct guard *g, size_t n, const float *x)
 {
     if (n < 1 || n > g->config.batch)
         return ward_fail(WARD_ERR_ARG, "%zu images at once: not in 1 to %zu", n, g->config.batch);
-    for (size_t i = 0; i < n * g->ready.input_len; i++)
-        if (!isfinite(x[i]))
-            return ward_fail(WARD_ERR_ARG, "a value of the input is not finite");
+    if (!all_finite(x, n * g->ready.input_len))
+        return ward_fail(WARD_ERR_ARG, "a value of the input is not finite");
     return WARD_OK;
 }
 
@@ -194,9 +193,8 @@ static void wait_for(struct guard *g, struct waiter *w)
 /* The worker has looked at its answers; at what the guard itself answers nobody has. */
 static ward_status check_output(const struct guard *g, size_t n, const float *y)
 {
-    for (size_t i = 0; g->config.answers_processed && i < n * g->ready.output_len; i++)
-        if (!isfinite(y[i]))
-            return ward_fail(WARD_ERR_NUMERIC, "a processed image is not finite");
+    if (g->config.answers_processed && !all_finite(y, n * g->ready.output_len))
+        return ward_fail(WARD_ERR_NUMERIC, "a processed image is not finite");
     return WARD_OK;
 }
 

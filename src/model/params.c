@@ -1,19 +1,13 @@
 /* Checking parameters that come from a file: see params.h. */
 #include "model/params.h"
 
-#include <math.h>
-
 #include "base/mem.h"
+#include "base/util.h"
 #include "protect/transform.h"
 
 static bool is_finite(const struct tensor *t)
 {
-    size_t count = shape_count(&t->shape);
-
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(t->data[i]))
-            return false;
-    return true;
+    return all_finite(t->data, shape_count(&t->shape));
 }
 
 static ward_status check_finite(const struct tensor *t)

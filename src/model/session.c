@@ -102,28 +102,20 @@ static ward_status pipe_open(struct pipe *pipe, const struct ward_session *sessi
     return st;
 }
 
-static bool are_finite(const float *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
-}
-
 /* The rows past n of a last, smaller batch are computed, too, and ignored. */
 static ward_status pipe_run(struct pipe *pipe, size_t n, size_t x_len, size_t y_len, const float *x,
                             float *y)
 {
     ward_status st;
 
-    if (!are_finite(x, n * x_len)) /* a layer might make a number of it */
+    if (!all_finite(x, n * x_len)) /* a layer might make a number of it */
         return ward_fail(WARD_ERR_ARG, "a value of the input is not finite");
     memcpy(plan_input(pipe->plan, pipe->input), x, n * x_len * sizeof(float));
     st = plan_forward(pipe->plan);
     if (st)
         return st;
     memcpy(y, plan_output(pipe->plan, pipe->result), n * y_len * sizeof(float));
-    return are_finite(y, n * y_len)
+    return all_finite(y, n * y_len)
                ? WARD_OK
                : ward_fail(WARD_ERR_NUMERIC, "the network's output is not finite");
 }

@@ -88,7 +88,7 @@ def pair_line(amount):
 
 
 def ratio(m):
-    """Of labels needed. If only training without F gets there, F helps nobody; if neither does, nothing is known."""
+    """Of labels needed. If only training without F gets there, F helps nobody; if neither does, nothing is known: no ratio."""
     if not m.farthest:
         return None
     value, most = m.farthest["kstar_ratio"], max(map(int, m.farthest["adv"]))
@@ -97,7 +97,7 @@ def ratio(m):
         return f"{'at most ' if is_bound else ''}{value:.2f}", value >= 0.7 and not is_bound
     if m.farthest["kstar_scratch"] is not None:
         return f"over 1: with F not by {most:,}, without by {m.farthest['kstar_scratch']:,.0f}", True
-    return f"neither by {most:,}", True
+    return f"- (neither by {most:,})", True
 
 
 def flags(m):
