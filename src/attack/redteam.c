@@ -17,7 +17,6 @@
 #include "base/parallel.h"
 #include "base/util.h"
 #include "model/run.h"
-#include "protect/wrong_key.h"
 #include "ward/version.h"
 
 enum { MAX_FILE = 1 << 28, MAX_TRIALS = 1000, BATCH = 128 };

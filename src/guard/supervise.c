@@ -1,12 +1,12 @@
 /* The serving process' side of guard and worker, as others call it: see guard.h. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/signals.h"
 #include "base/util.h"
 #include "guard/keeper.h"
 
@@ -37,13 +37,12 @@ static void init_locks(struct guard *g)
 /* All signals are for other threads. */
 static ward_status start_keeper(struct guard *g)
 {
-    sigset_t all, before;
+    sigset_t before;
     int reason;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     reason = pthread_create(&g->keeper, NULL, guard_keep, g);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
     return reason ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(reason)) : WARD_OK;
 }
 

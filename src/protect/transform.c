@@ -106,6 +106,15 @@ ward_status transform_check(const struct transform_spec *spec)
     return methods[spec->method].method->check(spec);
 }
 
+bool transform_has_tables(const struct transform_spec *spec)
+{
+    const struct keyed_spec *k = &spec->keyed;
+
+    return spec->method == WARD_METHOD_KEYED &&
+           (k->shuffle > 0 || k->negative > 0 || spec->sigma > 0 ||
+            k->coordinates != WARD_COORDINATES_NONE);
+}
+
 bool transform_is_disclosed_by_pairs(const struct transform_spec *spec)
 {
     return spec->method != WARD_METHOD_KEYED ||

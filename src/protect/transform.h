@@ -63,6 +63,9 @@ WARD_CHECK ward_status transform_check(const struct transform_spec *spec);
 /* Whether two say the same of everything; parts of `keyed` count for that method alone. */
 bool transform_specs_are_equal(const struct transform_spec *a, const struct transform_spec *b);
 
+/* Whether there are tables that a key gives, so that there are wrong keys. */
+bool transform_has_tables(const struct transform_spec *spec);
+
 /*
  * Whether a few pairs of x and x_p are known to be worth G. An affine one, but for a clamp, follows
  * from one pair more than an image has values, or, if it only adds a pattern, from one; a copy of a

@@ -9,15 +9,6 @@
 #include "base/rng.h"
 #include "protect/keyed.h"
 
-bool transform_has_tables(const struct transform_spec *spec)
-{
-    const struct keyed_spec *k = &spec->keyed;
-
-    return spec->method == WARD_METHOD_KEYED &&
-           (k->shuffle > 0 || k->negative > 0 || spec->sigma > 0 ||
-            k->coordinates != WARD_COORDINATES_NONE);
-}
-
 int transform_build_wrong(const struct transform_spec *spec, struct graph *g, int x)
 {
     struct keyed_use use = {WRONG_PREFIX, false, false};

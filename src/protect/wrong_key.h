@@ -8,9 +8,6 @@
 
 #include "protect/transform.h"
 
-/* Whether a transform has tables that a key gives, so that there are wrong ones. */
-bool transform_has_tables(const struct transform_spec *spec);
-
 /* Append x_p under a wrong key: transform_build() with the tables under WRONG_PREFIX, and without a
  * trace in the running statistics. */
 int transform_build_wrong(const struct transform_spec *spec, struct graph *g, int x);
