@@ -157,7 +157,10 @@ static void test_an_aborted_output_leaves_nothing(void **state)
 
 static void test_temporaries_of_a_killed_process_are_swept_and_nothing_else(void **state)
 {
-    static const char *const others[] = {"a", "ab.tmp-1-000000001", "a.tmp", "b.tmp-1-000000001"};
+    static const char *const others[] = {
+        "a",        "ab.tmp-1-000000001", "a.tmp",   "b.tmp-1-000000001", "a.tmp-1-000000001.old",
+        "a.tmp-me", "a.tmp-1-0000000001", "a.tmp--1"};
+    const size_t count = sizeof others / sizeof others[0];
     struct file_out out = {0};
     pid_t child = fork();
 
@@ -168,12 +171,12 @@ static void test_temporaries_of_a_killed_process_are_swept_and_nothing_else(void
         _exit(1);
     }
     assert_int_equal(waitpid(child, NULL, 0), child);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < count; i++)
         assert_int_equal(file_write(others[i], "", 0, 0), WARD_OK);
-    assert_int_equal(count_names("."), 5);
+    assert_int_equal(count_names("."), count + 1);
     assert_int_equal(file_sweep("a"), WARD_OK);
-    assert_int_equal(count_names("."), 4);
-    for (size_t i = 0; i < 4; i++)
+    assert_int_equal(count_names("."), count);
+    for (size_t i = 0; i < count; i++)
         assert_true(file_exists(others[i]));
     assert_int_equal(file_sweep("nowhere/a"), WARD_ERR_IO);
 }

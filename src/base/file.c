@@ -578,10 +578,24 @@ void file_unlock(int fd)
         close(fd);
 }
 
+/* Whether open_temporary() gives such names for the file called base. */
+static bool is_temporary(const char *name, const char *base)
+{
+    static const char digits[] = "0123456789", mark[] = ".tmp-";
+    size_t len = strlen(base), process;
+
+    if (strncmp(name, base, len) != 0 || strncmp(name + len, mark, strlen(mark)) != 0)
+        return false;
+    name += len + strlen(mark);
+    process = strspn(name, digits);
+    name += process;
+    return process > 0 && name[0] == '-' && strlen(name + 1) == 9 && strspn(name + 1, digits) == 9;
+}
+
 ward_status file_sweep(const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    size_t count = 0, len = strlen(base);
+    size_t count = 0;
     char *dir = NULL, *stale = NULL, **names = NULL;
     ward_status st =
         mem_printf(&dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
@@ -589,7 +603,7 @@ ward_status file_sweep(const char *path)
     if (!st)
         st = file_list(dir, &names, &count);
     for (size_t i = 0; i < count && !st; i++) {
-        if (strncmp(names[i], base, len) != 0 || strncmp(names[i] + len, ".tmp-", 5) != 0)
+        if (!is_temporary(names[i], base))
             continue;
         st = file_join(&stale, dir, names[i]);
         if (!st && unlink(stale) != 0 && errno != ENOENT)
