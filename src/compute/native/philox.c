@@ -9,19 +9,15 @@ enum { ROUNDS = 10, BLOCKS = 16 };
 /* Words of 32 bits, as products have 64. */
 __extension__ typedef uint64_t vec_wide __attribute__((vector_size(BLOCKS * sizeof(uint64_t))));
 
-static vec_wide wide(uint32_t word)
-{
-    return (vec_wide){0} + word;
-}
-
 static void words(const struct rng *stream, size_t first, size_t count, uint32_t *out)
 {
     const uint64_t low = UINT32_MAX;
+    const vec_wide zero = {0};
 
     for (size_t done = 0; done < count; done += 4 * BLOCKS) {
         uint64_t k0 = stream->key[0], k1 = stream->key[1];
-        vec_wide c0, c1 = wide(stream->counter[1]), c2 = wide(stream->counter[2]);
-        vec_wide c3 = wide(stream->counter[3]);
+        vec_wide c0 = zero, c1 = zero + stream->counter[1], c2 = zero + stream->counter[2];
+        vec_wide c3 = zero + stream->counter[3];
         uint32_t made[BLOCKS][4];
 
         for (size_t l = 0; l < BLOCKS; l++)
