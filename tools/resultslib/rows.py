@@ -234,7 +234,7 @@ DONE = {f"{kind}-{run}": (kind, run) for kind, run in (
     *(("standard", f"lock-fashion-{form}-{seed}") for form in ("cascade", "deep") for seed in (1, 2, 3)),
     ("far", "lock-fashion-deep-1"),
     *(("tuned", f"lock-{name}") for name in ("fashion-deep-1", "mnist-deep", "fashion-beta-0.01")),
-    ("patterns", "lock-fashion-deep-1"),
+    *(("patterns", f"lock-fashion-deep-{seed}") for seed in (1, 2)),
     ("patterns-6000", "lock-mnist-deep"),
     *(("softened", f"pretrained-{method}") for method in METHODS[1:]),
     ("relock", "demo-fashion-simple-cnn-generator"),
