@@ -34,7 +34,7 @@ static void init_locks(struct guard *g)
     pthread_condattr_destroy(&attributes);
 }
 
-/* All signals are for other threads. */
+/* All signals but those of its own faults are for other threads. */
 static ward_status start_keeper(struct guard *g)
 {
     sigset_t before;
