@@ -75,7 +75,8 @@ static const struct cli_option options[] = {
     {OPT_DATA, "data", "DATA", "the data set: NAME, NAME:PATH or PATH"},
     {OPT_ARCH, "arch", "NAME",
      "simple-cnn, resnetN with N = 6n + 2, such as resnet20,\n"
-     "mlp-WIDTHxDEPTH or mlp-WIDTHxDEPTH-residual; after any\n"
+     "mlp-WIDTHxDEPTH or mlp-WIDTHxDEPTH-residual,\n"
+     "mixer-PATCHxCHANNELSxDEPTH; after any\n"
      "-leaky: leaky ReLU. With keyed [mlp-1024x4-leaky]"},
     {OPT_METHOD, "method", "NAME", "baseline, fixed, learned, generator or keyed"},
     {OPT_RECIPE, "recipe", "NAME", "where other settings come from: paper, fast or demo [fast]"},

@@ -56,6 +56,19 @@ def pad(x, pads, value=0, *, mode=b'constant'):
     return np.pad(x, [(pads[i], pads[i + x.ndim]) for i in range(x.ndim)])
 
 
+def space_to_depth(x, *, blocksize):
+    n, c, h, w = x.shape
+    x = x.reshape(n, c, h // blocksize, blocksize, w // blocksize, blocksize)
+    return x.transpose(0, 3, 5, 1, 2, 4).reshape(n, -1, h // blocksize, w // blocksize)
+
+
+def depth_to_space(x, *, blocksize, mode=b'DCR'):
+    n, c, h, w = x.shape
+    assert mode == b'DCR'
+    x = x.reshape(n, blocksize, blocksize, c // blocksize**2, h, w)
+    return x.transpose(0, 3, 4, 1, 5, 2).reshape(n, -1, h * blocksize, w * blocksize)
+
+
 OPERATORS = {
     'Add': np.add,
     'BatchNormalization': batch_norm,
@@ -65,6 +78,7 @@ OPERATORS = {
     'Constant': lambda value: numpy_helper.to_array(value),
     'ConstantOfShape': lambda shape, value: np.full(shape, numpy_helper.to_array(value)[0]),
     'Conv': conv,
+    'DepthToSpace': depth_to_space,
     'Flatten': lambda x, axis=1: x.reshape(x.shape[0], -1),
     'Gather': lambda x, indices, axis=0: np.take(x, indices, axis),
     'Gemm': gemm,
@@ -79,6 +93,7 @@ OPERATORS = {
     'Relu': lambda x: np.maximum(x, 0),
     'Reshape': lambda x, shape: x.reshape(shape),
     'Slice': take_slice,
+    'SpaceToDepth': space_to_depth,
     'Tanh': np.tanh,
     'Transpose': lambda x, perm: x.transpose(perm),
 }

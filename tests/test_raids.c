@@ -20,6 +20,7 @@
 #include "attack/score.h"
 #include "attack/search.h"
 #include "attack/v1/columns.h"
+#include "attack/v1/first_layer.h"
 #include "base/mem.h"
 
 #define LAMP_SIDE 8
@@ -641,6 +642,43 @@ static void a_convolution_is_aligned_as_well(void **state)
     assert_finds(WARD_METHOD_LEARNED, SOUND, &raid_match_columns_labelled, 60);
 }
 
+/* Every value of a block is read, and no pixel lies outside an image. */
+static ward_status look_at_blocks(struct thief *t)
+{
+    struct align a;
+    ward_status st = align_look(&a, t);
+
+    assert_int_equal(a.block, 2);
+    assert_int_equal(a.ins, 4);
+    for (size_t j = 0; j < a.ins && !st; j++) {
+        double squares = 0;
+
+        for (size_t i = 0; i < a.points; i++)
+            squares += (double)a.x[i * a.ins + j] * (double)a.x[i * a.ins + j];
+        assert_true(squares > 0.9 * (double)a.x[0] * (double)a.x[0] * (double)a.points);
+        assert_true(fabs(a.mean[j] - a.mean[0]) < 0.05);
+    }
+    align_close(&a);
+    return st ? st : raid_align_labelled.attempt(t);
+}
+
+static void a_mixer_is_aligned_by_its_patches(void **state)
+{
+    static const struct raid raid = {
+        .name = "look", .knows = WARD_KNOWS_LABELLED, .attempt = look_at_blocks};
+    struct net_spec spec = {"mixer-2x4x1", 1, SIDE, SIDE, 2};
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_redteam_cell cell;
+
+    (void)state;
+    net_release(&run->model.net);
+    assert_ok(net_init(&run->model.net, &spec, 1));
+    cell = raided(run, &raid, 60);
+    if (!(cell.choice >= found))
+        fail_msg("%g (%s)", cell.choice, cell.chosen);
+    ward_run_close(run);
+}
+
 /* Pictures of some blobs, broader and rarer to one side, and a linear layer of a few steps by
  * gradients on them, whose columns a lock has put in another order and turned over. */
 enum { GRID = 12, VALUES = GRID * GRID, PICTURES = 600, UNITS = 96, STEPS = 6 };
@@ -869,6 +907,7 @@ int main(void)
         cmocka_unit_test(without_batch_norm_there_is_nothing_to_recalibrate),
         cmocka_unit_test(turned_coordinates_are_found),
         cmocka_unit_test(a_convolution_is_aligned_as_well),
+        cmocka_unit_test(a_mixer_is_aligned_by_its_patches),
         cmocka_unit_test(columns_are_matched_with_the_values_that_they_take),
         cmocka_unit_test(a_masked_victim_raises_flags_and_a_sound_one_does_not),
         cmocka_unit_test(random_weights_are_worth_nothing),

@@ -44,5 +44,6 @@ static inline int arch_activation(struct graph *g, int x, const struct arch_use 
 extern const struct arch arch_simple_cnn;
 extern const struct arch arch_resnet;
 extern const struct arch arch_mlp;
+extern const struct arch arch_mixer;
 
 #endif

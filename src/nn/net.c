@@ -12,7 +12,7 @@
 
 enum { MIN_CLASSES = 2, MAX_CLASSES = 1000 };
 
-static const struct arch *const archs[] = {&arch_simple_cnn, &arch_resnet, &arch_mlp};
+static const struct arch *const archs[] = {&arch_simple_cnn, &arch_resnet, &arch_mlp, &arch_mixer};
 
 /* After a name: leaky ReLU. */
 static const char leaky_suffix[] = "-leaky";
@@ -49,8 +49,8 @@ static ward_status spec_check(const struct net_spec *spec)
 {
     if (!memchr(spec->arch, 0, sizeof spec->arch) || !arch_find(spec->arch).arch)
         return ward_fail(WARD_ERR_ARG,
-                         "unknown architecture '%.*s': simple-cnn, resnetN with N = 6n + 2, or "
-                         "mlp-WIDTHxDEPTH",
+                         "unknown architecture '%.*s': simple-cnn, resnetN with N = 6n + 2, "
+                         "mlp-WIDTHxDEPTH, or mixer-PATCHxCHANNELSxDEPTH",
                          (int)sizeof spec->arch, spec->arch);
     if (spec->classes < MIN_CLASSES || spec->classes > MAX_CLASSES)
         return ward_fail(WARD_ERR_ARG, "%zu classes: a network has %d to %d", spec->classes,

@@ -15,7 +15,8 @@
 
 struct net_spec {
     /* "simple-cnn"; "resnetN" for N = 6n + 2, 8 .. 1202; "mlp-WIDTHxDEPTH", and
-     * "mlp-WIDTHxDEPTH-residual"; any with "-leaky" after it: leaky ReLU, slope 0.1, for ReLU. */
+     * "mlp-WIDTHxDEPTH-residual"; "mixer-PATCHxCHANNELSxDEPTH", of square images that its patches
+     * fill; any with "-leaky" after it: leaky ReLU, slope 0.1, for ReLU. */
     char arch[32];
     size_t channels, height, width; /* of an input image */
     size_t classes;                 /* 2 .. 1000 */

@@ -452,6 +452,16 @@ static void put_leaky_relu(struct writer *w, const struct op_desc *d, const char
     put_node(w, "LeakyRelu", inputs, y, &attributes);
 }
 
+/* ONNX's order of the channels of a block is ours. */
+static void put_blocks(struct writer *w, const struct op_desc *d, const char *x, const char *y)
+{
+    const char *const inputs[] = {x, NULL};
+    struct wr attributes = WR_INIT;
+
+    put_int(&attributes, "blocksize", d->stride);
+    put_node(w, op_kind_name(d->kind), inputs, y, &attributes);
+}
+
 static ward_status put_op(struct writer *w, int node)
 {
     const struct op_desc *d = &w->source->graph->nodes[node];
@@ -473,6 +483,8 @@ static ward_status put_op(struct writer *w, int node)
     case OP_SCALE_SHIFT: put_scale_shift(w, d, x, y); return WARD_OK;
     case OP_PERMUTE: return put_permute(w, d, x, y);
     case OP_MULTIPLY: put_multiply(w, d, x, y); return WARD_OK;
+    case OP_SPACE_TO_DEPTH:
+    case OP_DEPTH_TO_SPACE: put_blocks(w, d, x, y); return WARD_OK;
     case OP_HADAMARD: put_hadamard(w, d, x, y); return WARD_OK;
     case OP_ADD: inputs[1] = value_name(w, d->input[1], w->values[1]); break;
     case OP_RELU:

@@ -13,6 +13,7 @@ CHANGED = (
     ("no wrong keys in training", "fashion-no-wrong-keys"),
     ("last layer as trained", "fashion-deep-no-erasure"),
     ("ReLUs that can be shut", "fashion-plain-relu"),
+    ("a mixer in the place of dense layers", "fashion-mixer"),
     ("adversaries in the loop", "fashion-harden"),
     ("a teacher", "fashion-taught"),
     ("a hundredth of the weight of raw images", "fashion-beta-0.01"),

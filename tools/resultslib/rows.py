@@ -108,6 +108,9 @@ LOCKS = {
     # After fashion-no-coordinates had been seen: Adv(100) of -0.5, where a front alone was to be learned again.
     "fashion-front-conv": ("fashion", "--arch simple-cnn-leaky --coordinates none", "authorised 91 to 92.5; Adv(100) +3 to +10 by "
                            "fine-tuning, as filters are of use on images, too"),
+    # Expected before any mixer was trained.
+    "fashion-mixer": ("fashion", "--arch mixer-4x64x4-leaky", "authorised 87 to 90, as values in no order have nothing that all patches share; "
+                      "Adv as fashion-deep"),
     "fashion-shuffle": ("fashion", "--arch simple-cnn-leaky --front none --coordinates none --shuffle 4 "
                         "--negative 0.5 --sigma 0.1", "authorised 88 to 90; Adv(100) +5 by a map of blocks"),
     **{f"mnist-cascade-{seed}": ("mnist", f"{TWO} --seed {seed}", "authorised 99.2 to 99.4; Adv 0 to +2")

@@ -18,8 +18,10 @@ static void find_layer(struct align *a)
     const struct graph *g = &a->graph;
     size_t at = 0;
 
-    while (g->nodes[at].kind != OP_CONV && g->nodes[at].kind != OP_DENSE)
-        at++;
+    a->block = 1;
+    for (; g->nodes[at].kind != OP_CONV && g->nodes[at].kind != OP_DENSE; at++)
+        if (g->nodes[at].kind == OP_SPACE_TO_DEPTH)
+            a->block = g->nodes[at].stride;
     a->layer = &g->nodes[at];
     a->weight_name = g->params[a->layer->param[0]].name;
     a->weight = tensor_list_find(&a->thief->network->params, a->weight_name);
@@ -38,11 +40,15 @@ static uint32_t places(size_t side, size_t k)
     return side < k ? 1 : (uint32_t)(side - k + 1);
 }
 
-/* Beside the image there are zeros, as the convolution sees them. */
+/* Beside the image there are zeros, as the convolution sees them. The values of a block stand pixel
+ * by pixel, those of a patch channel by channel. */
 static void cut_patch(const struct align *a, const float *image, struct rng *rng, float *out)
 {
     const struct net_spec *spec = &a->thief->network->spec;
-    size_t k = a->layer->kernel;
+    bool is_block = a->block > 1;
+    size_t k = is_block ? a->block : a->layer->kernel;
+    size_t between_pixels = is_block ? spec->channels : 1;
+    size_t between_channels = is_block ? 1 : k * k;
     size_t top = rng_below(rng, places(spec->height, k));
     size_t start = rng_below(rng, places(spec->width, k));
 
@@ -50,8 +56,9 @@ static void cut_patch(const struct align *a, const float *image, struct rng *rng
         for (size_t i = top; i < top + k; i++)
             for (size_t j = start; j < start + k; j++) {
                 bool is_in = i < spec->height && j < spec->width;
+                size_t at = ((i - top) * k + j - start) * between_pixels + c * between_channels;
 
-                *out++ = is_in ? image[(c * spec->height + i) * spec->width + j] : 0;
+                out[at] = is_in ? image[(c * spec->height + i) * spec->width + j] : 0;
             }
 }
 

@@ -11,6 +11,7 @@ struct align {
     struct thief *thief;
     struct graph graph;                 /* of F */
     const struct op_desc *layer, *norm; /* the first with weights; its batch norm or NULL */
+    size_t block; /* the side of the blocks whose values are the channels of a 1x1 layer; or 1 */
     const char *weight_name;
     const struct tensor *weight; /* [outs, ins] */
     size_t outs, ins, points, r;
