@@ -538,63 +538,94 @@ static int rotate(const struct cli *cli, ward_keys *keys)
 
 /* ---- the table of verbs ---- */
 
-/* What goes with some verbs only. */
-static const struct {
-    int key;
-    const char *verbs;
-} scopes[] = {
-    {OPT_TYPE, "new"},
-    {'o', "new, backup"},
-    {OPT_PROTECT, "new, backup, rotate"},
-    {OPT_PCRS, "new, backup, rotate"},
-    {OPT_PIN, "new, backup, rotate"},
-    {OPT_MEMORY, "new, backup, rotate"},
-    {OPT_PASSES, "new, backup, rotate"},
-    {OPT_NAME, "grant"},
-    {OPT_NEW_PASSPHRASE_FILE, "new, backup, rotate"},
-    {OPT_NEW_PASSPHRASE_FD, "new, backup, rotate"},
-    {OPT_KEYS, "report"},
-    {OPT_COUNT, "report"},
-    {OPT_SEED, "report"},
-    {OPT_DATA, "report"},
-    {CLI_FORCE, "new, backup"},
-    {CLI_JSON, "new, backup, info, list, report"},
-};
-
-static int check_scopes(const struct cli *cli)
+static int make_key(const struct cli *cli, ward_keys *keys)
 {
-    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
-        if (cli_has(cli, scopes[i].key) && !strstr(scopes[i].verbs, cli->operands[0]))
-            return cli_usage(cli, "--%s means nothing with %s, only with %s",
-                             cli_name(cli, scopes[i].key), cli->operands[0], scopes[i].verbs);
-    return CLI_RUN;
+    (void)keys;
+    return new_key(cli);
 }
+
+enum verb_id { NEW, INFO, GRANT, REVOKE, LIST, ROTATE, BACKUP, REPORT, VERB_COUNT };
 
 static const struct verb {
     const char *name;
     size_t operands_min, operands_max; /* after the verb */
     int (*run)(const struct cli *cli, ward_keys *keys);
-    const char *needs;
-} verbs[] = {
-    {"backup", 0, 0, backup, "no operand"},
-    {"grant", 2, USERS_MAX, grant, "a run and public keys"},
-    {"info", 1, 1, info, "a key file"},
-    {"list", 1, 1, list, "a run"},
-    {"report", 1, 1, key_report, "a run"},
-    {"revoke", 2, 2, revoke_user, "a run and a user"},
-    {"rotate", 0, USERS_MAX, rotate, "runs"},
+    bool wants_keys;   /* opened before, of the options */
+    const char *needs; /* NULL: no operand */
+} verbs[VERB_COUNT] = {
+    [NEW] = {"new", 0, 0, make_key, false, NULL},
+    [INFO] = {"info", 1, 1, info, true, "a key file"},
+    [GRANT] = {"grant", 2, USERS_MAX, grant, true, "a run and public keys"},
+    [REVOKE] = {"revoke", 2, 2, revoke_user, true, "a run and a user"},
+    [LIST] = {"list", 1, 1, list, true, "a run"},
+    [ROTATE] = {"rotate", 0, USERS_MAX, rotate, true, "runs"},
+    [BACKUP] = {"backup", 0, 0, backup, true, NULL},
+    [REPORT] = {"report", 1, 1, key_report, true, "a run"},
 };
 
-static int run_verb(const struct cli *cli, const struct verb *verb)
+enum { PROTECTING = 1 << NEW | 1 << ROTATE | 1 << BACKUP };
+
+/* What goes with some verbs only. */
+static const struct {
+    int key;
+    unsigned verbs; /* bits by enum verb_id */
+} scopes[] = {
+    {OPT_TYPE, 1 << NEW},
+    {'o', 1 << NEW | 1 << BACKUP},
+    {OPT_PROTECT, PROTECTING},
+    {OPT_PCRS, PROTECTING},
+    {OPT_PIN, PROTECTING},
+    {OPT_MEMORY, PROTECTING},
+    {OPT_PASSES, PROTECTING},
+    {OPT_NAME, 1 << GRANT},
+    {OPT_NEW_PASSPHRASE_FILE, PROTECTING},
+    {OPT_NEW_PASSPHRASE_FD, PROTECTING},
+    {OPT_KEYS, 1 << REPORT},
+    {OPT_COUNT, 1 << REPORT},
+    {OPT_SEED, 1 << REPORT},
+    {OPT_DATA, 1 << REPORT},
+    {CLI_FORCE, 1 << NEW | 1 << BACKUP},
+    {CLI_JSON, 1 << NEW | 1 << BACKUP | 1 << INFO | 1 << LIST | 1 << REPORT},
+};
+
+enum { NAMES_LEN = 96 };
+
+static const char *verb_names(unsigned which, char names[NAMES_LEN])
 {
+    size_t len = 0;
+
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (which >> i & 1)
+            len += (size_t)snprintf(names + len, NAMES_LEN - len, "%s%s", len ? ", " : "",
+                                    verbs[i].name);
+    return names;
+}
+
+static int check_scopes(const struct cli *cli, enum verb_id verb)
+{
+    char names[NAMES_LEN];
+
+    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
+        if (cli_has(cli, scopes[i].key) && !(scopes[i].verbs >> verb & 1))
+            return cli_usage(cli, "--%s means nothing with %s, only with %s",
+                             cli_name(cli, scopes[i].key), verbs[verb].name,
+                             verb_names(scopes[i].verbs, names));
+    return CLI_RUN;
+}
+
+static int run_verb(const struct cli *cli, enum verb_id which)
+{
+    const struct verb *verb = &verbs[which];
     size_t count = cli->operand_count - 1;
     ward_keys *keys = NULL;
     int code;
 
+    if (!verb->needs && count > 0)
+        return cli_usage(cli, "unexpected operand '%s'", cli->operands[1]);
     if (count < verb->operands_min || count > verb->operands_max)
         return cli_usage(cli, "%s takes %s", verb->name, verb->needs);
-    code = check_scopes(cli);
-    if (code == CLI_RUN)
+    code = check_scopes(cli, which);
+    if (code == CLI_RUN && verb->wants_keys)
         code = keys_open(cli, &keys);
     if (code == CLI_RUN)
         code = verb->run(cli, keys);
@@ -604,20 +635,15 @@ static int run_verb(const struct cli *cli, const struct verb *verb)
 
 int cmd_key(int argc, char **argv)
 {
+    char names[NAMES_LEN];
     struct cli cli;
     int code = cli_parse(&cli, &command, argc, argv);
 
     if (code != CLI_RUN)
         return code;
-    if (strcmp(cli.operands[0], "new") == 0) {
-        if (cli.operand_count > 1)
-            return cli_usage(&cli, "unexpected operand '%s'", cli.operands[1]);
-        code = check_scopes(&cli);
-        return code == CLI_RUN ? new_key(&cli) : code;
-    }
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-        if (strcmp(cli.operands[0], verbs[i].name) == 0)
-            return run_verb(&cli, &verbs[i]);
-    return cli_usage(&cli, "'%s' is not new, info, grant, revoke, list, rotate, backup or report",
-                     cli.operands[0]);
+    for (int verb = 0; verb < VERB_COUNT; verb++)
+        if (strcmp(cli.operands[0], verbs[verb].name) == 0)
+            return run_verb(&cli, (enum verb_id)verb);
+    return cli_usage(&cli, "'%s' is none of %s", cli.operands[0],
+                     verb_names((1U << VERB_COUNT) - 1, names));
 }

@@ -220,10 +220,10 @@ static void a_mixer_takes_squares_that_its_patches_fill(void **state)
 
 static void a_mixer_of_another_name_is_none(void **state)
 {
-    static const char *const bad[] = {"mixer",         "mixer-4",        "mixer-4x8",
-                                      "mixer-0x8x1",   "mixer-33x8x1",   "mixer-4x0x1",
+    static const char *const bad[] = {"mixer",          "mixer-4",       "mixer-4x8",
+                                      "mixer-0x8x1",    "mixer-33x8x1",  "mixer-4x0x1",
                                       "mixer-4x2049x1", "mixer-4x8x0",   "mixer-4x8x17",
-                                      "mixer-04x8x1",  "mixer-4x8x1x1",  "mixer-4x8x1 "};
+                                      "mixer-04x8x1",   "mixer-4x8x1x1", "mixer-4x8x1 "};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -676,8 +676,7 @@ static void a_mixer_gives_what_loops_give(void **state)
 
     (void)state;
     for (size_t i = 0; i < net.params.count; i++) /* no bias of zero */
-        if (strstr(net.params.items[i].name, ".bias") &&
-            !strstr(net.params.items[i].name, "norm"))
+        if (strstr(net.params.items[i].name, ".bias") && !strstr(net.params.items[i].name, "norm"))
             for (size_t k = 0; k < shape_count(&net.params.items[i].shape); k++)
                 net.params.items[i].data[k] = 0.25f * (float)(k + i % 3);
     for (size_t device = 0; device < 2; device++) {
