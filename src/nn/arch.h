@@ -13,7 +13,7 @@ struct arch_use {
 };
 
 struct arch {
-    const char *name; /* for lists and help */
+    const char *form; /* of its names, for messages */
     bool (*has_name)(const char *name);
     /* As net_build(); name is one of its names. */
     int (*build)(const char *name, size_t classes, struct graph *g, int x,

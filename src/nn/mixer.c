@@ -130,4 +130,4 @@ static int build(const char *name, size_t classes, struct graph *g, int x,
     return graph_dense(g, graph_global_avg_pool(g, x), "fc", classes, use->net.is_frozen);
 }
 
-const struct arch arch_mixer = {"mixer-4x128x4", has_name, build};
+const struct arch arch_mixer = {"mixer-PATCHxCHANNELSxDEPTH", has_name, build};

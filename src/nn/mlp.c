@@ -60,4 +60,4 @@ static int build(const char *name, size_t classes, struct graph *g, int x,
     return graph_dense(g, x, "fc", classes, use->net.is_frozen);
 }
 
-const struct arch arch_mlp = {"mlp-1024x2", has_name, build};
+const struct arch arch_mlp = {"mlp-WIDTHxDEPTH", has_name, build};

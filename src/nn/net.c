@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -19,11 +20,6 @@ static const char leaky_suffix[] = "-leaky";
 static const float leaky_slope = 0.1f;
 
 enum { ARCH_COUNT = sizeof archs / sizeof archs[0] };
-
-const char *net_arch_name(size_t i)
-{
-    return i < ARCH_COUNT ? archs[i]->name : NULL;
-}
 
 /* An architecture by its name, which is taken apart. */
 struct found {
@@ -45,13 +41,21 @@ static struct found arch_find(const char *name)
     return found;
 }
 
+static ward_status no_arch(const char *name, int len)
+{
+    char forms[256] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < ARCH_COUNT; i++)
+        used += (size_t)snprintf(forms + used, sizeof forms - used, "%s%s", i > 0 ? ", " : "",
+                                 archs[i]->form);
+    return ward_fail(WARD_ERR_ARG, "unknown architecture '%.*s': known are %s", len, name, forms);
+}
+
 static ward_status spec_check(const struct net_spec *spec)
 {
     if (!memchr(spec->arch, 0, sizeof spec->arch) || !arch_find(spec->arch).arch)
-        return ward_fail(WARD_ERR_ARG,
-                         "unknown architecture '%.*s': simple-cnn, resnetN with N = 6n + 2, "
-                         "mlp-WIDTHxDEPTH, or mixer-PATCHxCHANNELSxDEPTH",
-                         (int)sizeof spec->arch, spec->arch);
+        return no_arch(spec->arch, (int)sizeof spec->arch);
     if (spec->classes < MIN_CLASSES || spec->classes > MAX_CLASSES)
         return ward_fail(WARD_ERR_ARG, "%zu classes: a network has %d to %d", spec->classes,
                          MIN_CLASSES, MAX_CLASSES);

@@ -53,9 +53,6 @@ struct net_use {
  */
 int net_build(const struct net_spec *spec, struct graph *g, int x, struct net_use use);
 
-/* The i-th architecture's name for lists and help, NULL past the end; each is a name, too. */
-const char *net_arch_name(size_t i);
-
 /*
  * Check a spec and put the graph of one image into an initialised, empty g: its parameters are
  * those of every net of that spec. WARD_ERR_ARG as net_init(), WARD_ERR_NOMEM.

@@ -89,4 +89,4 @@ static int build(const char *name, size_t classes, struct graph *g, int x,
     return graph_dense(g, graph_global_avg_pool(g, x), "fc", classes, use->net.is_frozen);
 }
 
-const struct arch arch_resnet = {"resnet20", has_name, build};
+const struct arch arch_resnet = {"resnetN with N = 6n + 2", has_name, build};

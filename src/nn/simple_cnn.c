@@ -8,7 +8,7 @@
 
 static bool has_name(const char *name)
 {
-    return strcmp(name, arch_simple_cnn.name) == 0;
+    return strcmp(name, "simple-cnn") == 0;
 }
 
 static int conv_block(struct graph *g, int x, const char *name, size_t channels,
