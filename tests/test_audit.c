@@ -260,6 +260,29 @@ static void test_a_log_that_was_moved_away_is_reopened(void **state)
     assert_int_equal(lines_of(path), 1);
 }
 
+static void test_a_file_is_the_log_of_one_at_a_time(void **state)
+{
+    const char *path = in_folder("own-audit"), *next = in_folder("next-audit");
+    struct audit *audit, *other;
+
+    (void)state;
+    assert_ok(audit_open(&audit, path, WARD_AUDIT_SYNC_ALWAYS));
+    assert_fails(audit_open(&other, path, WARD_AUDIT_SYNC_ALWAYS), WARD_ERR_BUSY,
+                 "own-audit' is the audit log of another server");
+    assert_ok(audit_reopen(audit)); /* it still is its own */
+    assert_fails(audit_open(&other, path, WARD_AUDIT_SYNC_ALWAYS), WARD_ERR_BUSY, "another");
+    assert_ok(audit_open(&other, next, WARD_AUDIT_SYNC_ALWAYS));
+    assert_int_equal(rename(next, path), 0);
+    assert_fails(audit_reopen(audit), WARD_ERR_BUSY, "another");
+    audit_close(other);
+    assert_ok(audit_reopen(audit));
+    assert_ok(write_and_wait(audit, "{}"));
+    assert_int_equal(lines_of(path), 1);
+    audit_close(audit);
+    assert_ok(audit_open(&audit, path, WARD_AUDIT_SYNC_ALWAYS));
+    audit_close(audit);
+}
+
 static void test_written_lines_are_synced_once_and_when_the_log_stops(void **state)
 {
     unsigned before = disk_syncs();
@@ -459,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_a_kill_leaves_whole_lines_of_all_that_was_confirmed),
         cmocka_unit_test(test_a_torn_line_is_cut_off_and_a_foreign_file_left_alone),
         cmocka_unit_test(test_a_log_that_was_moved_away_is_reopened),
+        cmocka_unit_test(test_a_file_is_the_log_of_one_at_a_time),
         cmocka_unit_test(test_written_lines_are_synced_once_and_when_the_log_stops),
         cmocka_unit_test(test_a_file_is_synced_when_another_takes_its_place),
         cmocka_unit_test(test_a_line_does_not_wait_for_a_sync_under_way),

@@ -104,7 +104,7 @@ typedef struct ward_server_config {
      * this server's alone. Each user who has sent one takes a descriptor until the server ends: see
      * RLIMIT_NOFILE. */
     const char *meter;
-    const char *audit;    /* file of one JSON object a line; NULL: none */
+    const char *audit;    /* file of one JSON object a line, this server's alone; NULL: none */
     ward_audit_sync sync; /* of `audit` */
     bool is_strict;       /* refuse to start where the kernel cannot lock the guard in */
     size_t batch;         /* images computed at once, 1 .. 1024 */
@@ -143,8 +143,8 @@ typedef struct ward_server ward_server;
  *
  * WARD_ERR_ARG for settings that contradict each other or are out of range; WARD_ERR_AUTH for a
  * transform that the keys do not open; WARD_ERR_IO if the address, a file or a process cannot be
- * had; WARD_ERR_BUSY if another server counts in the folder of meters; WARD_ERR_FORMAT,
- * WARD_ERR_DEVICE, WARD_ERR_NOMEM.
+ * had; WARD_ERR_BUSY if another server counts in the folder of meters or writes the audit log;
+ * WARD_ERR_FORMAT, WARD_ERR_DEVICE, WARD_ERR_NOMEM.
  */
 WARD_API WARD_CHECK ward_status ward_server_start(ward_server **out,
                                                   const ward_server_config *config);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +65,15 @@ static ward_status cut_torn_line(const char *path, int fd)
     return keep == want ? WARD_OK : file_truncate(path, (uint64_t)len - (want - keep));
 }
 
+/* Of two servers in one file each would cut off what the other is writing. Where a file system has
+ * no locks there is none. */
+static ward_status lock_file(const char *path, int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return WARD_OK;
+    return ward_fail(WARD_ERR_BUSY, "'%s' is the audit log of another server", path);
+}
+
 static ward_status open_file(const char *path, int *out)
 {
     int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
@@ -73,6 +83,8 @@ static ward_status open_file(const char *path, int *out)
     if (fd < 0 || fstat(fd, &info) != 0)
         st = ward_fail(WARD_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
     else if (S_ISREG(info.st_mode))
+        st = lock_file(path, fd);
+    if (!st && S_ISREG(info.st_mode))
         st = cut_torn_line(path, fd);
     if (!st)
         *out = fd;
@@ -306,17 +318,24 @@ void audit_close(struct audit *audit)
     release(audit);
 }
 
-/* Opening it alone: if the path still names the same file, a line that is half written is not one
- * that was cut off. */
+static bool is_file_at(const char *path, int fd)
+{
+    struct stat now, named;
+
+    return fstat(fd, &now) == 0 && stat(path, &named) == 0 && now.st_dev == named.st_dev &&
+           now.st_ino == named.st_ino;
+}
+
 ward_status audit_reopen(struct audit *audit)
 {
     int fd = -1, old = -1;
     bool is_unsynced = false;
-    ward_status st;
+    ward_status st = WARD_OK;
 
     pthread_rwlock_wrlock(&audit->file_lock);
-    st = open_file(audit->path, &fd);
-    if (!st) {
+    if (!is_file_at(audit->path, audit->fd))
+        st = open_file(audit->path, &fd);
+    if (fd >= 0) {
         old = audit->fd;
         audit->fd = fd;
         is_unsynced = take_unsynced(audit);

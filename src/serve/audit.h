@@ -29,8 +29,11 @@ struct audit_note {
     void (*done)(struct audit_note *note, ward_status status);
 };
 
-/* Made with mode 0600 if it is not there. A last line that was cut off is removed: its request was
- * never answered, or the machine died before a sync. */
+/*
+ * Made with mode 0600 if it is not there, and locked. A last line that was cut off is removed: its
+ * request was never answered, or the machine died before a sync. WARD_ERR_BUSY: another log has the
+ * file; WARD_ERR_IO; WARD_ERR_FORMAT: it is something else; WARD_ERR_NOMEM.
+ */
 WARD_CHECK ward_status audit_open(struct audit **out, const char *path, ward_audit_sync sync);
 /* Write what waits, and sync; what comes later fails. WARD_ERR_IO: the last lines are not on the
  * disk. NULL, and twice, is fine. */
@@ -39,8 +42,9 @@ ward_status audit_stop(struct audit *audit);
 void audit_close(struct audit *audit);
 /*
  * Go on in the file that the path names now, after it has been moved away, and sync the one that
- * is left. WARD_ERR_IO, WARD_ERR_FORMAT: it cannot be opened, and the log goes on in the old one;
- * or, WARD_ERR_IO, the new one is taken but the last lines of the old one are not on the disk.
+ * is left; nothing, where that is the same. As audit_open(): it cannot be opened, and the log goes
+ * on in the old one; or, WARD_ERR_IO, the new one is taken but the last lines of the old one are
+ * not on the disk.
  */
 WARD_CHECK ward_status audit_reopen(struct audit *audit);
 
