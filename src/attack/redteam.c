@@ -516,6 +516,8 @@ static ward_status redteam_open(struct redteam *r, const ward_redteam_settings *
 
     if (!st)
         st = run_fits(r->run, r->data);
+    if (!st)
+        st = thief_nets_check(&(struct thief){.network = &r->run->model.net});
     if (st)
         return st;
     take_budget(r, settings);

@@ -136,6 +136,8 @@ enum thief_net { NET_USUAL, NET_OWN, NET_DEEP };
 /* Whether there is such a one that is none of those before it. */
 bool thief_has_net(const struct thief *thief, enum thief_net net);
 struct net_spec thief_net_spec(const struct thief *thief, enum thief_net net);
+/* WARD_ERR_ARG: images are too small for one of them. WARD_ERR_NOMEM. */
+WARD_CHECK ward_status thief_nets_check(const struct thief *thief);
 
 /* Add a copy of F's parameters to a list. */
 WARD_CHECK ward_status thief_network(const struct thief *thief, struct tensor_list *params);

@@ -89,6 +89,22 @@ struct net_spec thief_net_spec(const struct thief *thief, enum thief_net net)
     return spec;
 }
 
+ward_status thief_nets_check(const struct thief *thief)
+{
+    ward_status st = WARD_OK;
+
+    for (int net = NET_USUAL; net <= NET_DEEP && !st; net++) {
+        const struct net_spec spec = thief_net_spec(thief, (enum thief_net)net);
+        struct graph g;
+
+        graph_init(&g);
+        if (thief_has_net(thief, (enum thief_net)net))
+            st = net_graph(&g, &spec);
+        graph_release(&g);
+    }
+    return st;
+}
+
 ward_status thief_network(const struct thief *thief, struct tensor_list *params)
 {
     return params_append(params, &thief->network->params);

@@ -1,6 +1,7 @@
 /* F's first layer beside raw images: see first_layer.h. */
 #include "attack/v1/first_layer.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "tensor/linear.h"
@@ -34,14 +35,7 @@ static void find_layer(struct align *a)
 
 /* ---- raw images or patches ---- */
 
-/* How many places a patch has along a side; one if the side is shorter than the patch. */
-static uint32_t places(size_t side, size_t k)
-{
-    return side < k ? 1 : (uint32_t)(side - k + 1);
-}
-
-/* Beside the image there are zeros, as the convolution sees them. The values of a block stand pixel
- * by pixel, those of a patch channel by channel. */
+/* The values of a block stand pixel by pixel, those of a patch channel by channel. */
 static void cut_patch(const struct align *a, const float *image, struct rng *rng, float *out)
 {
     const struct net_spec *spec = &a->thief->network->spec;
@@ -49,17 +43,16 @@ static void cut_patch(const struct align *a, const float *image, struct rng *rng
     size_t k = is_block ? a->block : a->layer->kernel;
     size_t between_pixels = is_block ? spec->channels : 1;
     size_t between_channels = is_block ? 1 : k * k;
-    size_t top = rng_below(rng, places(spec->height, k));
-    size_t start = rng_below(rng, places(spec->width, k));
+    size_t top, start;
 
+    assert(spec->height >= k && spec->width >= k); /* else there is no control: redteam_open() */
+    top = rng_below(rng, (uint32_t)(spec->height - k + 1));
+    start = rng_below(rng, (uint32_t)(spec->width - k + 1));
     for (size_t c = 0; c < spec->channels; c++)
-        for (size_t i = top; i < top + k; i++)
-            for (size_t j = start; j < start + k; j++) {
-                bool is_in = i < spec->height && j < spec->width;
-                size_t at = ((i - top) * k + j - start) * between_pixels + c * between_channels;
-
-                out[at] = is_in ? image[(c * spec->height + i) * spec->width + j] : 0;
-            }
+        for (size_t i = 0; i < k; i++)
+            for (size_t j = 0; j < k; j++)
+                out[(i * k + j) * between_pixels + c * between_channels] =
+                    image[(c * spec->height + top + i) * spec->width + start + j];
 }
 
 static ward_status read_points(struct align *a)
