@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static size_t options_count(const struct cli_command *command)
 {
@@ -60,12 +61,34 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     return CLI_USAGE;
 }
 
+/* The directory of a path, "" for the one at hand, as it is written. */
+static int stat_directory(const char *path, size_t len, struct stat *info)
+{
+    char *dir = len > 0 ? strndup(path, len) : strdup(".");
+    int code = dir ? stat(dir, info) : -1;
+
+    free(dir);
+    return code;
+}
+
+/* Two paths of files that need not be there: the same name in the same directory. */
+static bool is_same_file(const char *a, const char *b)
+{
+    const char *last_a = strrchr(a, '/'), *last_b = strrchr(b, '/');
+    const char *name_a = last_a ? last_a + 1 : a, *name_b = last_b ? last_b + 1 : b;
+    struct stat in_a, in_b;
+
+    return strcmp(name_a, name_b) == 0 && stat_directory(a, (size_t)(name_a - a), &in_a) == 0 &&
+           stat_directory(b, (size_t)(name_b - b), &in_b) == 0 && in_a.st_dev == in_b.st_dev &&
+           in_a.st_ino == in_b.st_ino;
+}
+
 int cli_check_files(const struct cli *cli, const int *keys, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t j = i + 1; j < count; j++)
             if (cli_has(cli, keys[i]) && cli_has(cli, keys[j]) &&
-                strcmp(cli_text(cli, keys[i]), cli_text(cli, keys[j])) == 0)
+                is_same_file(cli_text(cli, keys[i]), cli_text(cli, keys[j])))
                 return cli_usage(cli, "--%s and --%s name the same file", cli_name(cli, keys[i]),
                                  cli_name(cli, keys[j]));
     return CLI_RUN;

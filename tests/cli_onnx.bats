@@ -87,8 +87,10 @@ other_runtime() {
     fails_with 2 "--onnx is missing"
     run --separate-stderr "$WARD" export "$RUN" --onnx ""
     fails_with 2 "--onnx is empty"
-    run --separate-stderr "$WARD" export "$RUN" --onnx same.onnx --joined same.onnx --force
-    fails_with 2 "--onnx and --joined name the same file"
+    for same in same.onnx ./same.onnx "$PWD/same.onnx"; do
+        run --separate-stderr "$WARD" export "$RUN" --onnx same.onnx --joined "$same" --force
+        fails_with 2 "--onnx and --joined name the same file"
+    done
     [ ! -e same.onnx ]
     run --separate-stderr "$WARD" export "$RUNS/resnet8-baseline" --onnx f.onnx --joined fg.onnx
     fails_with 1 "--joined" "has no transform"
