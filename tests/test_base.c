@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/signals.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "base/util.h"
@@ -450,6 +451,27 @@ static void test_thread_counts_are_kept_within_their_range(void **state)
     assert_in_range(parallel_threads(), 1, MOST_THREADS);
 }
 
+static void *own_mask(void *mask)
+{
+    pthread_sigmask(SIG_BLOCK, NULL, mask);
+    return NULL;
+}
+
+static void test_a_thread_starts_with_signals_blocked_but_faults(void **state)
+{
+    sigset_t before, after, own;
+    pthread_t thread;
+
+    (void)state;
+    own_mask(&before);
+    assert_int_equal(thread_start(&thread, own_mask, &own), WARD_OK);
+    pthread_join(thread, NULL);
+    own_mask(&after);
+    assert_true(sigismember(&own, SIGINT) && sigismember(&own, SIGTERM));
+    assert_false(sigismember(&own, SIGSEGV) || sigismember(&own, SIGABRT));
+    assert_false(sigismember(&before, SIGINT) || sigismember(&after, SIGINT));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_impossible_sizes_fail_and_leave_the_pointer),
         cmocka_unit_test(test_resizing_keeps_old_elements_and_zeroes_new_ones),
         cmocka_unit_test(test_aligned_memory_is_aligned_and_zero),
+        cmocka_unit_test(test_a_thread_starts_with_signals_blocked_but_faults),
         cmocka_unit_test(test_strings_are_copied_and_formatted),
         cmocka_unit_test(test_the_nth_allocation_can_be_made_to_fail),
         cmocka_unit_test(test_numbers_are_read_in_their_byte_order),

@@ -154,24 +154,20 @@ static void crew_close(struct crew *crew)
     mem_free(crew->pieces);
 }
 
-/* Signals are for the program's own threads, so workers start with all of them blocked. */
 static size_t start(struct crew *crew)
 {
-    sigset_t before;
+    ward_status st = WARD_OK;
     size_t count = 0;
-    int error = 0;
 
-    signals_block(&before);
     pthread_mutex_lock(&crew->lock);
-    while (count < crew->task->workers && !error) {
-        error = pthread_create(&crew->workers[count], NULL, work, crew);
-        count += !error;
+    while (count < crew->task->workers && !st) {
+        st = thread_start(&crew->workers[count], work, crew);
+        count += !st;
     }
     crew->working = count;
-    if (error)
-        note_failure(crew, ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(error)));
+    if (st)
+        note_failure(crew, st);
     pthread_mutex_unlock(&crew->lock);
-    signals_restore(&before);
     return count;
 }
 

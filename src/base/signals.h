@@ -9,10 +9,16 @@
 #ifndef BASE_SIGNALS_H
 #define BASE_SIGNALS_H
 
+#include <pthread.h>
 #include <signal.h>
+
+#include "base/status.h"
 
 /* Block all signals but those of a fault in the code itself, for the calling thread. */
 void signals_block(sigset_t *before);
 void signals_restore(const sigset_t *before);
+
+/* Start a thread that has them blocked from its first moment on. WARD_ERR_IO: there is none. */
+WARD_CHECK ward_status thread_start(pthread_t *thread, void *(*run)(void *), void *context);
 
 #endif

@@ -74,19 +74,12 @@ static ward_status make_buffers(struct loader *loader)
     return st;
 }
 
-/* Signals are for the program's own threads, so this one starts with all of them blocked. */
 static ward_status start(struct loader *loader)
 {
-    sigset_t before;
-    int error;
+    ward_status st = thread_start(&loader->thread, make_batches, loader);
 
-    signals_block(&before);
-    error = pthread_create(&loader->thread, NULL, make_batches, loader);
-    signals_restore(&before);
-    if (error)
-        return ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(error));
-    loader->has_thread = true;
-    return WARD_OK;
+    loader->has_thread = st == WARD_OK;
+    return st;
 }
 
 ward_status loader_open(struct loader **out, const struct batch_source *source, uint64_t first_step)

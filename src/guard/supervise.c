@@ -34,18 +34,6 @@ static void init_locks(struct guard *g)
     pthread_condattr_destroy(&attributes);
 }
 
-/* All signals but those of its own faults are for other threads. */
-static ward_status start_keeper(struct guard *g)
-{
-    sigset_t before;
-    int reason;
-
-    signals_block(&before);
-    reason = pthread_create(&g->keeper, NULL, guard_keep, g);
-    signals_restore(&before);
-    return reason ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(reason)) : WARD_OK;
-}
-
 static void release(struct guard *g)
 {
     if (g->requests >= 0)
@@ -71,7 +59,7 @@ ward_status guard_start(struct guard **out, const struct guard_config *config)
     g->config.timeout_s = config->timeout_s > 0 ? config->timeout_s : DEFAULT_TIMEOUT;
     g->requests = g->answers = -1;
     init_locks(g);
-    st = start_keeper(g);
+    st = thread_start(&g->keeper, guard_keep, g);
     if (st) {
         release(g);
         return st;

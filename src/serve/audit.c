@@ -251,17 +251,6 @@ static void *serve_notes(void *context)
     return NULL;
 }
 
-static ward_status start_thread(struct audit *audit)
-{
-    sigset_t before;
-    int code;
-
-    signals_block(&before);
-    code = pthread_create(&audit->thread, NULL, serve_notes, audit);
-    signals_restore(&before);
-    return code ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(code)) : WARD_OK;
-}
-
 static void release(struct audit *audit)
 {
     if (audit->fd >= 0)
@@ -290,7 +279,7 @@ ward_status audit_open(struct audit **out, const char *path, ward_audit_sync syn
     if (!st)
         st = open_file(path, &audit->fd);
     if (!st)
-        st = start_thread(audit);
+        st = thread_start(&audit->thread, serve_notes, audit);
     if (st)
         release(audit);
     else

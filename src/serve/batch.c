@@ -165,16 +165,13 @@ static void *serve_jobs(void *context)
 
 static ward_status start_threads(struct batcher *b)
 {
-    sigset_t before;
-    int code = 0;
+    ward_status st = WARD_OK;
 
-    signals_block(&before);
-    while (b->started < THREADS && !code) {
-        code = pthread_create(&b->threads[b->started], NULL, serve_jobs, b);
-        b->started += !code;
+    while (b->started < THREADS && !st) {
+        st = thread_start(&b->threads[b->started], serve_jobs, b);
+        b->started += !st;
     }
-    signals_restore(&before);
-    return code ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(code)) : WARD_OK;
+    return st;
 }
 
 ward_status batcher_start(struct batcher **out, size_t batch, size_t queue)

@@ -273,14 +273,10 @@ static void *keep(void *context)
 
 static ward_status start_keeper(struct ward_server *s)
 {
-    sigset_t before;
-    int code;
+    ward_status st = thread_start(&s->keeper, keep, s);
 
-    signals_block(&before);
-    code = pthread_create(&s->keeper, NULL, keep, s);
-    signals_restore(&before);
-    s->has_keeper = code == 0;
-    return code ? ward_fail(WARD_ERR_IO, "cannot start a thread: %s", strerror(code)) : WARD_OK;
+    s->has_keeper = st == WARD_OK;
+    return st;
 }
 
 static void release(struct ward_server *s)
