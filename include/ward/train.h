@@ -43,9 +43,10 @@ typedef enum ward_objective {
 typedef struct ward_train_config {
     const char *data; /* a data set as ward_dataset_open() takes it */
     /*
-     * "simple-cnn", "resnet20" (resnetN with N = 6n + 2), "mlp-1024x2" or "mlp-1024x4-residual"
-     * (mlp-WIDTHxDEPTH), "mixer-4x128x4" (mixer-PATCHxCHANNELSxDEPTH, of square images that the
-     * patches fill); with "-leaky" after it leaky ReLU for ReLU. NULL: as `from`.
+     * "simple-cnn", "resnet20" (resnetN with N = 6n + 2, 8 .. 1202), "mlp-1024x2" or
+     * "mlp-1024x4-residual" (mlp-WIDTHxDEPTH, 1 .. 8192, 1 .. 16), "mixer-4x128x4"
+     * (mixer-PATCHxCHANNELSxDEPTH, 1 .. 32, 1 .. 2048, 1 .. 16, of square images that the patches
+     * fill); with "-leaky" after it leaky ReLU for ReLU. NULL: as `from`.
      */
     const char *arch;
     ward_method method;

@@ -14,9 +14,12 @@
 #include "tensor/tensor.h"
 
 struct net_spec {
-    /* "simple-cnn"; "resnetN" for N = 6n + 2, 8 .. 1202; "mlp-WIDTHxDEPTH", and
-     * "mlp-WIDTHxDEPTH-residual"; "mixer-PATCHxCHANNELSxDEPTH", of square images that its patches
-     * fill; any with "-leaky" after it: leaky ReLU, slope 0.1, for ReLU. */
+    /*
+     * "simple-cnn"; "resnetN" for N = 6n + 2, 8 .. 1202; "mlp-WIDTHxDEPTH", and
+     * "mlp-WIDTHxDEPTH-residual", 1 .. 8192, 1 .. 16; "mixer-PATCHxCHANNELSxDEPTH", 1 .. 32,
+     * 1 .. 2048, 1 .. 16, of square images that its patches fill; any with "-leaky" after it:
+     * leaky ReLU, slope 0.1, for ReLU.
+     */
     char arch[32];
     size_t channels, height, width; /* of an input image */
     size_t classes;                 /* 2 .. 1000 */
