@@ -61,7 +61,7 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     return CLI_USAGE;
 }
 
-/* The directory of a path, "" for the one at hand, as it is written. */
+/* Of the directory that the first len bytes of a path name; none: the working directory. */
 static int stat_directory(const char *path, size_t len, struct stat *info)
 {
     char *dir = len > 0 ? strndup(path, len) : strdup(".");

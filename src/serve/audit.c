@@ -65,8 +65,8 @@ static ward_status cut_torn_line(const char *path, int fd)
     return keep == want ? WARD_OK : file_truncate(path, (uint64_t)len - (want - keep));
 }
 
-/* Of two servers in one file each would cut off what the other is writing. Where a file system has
- * no locks there is none. */
+/* A server that starts would cut off a line that another is writing. Where a file system has no
+ * locks, nothing keeps it from that. */
 static ward_status lock_file(const char *path, int fd)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
