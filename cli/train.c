@@ -56,6 +56,7 @@ enum option_key {
     OPT_FRONT_WIDTH,
     OPT_COORDINATES,
     OPT_ROUNDS,
+    OPT_CODEBOOK,
     OPT_SHUFFLE,
     OPT_NEGATIVE,
     OPT_RESIDUAL,
@@ -138,6 +139,9 @@ static const struct cli_option options[] = {
      "keyed: secret orthogonal coordinates: none, dense or\n"
      "cascade"},
     {OPT_ROUNDS, "rounds", "N", "keyed: of the cascade, 4 .. 16"},
+    {OPT_CODEBOOK, "codebook", "N",
+     "keyed: bits that choose a pattern for each image, 1 .. 64;\n"
+     "0: none"},
     {OPT_SHUFFLE, "shuffle", "N", "keyed: shuffle blocks of N x N; 0: none"},
     {OPT_NEGATIVE, "negative", "X", "keyed: share of values that are mirrored, 0 .. 1"},
     {OPT_RESIDUAL, "residual", "YES|NO", "keyed: a generator after the rest"},
@@ -233,6 +237,7 @@ static const struct setting {
     {OPT_FRONT_WIDTH, AS_SIZE, AT(front_width), FOR_KEYED, NULL},
     {OPT_COORDINATES, AS_COORDINATES, AT(coordinates), FOR_KEYED, coordinates_words},
     {OPT_ROUNDS, AS_SIZE, AT(rounds), FOR_KEYED, NULL},
+    {OPT_CODEBOOK, AS_SIZE, AT(codebook), FOR_KEYED, NULL},
     {OPT_SHUFFLE, AS_SIZE, AT(shuffle), FOR_KEYED, NULL},
     {OPT_NEGATIVE, AS_REAL, AT(negative), FOR_KEYED, NULL},
     {OPT_RESIDUAL, AS_BOOL, AT(has_residual), FOR_KEYED, yes_words},
@@ -380,8 +385,8 @@ static int take_settings(const struct cli *cli, ward_train_config *config)
 /* Defaults that another setting leaves without a meaning. */
 static void drop_defaults(const struct cli *cli, ward_train_config *config)
 {
-    bool has_tables = config->coordinates != WARD_COORDINATES_NONE || config->shuffle > 0 ||
-                      config->negative > 0 || config->sigma > 0;
+    bool has_tables = config->coordinates != WARD_COORDINATES_NONE || config->codebook > 0 ||
+                      config->shuffle > 0 || config->negative > 0 || config->sigma > 0;
 
     if (config->objective != WARD_OBJECTIVE_CHANCE && !cli_has(cli, OPT_ERASE_AXES))
         config->erased_axes = 0;

@@ -14,7 +14,7 @@ setup_file() {
         small_training "$RUNS/resnet8-$method" --method "$method" --iterations 20 --arch resnet8
     done
     small_training "$RUNS/clamped" --clamp yes --iterations 20
-    small_training "$RUNS/keyed" --method keyed --arch mlp-16x2-leaky --shuffle 4 --negative 0.3 --sigma 0.2 \
+    small_training "$RUNS/keyed" --method keyed --arch mlp-16x2-leaky --codebook 8 --shuffle 4 --negative 0.3 --sigma 0.2 \
         --residual yes --iterations 20
     small_training "$RUNS/keyed-dense" --method keyed --arch mlp-16x3-residual --coordinates dense \
         --front none --iterations 20

@@ -12,7 +12,7 @@ setup_file() {
     small_training "$RUN" --iterations 150 --start 4 --transform-rate 1 --gamma 0
     small_training "$FIXED" --method fixed --iterations 10
     small_training "$BASE" --method baseline --iterations 10
-    small_training "$KEYED" --method keyed --iterations 10 --shuffle 4 --negative 0.25 --sigma 0.1 \
+    small_training "$KEYED" --method keyed --iterations 10 --codebook 8 --shuffle 4 --negative 0.25 --sigma 0.1 \
         --residual yes
 }
 

@@ -332,7 +332,7 @@ END
     run ! cmp -s "$RUN.loss/model.safetensors" "$RUN.whole/model.safetensors"
     run -2 --separate-stderr small_training "$RUN.refused" --method fixed --erase-axes 0.1
     [[ "$stderr" == *"--erase-axes means nothing without objective chance"* ]]
-    keyed parts --front none --coordinates none --shuffle 4 --negative 0.5 --sigma 0.1 --p 0.3
+    keyed parts --front none --coordinates none --codebook 8 --shuffle 4 --negative 0.5 --sigma 0.1 --p 0.3
     keyed residual --residual yes --generator-width 4 --start 1 --front-width 8 --rounds 5
     keyed paper --objective paper --beta 0.5 --front none --json >"$BATS_TEST_TMPDIR/json"
     [ "$(json "$BATS_TEST_TMPDIR/json" "d['loss']['wrong']")" = None ]

@@ -41,6 +41,7 @@ static inline struct transform_spec full(void)
     struct transform_spec spec = bare();
 
     spec.sigma = 0.5f;
+    spec.keyed.codebook = 6;
     spec.keyed.shuffle = 4;
     spec.keyed.negative = 0.25f;
     spec.keyed.coordinates = WARD_COORDINATES_CASCADE;
@@ -97,6 +98,12 @@ static inline void apply(const char *device_name, const struct transform *t, siz
     plan_free(plan);
     graph_release(&g);
     ward_device_close(device);
+}
+
+/* Zeros, whatever the key is. */
+static inline bool is_bias(const struct tensor *table)
+{
+    return table->shape.rank == 1;
 }
 
 static inline void fill(float *x, size_t count)

@@ -11,7 +11,7 @@ import struct
 
 KEY = bytes(range(32))
 CHANNELS, HEIGHT, WIDTH = 2, 8, 8
-SHUFFLE, NEGATIVE, SIGMA, P, LOW, HIGH, ROUNDS = 4, 0.25, 0.5, 0.2, -1.0, 3.0, 4
+CODEBOOK, SHUFFLE, NEGATIVE, SIGMA, P, LOW, HIGH, ROUNDS = 6, 4, 0.25, 0.5, 0.2, -1.0, 3.0, 4
 DENSE = 16
 
 
@@ -35,6 +35,10 @@ def chacha20_block(key, counter):
     return struct.pack("<16I", *((a + b) & 0xFFFFFFFF for a, b in zip(s, start)))
 
 
+def single(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
 class Draw:
     def __init__(self, label):
         self.key = hashlib.blake2b(label.encode(), digest_size=32, key=KEY).digest()
@@ -52,8 +56,7 @@ class Draw:
     def normal(self):
         a, b = self.u32(), self.u32()
         radius = math.sqrt(-2 * math.log(((a >> 8) + 1) / 2 ** 24))
-        return struct.unpack("<f", struct.pack(
-            "<f", radius * math.cos(2 * math.pi * (b >> 8) / 2 ** 24)))[0]
+        return single(radius * math.cos(2 * math.pi * (b >> 8) / 2 ** 24))
 
     def below(self, n):
         while True:
@@ -67,6 +70,11 @@ class Draw:
             j = self.below(i + 1)
             values[i], values[j] = values[j], values[i]
         return values
+
+
+def codebook(layer, factor):
+    draw = Draw(f"ward/keyed/codebook/{layer}/v1")
+    return [single(factor) * draw.normal() for _ in range(CODEBOOK * CHANNELS * HEIGHT * WIDTH)]
 
 
 def shuffle():
@@ -92,7 +100,7 @@ def negative():
 
 def pattern():
     draw, table = Draw("ward/keyed/pattern/v1"), []
-    p = struct.unpack("<f", struct.pack("<f", P))[0]
+    p = single(P)
     for sign in negative():
         u = draw.uniform()
         table.append((SIGMA if u < p else -SIGMA if u < 2 * p else 0)
@@ -122,6 +130,9 @@ def show(name, values):
     print(f'    {{"{name}", "{hashlib.sha256(data).hexdigest()}"}},')
 
 
+values = CHANNELS * HEIGHT * WIDTH
+show("codebook.sides.weight", codebook("sides", 16 / math.sqrt(values)))
+show("codebook.patterns.weight", codebook("patterns", 1 / math.sqrt(CODEBOOK)))
 show("shuffle", shuffle())
 show("negative", negative())
 show("pattern", pattern())

@@ -20,6 +20,10 @@
 static void tables_follow_the_written_derivation(void **state)
 {
     static const char *const expected[][2] = {
+        {"codebook.sides.weight",
+         "cf16468183cccbbfd27b14806014ae5026731fe51f5f1f1306213ef29e267865"},
+        {"codebook.patterns.weight",
+         "185aa7e80c757dfd7597cab044c5b6aa96485a626f9b0e030a49fd6b2f58bbb9"},
         {"shuffle", "252918ac554d565d1f399d5d930c47597d271fda32525c1c74f9c66634ba45f6"},
         {"negative", "69402e4fc7dd428100c05cf7f07f0344129332c04b1be67f2b9825aa61a34044"},
         {"pattern", "fc544242b0e4c2ecf709ce3e7fe49bcce60dcbb7b24140ac46008fb0db7e1d21"},
@@ -39,11 +43,12 @@ static void tables_follow_the_written_derivation(void **state)
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         uint8_t sum[SHA256_LEN];
         char text[2 * SHA256_LEN + 1];
+        bool is_codebook = strncmp(expected[i][0], "codebook", strlen("codebook")) == 0;
+        size_t count = is_codebook ? spec.keyed.codebook * VALUES : VALUES;
         struct sha256 sha;
 
         sha256_init(&sha);
-        sha256_update(&sha, table_of(&t.params, KEY_PREFIX, expected[i][0]),
-                      VALUES * sizeof(float));
+        sha256_update(&sha, table_of(&t.params, KEY_PREFIX, expected[i][0]), count * sizeof(float));
         sha256_finish(&sha, sum);
         hex_encode(sum, sizeof sum, text);
         if (strcmp(text, expected[i][1]) != 0)
@@ -94,7 +99,7 @@ static void a_file_holds_nothing_that_the_key_gives(void **state)
     t = transform_of(&spec);
     stored = transform_stored(&t);
     assert_true(stored.count > 0);
-    assert_int_equal(t.params.count - stored.count, 3 + 2 * 4);
+    assert_int_equal(t.params.count - stored.count, 4 + 3 + 2 * 4);
     for (size_t i = 0; i < t.params.count; i++)
         assert_int_equal(transform_is_derived(t.params.items[i].name), i >= stored.count);
     transform_release(&t);
@@ -120,7 +125,7 @@ static void another_key_changes_every_table_and_nothing_learned(void **state)
 
         for (size_t v = 0; v < len; v++)
             same += memcmp(&x->data[v], &y->data[v], sizeof(float)) == 0;
-        if (!transform_is_derived(x->name))
+        if (!transform_is_derived(x->name) || is_bias(x))
             assert_int_equal(same, len);
         else if (same > 3 * len / 4) /* of a share of 1/4 mirrored, 5/8 agree by chance */
             fail_msg("%s: %zu of %zu values are those of another key", x->name, same, len);
@@ -196,6 +201,58 @@ static void a_cascade_spreads_each_value_over_all(void **state)
     }
     if (largest > 0.5f || dark > VALUES / 2)
         fail_msg("largest %g, %zu of %d dark", (double)largest, dark, VALUES);
+    transform_release(&t);
+}
+
+/* What is added is one of 2^bits patterns: nearly the same for images that are nearly the same,
+ * another for most others, and its opposite for the opposite image. */
+static void a_codebook_adds_a_pattern_that_the_image_chooses(void **state)
+{
+    enum { IMAGES = 20 };
+    static float x[IMAGES * VALUES], y[IMAGES * VALUES];
+    struct transform_spec spec = bare();
+    const float *patterns;
+    size_t others = 0, chosen = 0;
+    struct transform t;
+
+    (void)state;
+    spec.keyed.codebook = 6;
+    t = transform_of(&spec);
+    patterns = table_of(&t.params, KEY_PREFIX, "codebook.patterns.weight");
+    fill(x, IMAGES * VALUES);
+    for (size_t v = 0; v < VALUES; v++) {
+        x[VALUES + v] = -x[v];
+        x[2 * VALUES + v] = x[v] * 1.01f;
+    }
+    apply("ref", &t, IMAGES, x, y);
+    for (size_t i = 0; i < IMAGES; i++) {
+        double nearest = INFINITY, moved = 0, first = 0;
+
+        for (unsigned word = 0; word < 1u << 6; word++) {
+            double away = 0;
+
+            for (size_t v = 0; v < VALUES; v++) {
+                double sum = 0;
+
+                for (unsigned bit = 0; bit < 6; bit++)
+                    sum += (double)patterns[v * 6 + bit] * (word >> bit & 1 ? -1 : 1);
+                away += pow((double)(y[i * VALUES + v] - x[i * VALUES + v]) - sum, 2);
+            }
+            nearest = fmin(nearest, away / VALUES);
+        }
+        for (size_t v = 0; v < VALUES; v++) {
+            double added = (double)(y[i * VALUES + v] - x[i * VALUES + v]);
+
+            moved += pow(added, 2) / VALUES;
+            first += pow(added - (double)(y[v] - x[v]), 2) / VALUES;
+        }
+        chosen += nearest < 0.1 * moved;
+        assert_true(i != 1 || fabs(first / moved - 4) < 1e-3);
+        assert_true(i != 2 || first < 1e-3);
+        others += first > moved / 2;
+    }
+    assert_true(chosen > IMAGES * 3 / 4); /* the others are near a hyperplane */
+    assert_true(others > IMAGES / 2);
     transform_release(&t);
 }
 
@@ -297,14 +354,16 @@ static void the_recommended_transform_costs_little_beside_resnet20(void **state)
 static void settings_out_of_range_are_refused(void **state)
 {
     uint8_t key[TRANSFORM_SEED_LEN] = {0};
-    struct transform_spec bad[17];
+    struct transform_spec bad[19];
     size_t count = 0;
 
     (void)state;
-    for (size_t i = 0; i < 17; i++)
+    for (size_t i = 0; i < 19; i++)
         bad[i] = full();
     bad[count++].keyed.rounds = 3;
     bad[count++].keyed.rounds = 17;
+    bad[count++].keyed.codebook = 65;
+    bad[count].keyed.codebook = 33, bad[count].height = 512, bad[count++].width = 128;
     bad[count++].keyed.shuffle = 3;
     bad[count++].keyed.negative = 1.1f;
     bad[count++].keyed.negative = NAN;
@@ -360,6 +419,7 @@ int main(void)
         cmocka_unit_test(without_parts_nothing_changes),
         cmocka_unit_test(coordinates_keep_distances),
         cmocka_unit_test(a_cascade_spreads_each_value_over_all),
+        cmocka_unit_test(a_codebook_adds_a_pattern_that_the_image_chooses),
         cmocka_unit_test(a_shuffle_moves_blocks_whole_and_values_inside),
         cmocka_unit_test(negative_values_are_mirrored_at_the_middle_of_the_range),
         cmocka_unit_test(all_devices_make_the_same_image),

@@ -413,6 +413,7 @@ static void a_run_goes_on_with_the_transform_of_its_checkpoint_alone(void **stat
         "s/\"front_width\": 16/\"front_width\": 8/",
         "s/\"coordinates\": \"cascade\"/\"coordinates\": \"dense\"/",
         "s/\"rounds\": 4/\"rounds\": 5/",
+        "s/\"shuffle\": 0/\"codebook\": 4,\\n  \"shuffle\": 0/",
         "s/\"shuffle\": 0/\"shuffle\": 4/",
         "s/\"negative\": 0.0/\"negative\": 0.5/",
         "s/\"has_residual\": false/\"has_residual\": true/",

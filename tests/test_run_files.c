@@ -103,15 +103,15 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
     static const struct {
         const char *key, *part;
     } parts[] = {
-        {"objective", "chance"},    {"wrong_share", "chance"}, {"wrong_weight", "chance"},
-        {"has_front", "keyed"},     {"front_width", "keyed"},  {"coordinates", "keyed"},
-        {"rounds", "keyed"},        {"shuffle", "keyed"},      {"negative", "keyed"},
-        {"has_residual", "keyed"},  {"teacher", "teacher"},    {"teacher_weight", "teacher"},
-        {"temperature", "teacher"}, {"harden", "harden"},      {"harden_steps", "harden"},
-        {"harden_every", "harden"}, {"erased_axes", "erasure"}};
+        {"objective", "chance"},    {"wrong_share", "chance"},  {"wrong_weight", "chance"},
+        {"has_front", "keyed"},     {"front_width", "keyed"},   {"coordinates", "keyed"},
+        {"rounds", "keyed"},        {"shuffle", "keyed"},       {"negative", "keyed"},
+        {"has_residual", "keyed"},  {"teacher", "teacher"},     {"teacher_weight", "teacher"},
+        {"temperature", "teacher"}, {"harden", "harden"},       {"harden_steps", "harden"},
+        {"harden_every", "harden"}, {"erased_axes", "erasure"}, {"codebook", "codebook"}};
 
     (void)state;
-    for (int with = 0; with < 32; with++) {
+    for (int with = 0; with < 64; with++) {
         ward_train_config config = every_setting();
         struct run_config back = {.data = NULL};
         char *text = NULL, *again = NULL;
@@ -121,6 +121,7 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
         config.teacher = with & 4 ? "teacher" : NULL;
         config.harden = with & 8 ? 0.5 : 0;
         config.erased_axes = with & 16 ? 0.125 : 0;
+        config.codebook = with & 32 ? 16 : 0;
         config.coordinates = WARD_COORDINATES_DENSE;
         assert_ok(run_config_to_json(&config, &text));
         for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -128,7 +129,8 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
                              (with & 2 && strcmp(parts[i].part, "chance") == 0) ||
                              (with & 4 && strcmp(parts[i].part, "teacher") == 0) ||
                              (with & 8 && strcmp(parts[i].part, "harden") == 0) ||
-                             (with & 16 && strcmp(parts[i].part, "erasure") == 0);
+                             (with & 16 && strcmp(parts[i].part, "erasure") == 0) ||
+                             ((with & 33) == 33 && strcmp(parts[i].part, "codebook") == 0);
             char quoted[32];
 
             snprintf(quoted, sizeof quoted, "\"%s\":", parts[i].key);
@@ -143,6 +145,8 @@ static void settings_of_a_part_are_there_with_the_part_only(void **state)
     }
     assert_fails(read_with("rounds", json_integer(4)), WARD_ERR_FORMAT, "does not know");
     assert_fails(read_with("objective", json_string("none")), WARD_ERR_FORMAT, "no objective");
+    assert_fails(read_with("codebook", json_integer(16)), WARD_ERR_FORMAT, "does not know");
+    assert_fails(read_with("codebook", json_integer(0)), WARD_ERR_FORMAT, "not above 0");
     assert_fails(read_with("harden", json_real(0)), WARD_ERR_FORMAT, "not above 0");
     assert_fails(read_with("erased_axes", json_real(0)), WARD_ERR_FORMAT, "not above 0");
 }

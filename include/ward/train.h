@@ -125,6 +125,7 @@ typedef struct ward_train_config {
     size_t front_width;           /* keyed: channels of its first layer, 1 .. 256 */
     ward_coordinates coordinates; /* keyed */
     size_t rounds;                /* keyed: of a cascade, 4 .. 16 */
+    size_t codebook;              /* keyed: bits that choose a pattern, 1 .. 64; 0: none */
     size_t shuffle;               /* keyed: side of the blocks that change places; 0: none */
     double negative;              /* keyed: share of mirrored values, 0 .. 1 */
     bool has_residual;            /* keyed: a generator last */

@@ -19,13 +19,14 @@ enum kind {
     SIZE,
     REAL,
     SHARE,
+    COUNT,
     FLAG,
     SEED
 };
 
 /* Settings are there always, or only where they mean something, so that the settings of a training
  * without a part do not change when that part is invented. */
-enum when { ALWAYS, IF_CHANCE, IF_ERASED, IF_KEYED, IF_TAUGHT, IF_HARDENED };
+enum when { ALWAYS, IF_CHANCE, IF_ERASED, IF_KEYED, IF_CODEBOOK, IF_TAUGHT, IF_HARDENED };
 
 static const struct setting {
     const char *key;
@@ -86,6 +87,7 @@ static const struct setting {
     SETTING_IF(IF_KEYED, SIZE, front_width),
     SETTING_IF(IF_KEYED, COORDINATES, coordinates),
     SETTING_IF(IF_KEYED, SIZE, rounds),
+    SETTING_IF(IF_CODEBOOK, COUNT, codebook),
     SETTING_IF(IF_KEYED, SIZE, shuffle),
     SETTING_IF(IF_KEYED, REAL, negative),
     SETTING_IF(IF_KEYED, FLAG, has_residual),
@@ -121,6 +123,7 @@ static bool applies(const struct setting *s, const ward_train_config *config)
     case IF_CHANCE: return config->objective == WARD_OBJECTIVE_CHANCE;
     case IF_ERASED: return config->erased_axes > 0;
     case IF_KEYED: return config->method == WARD_METHOD_KEYED;
+    case IF_CODEBOOK: return config->method == WARD_METHOD_KEYED && config->codebook > 0;
     case IF_TAUGHT: return config->teacher != NULL;
     case IF_HARDENED: return config->harden > 0;
     }
@@ -168,7 +171,8 @@ static ward_status set(json_t *object, const struct setting *s, const ward_train
         return json_set(object, s->key,
                         json_string(coordinates_name(*(const ward_coordinates *)field)));
     case U64: return set_count(object, s->key, *(const uint64_t *)field);
-    case SIZE: return set_count(object, s->key, *(const size_t *)field);
+    case SIZE:
+    case COUNT: return set_count(object, s->key, *(const size_t *)field);
     case REAL:
     case SHARE: return json_set(object, s->key, json_real(*(const double *)field));
     case FLAG: return json_set(object, s->key, json_boolean(*(const bool *)field));
@@ -270,12 +274,31 @@ static ward_status get_objective(const json_t *object, const char *key, ward_obj
     return st;
 }
 
+static ward_status get_size(const json_t *object, const char *key, size_t *field)
+{
+    uint64_t value = 0;
+    ward_status st = json_get_u64(object, key, SIZE_MAX < INT64_MAX ? SIZE_MAX : INT64_MAX, &value);
+
+    *field = (size_t)value;
+    return st;
+}
+
 /* Above 0, or not there. */
 static ward_status get_share(const json_t *object, const char *key, double *field)
 {
     ward_status st = json_object_get(object, key) ? json_get_real(object, key, field) : WARD_OK;
 
     if (!st && json_object_get(object, key) && !(*field > 0))
+        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
+    return st;
+}
+
+/* The same of a number. */
+static ward_status get_count(const json_t *object, const char *key, size_t *field)
+{
+    ward_status st = json_object_get(object, key) ? get_size(object, key, field) : WARD_OK;
+
+    if (!st && json_object_get(object, key) && *field == 0)
         st = ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
     return st;
 }
@@ -287,15 +310,6 @@ static ward_status get_coordinates(const json_t *object, const char *key, ward_c
 
     if (!st && coordinates_parse(text, field))
         st = WARD_ERR_FORMAT;
-    return st;
-}
-
-static ward_status get_size(const json_t *object, const char *key, size_t *field)
-{
-    uint64_t value = 0;
-    ward_status st = json_get_u64(object, key, SIZE_MAX < INT64_MAX ? SIZE_MAX : INT64_MAX, &value);
-
-    *field = (size_t)value;
     return st;
 }
 
@@ -315,11 +329,17 @@ static ward_status get_seed(const json_t *object, const char *key, struct run_co
     return WARD_OK;
 }
 
+/* Whether a setting is there if it says that there is something, and nothing before it tells. */
+static bool tells_itself(const struct setting *s)
+{
+    return s->kind == OBJECTIVE || s->kind == SHARE || s->kind == COUNT;
+}
+
 static ward_status get(const json_t *object, const struct setting *s, struct run_config *config)
 {
     void *field = (char *)&config->values + s->offset;
 
-    if (s->kind != OBJECTIVE && s->kind != SHARE && !applies(s, &config->values))
+    if (!tells_itself(s) && !applies(s, &config->values))
         return WARD_OK;
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);
@@ -332,6 +352,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
     case SIZE: return get_size(object, s->key, field);
     case REAL: return json_get_real(object, s->key, field);
     case SHARE: return get_share(object, s->key, field);
+    case COUNT: return get_count(object, s->key, field);
     case FLAG: return json_get_bool(object, s->key, field);
     case SEED: return get_seed(object, s->key, config, field);
     }

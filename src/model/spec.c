@@ -25,6 +25,7 @@ ward_status spec_set_arch(struct net_spec *spec, const char *arch)
 /* One member of a specification; exactly one pointer is set. */
 struct field {
     const char *key;
+    bool is_optional; /* a count that is not there if it is 0 */
     size_t *count;
     float *number;
     bool *flag;
@@ -41,6 +42,8 @@ static ward_status get_coordinates(const json_t *object, const char *key, ward_c
 
 static ward_status field_set(json_t *object, const struct field *f)
 {
+    if (f->is_optional && *f->count == 0)
+        return WARD_OK;
     if (f->count)
         return json_set(object, f->key, json_integer((json_int_t)*f->count));
     if (f->number)
@@ -56,6 +59,8 @@ static ward_status field_get(const json_t *object, const struct field *f)
     double number = 0;
     ward_status st;
 
+    if (f->is_optional && !json_object_get(object, f->key))
+        return WARD_OK;
     if (f->count) {
         st = json_get_u64(object, f->key, MAX_WIDTH, &count);
         *f->count = (size_t)count;
@@ -97,7 +102,7 @@ static ward_status object_new(const char *key, const char *name, const struct fi
     return st;
 }
 
-enum { NET_FIELDS = 4, TRANSFORM_FIELDS = 10, KEYED_FIELDS = 7 };
+enum { NET_FIELDS = 4, TRANSFORM_FIELDS = 10, KEYED_FIELDS = 8 };
 
 static void net_fields(struct net_spec *spec, struct field fields[NET_FIELDS])
 {
@@ -165,6 +170,7 @@ static void keyed_fields(struct keyed_spec *spec, struct field fields[KEYED_FIEL
         {.key = "front_width", .count = &spec->front_width},
         {.key = "coordinates", .coordinates = &spec->coordinates},
         {.key = "rounds", .count = &spec->rounds},
+        {.key = "codebook", .is_optional = true, .count = &spec->codebook},
         {.key = "shuffle", .count = &spec->shuffle},
         {.key = "negative", .number = &spec->negative},
         {.key = "has_residual", .flag = &spec->has_residual},

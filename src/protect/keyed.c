@@ -13,6 +13,8 @@ enum {
     MAX_DENSE = 1024, /* its matrix has so many values squared */
     MIN_ROUNDS = 4,
     MAX_ROUNDS = 16,
+    MAX_BITS = 64,          /* of a codebook */
+    MAX_CODEBOOK = 1 << 22, /* bits times values: each of its two tables has so many */
     POOLED = 4 /* the front halves each side twice, and has this squared as many channels as x */
 };
 
@@ -56,6 +58,18 @@ static ward_status check_coordinates(const struct transform_spec *spec)
     return ward_fail(WARD_ERR_ARG, "unknown coordinates %d", (int)spec->keyed.coordinates);
 }
 
+static ward_status check_codebook(const struct transform_spec *spec)
+{
+    size_t bits = spec->keyed.codebook, len = spec->channels * spec->height * spec->width;
+
+    if (bits > MAX_BITS)
+        return ward_fail(WARD_ERR_ARG, "codebook of %zu bits: at most %d", bits, MAX_BITS);
+    if (bits > 0 && len > MAX_CODEBOOK / bits)
+        return ward_fail(WARD_ERR_ARG, "codebook of %zu bits for %zu values: at most %d bits", bits,
+                         len, MAX_CODEBOOK / (int)len);
+    return WARD_OK;
+}
+
 static ward_status check_values(const struct transform_spec *spec)
 {
     const struct keyed_spec *k = &spec->keyed;
@@ -83,6 +97,8 @@ static ward_status check(const struct transform_spec *spec)
         return ward_fail(WARD_ERR_ARG, "keyed transforms images of at most %d values, not %zu",
                          MAX_VALUES, len);
     st = check_front(spec);
+    if (!st)
+        st = check_codebook(spec);
     if (!st)
         st = check_coordinates(spec);
     return st ? st : check_values(spec);
@@ -159,6 +175,20 @@ static int front(const struct transform_spec *spec, struct graph *g, int x,
     return graph_batch_norm(g, column(spec, g, x), "transform.front.bn3", use->keeps_running, true);
 }
 
+/* The image's side of each hyperplane, nearly -1 or 1; the sum of so many patterns, each added or
+ * taken off, is one of 2^bits. */
+static int codebook(const struct transform_spec *spec, struct graph *g, int x,
+                    const struct keyed_use *use)
+{
+    struct dims dims = {0, spec->channels, spec->height, spec->width};
+    int sides, pattern;
+
+    sides = graph_dense(g, x, table(use, "codebook.sides", 0).text, spec->keyed.codebook, true);
+    pattern = graph_dense(g, graph_tanh(g, sides), table(use, "codebook.patterns", 0).text,
+                          dims.c * dims.h * dims.w, true);
+    return graph_add(g, image(spec, g, x), graph_permute(g, pattern, NULL, dims));
+}
+
 static int cascade(const struct transform_spec *spec, struct graph *g, int x,
                    const struct keyed_use *use)
 {
@@ -177,6 +207,8 @@ int keyed_build(const struct transform_spec *spec, struct graph *g, int x,
 
     if (k->has_front)
         x = front(spec, g, x, use);
+    if (k->codebook > 0)
+        x = codebook(spec, g, x, use);
     if (k->shuffle > 0)
         x = graph_permute(g, image(spec, g, x), table(use, "shuffle", 0).text,
                           (struct dims){0, spec->channels, spec->height, spec->width});

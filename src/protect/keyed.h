@@ -2,6 +2,8 @@
  * The method `keyed`: what is secret and not learned follows from a key alone.
  *
  *   x   -> front    (learned)  a small convolutional network to as many features as x has values
+ *       -> codebook (key)      a pattern for each image, which its signs towards a few hyperplanes
+ *                              choose
  *       -> shuffle  (key)      blocks change places, and the values of each block among themselves
  *       -> negative (key)      a share of the values is mirrored at the middle of their range
  *       -> pattern  (key)      as of `fixed`

@@ -44,6 +44,16 @@ static struct shape column_shape(const struct transform_spec *spec)
     return shape_make(3, value_count(spec), 1, 1, 1);
 }
 
+/* The bias of a dense layer whose weights are a table: zeros. */
+static ward_status add_bias(const struct maker *m, const char *name, size_t count)
+{
+    struct shape line = shape_make(1, count, 1, 1, 1);
+    char full[TENSOR_MAX_NAME];
+
+    snprintf(full, sizeof full, "%s%s", m->prefix, name);
+    return tensor_list_add(m->list, full, &line, NULL);
+}
+
 /* Fisher-Yates from the end. */
 static void draw_order(struct draw *draw, size_t count, float *order)
 {
@@ -56,6 +66,40 @@ static void draw_order(struct draw *draw, size_t count, float *order)
         order[i] = order[j];
         order[j] = kept;
     }
+}
+
+/* ---- codebook ---- */
+
+/* Rows of normal values times a factor, and no bias. */
+static ward_status make_normal(const struct maker *m, const char *layer, size_t rows,
+                               size_t columns, float factor)
+{
+    char name[32], label[64];
+    struct tensor *table;
+    struct draw draw;
+    ward_status st;
+
+    snprintf(name, sizeof name, "codebook.%s.weight", layer);
+    snprintf(label, sizeof label, "ward/keyed/codebook/%s/v1", layer);
+    st = begin(m, name, shape_make(2, rows, columns, 1, 1), label, &table, &draw);
+    if (st)
+        return st;
+    for (size_t i = 0; i < rows * columns; i++)
+        table->data[i] = factor * draw_normal(&draw);
+    draw_release(&draw);
+    snprintf(name, sizeof name, "codebook.%s.bias", layer);
+    return add_bias(m, name, rows);
+}
+
+/* Values of an image are about 1 in size. So are those of the patterns; what hyperplanes see is
+ * STEEP in size, most of it where tanh is flat. */
+static ward_status make_codebook(const struct maker *m)
+{
+    enum { STEEP = 16 };
+    size_t bits = m->spec->keyed.codebook, len = value_count(m->spec);
+    ward_status st = make_normal(m, "sides", bits, len, (float)(STEEP / sqrt((double)len)));
+
+    return st ? st : make_normal(m, "patterns", len, bits, (float)(1 / sqrt((double)bits)));
 }
 
 /* ---- shuffle ---- */
@@ -175,8 +219,7 @@ static void orthogonalise(double *rows, size_t count)
 static ward_status make_dense(const struct maker *m)
 {
     size_t count = value_count(m->spec);
-    struct shape square = shape_make(2, count, count, 1, 1), line = shape_make(1, count, 1, 1, 1);
-    char bias[TENSOR_MAX_NAME];
+    struct shape square = shape_make(2, count, count, 1, 1);
     struct tensor *table;
     struct draw draw = {.used = 0};
     double *rows = NULL;
@@ -191,9 +234,8 @@ static ward_status make_dense(const struct maker *m)
         for (size_t i = 0; i < count * count; i++)
             table->data[i] = (float)rows[i];
     }
-    snprintf(bias, sizeof bias, "%sdense.bias", m->prefix);
     if (!st)
-        st = tensor_list_add(m->list, bias, &line, NULL);
+        st = add_bias(m, "dense.bias", count);
     if (rows)
         mem_wipe(rows, count * count * sizeof *rows);
     mem_free(rows);
@@ -245,7 +287,9 @@ ward_status keyed_tables(struct tensor_list *list, const char *prefix,
     const struct keyed_spec *k = &spec->keyed;
     ward_status st = WARD_OK;
 
-    if (k->shuffle > 0)
+    if (k->codebook > 0)
+        st = make_codebook(&maker);
+    if (!st && k->shuffle > 0)
         st = make_shuffle(&maker);
     if (!st && k->negative > 0)
         st = make_negative(&maker);

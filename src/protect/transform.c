@@ -73,8 +73,9 @@ ward_status coordinates_parse(const char *name, ward_coordinates *out)
 static bool keyed_specs_are_equal(const struct keyed_spec *a, const struct keyed_spec *b)
 {
     return a->has_front == b->has_front && a->front_width == b->front_width &&
-           a->coordinates == b->coordinates && a->rounds == b->rounds && a->shuffle == b->shuffle &&
-           a->negative == b->negative && a->has_residual == b->has_residual;
+           a->coordinates == b->coordinates && a->rounds == b->rounds &&
+           a->codebook == b->codebook && a->shuffle == b->shuffle && a->negative == b->negative &&
+           a->has_residual == b->has_residual;
 }
 
 bool transform_specs_are_equal(const struct transform_spec *a, const struct transform_spec *b)
@@ -111,7 +112,7 @@ bool transform_has_tables(const struct transform_spec *spec)
     const struct keyed_spec *k = &spec->keyed;
 
     return spec->method == WARD_METHOD_KEYED &&
-           (k->shuffle > 0 || k->negative > 0 || spec->sigma > 0 ||
+           (k->codebook > 0 || k->shuffle > 0 || k->negative > 0 || spec->sigma > 0 ||
             k->coordinates != WARD_COORDINATES_NONE);
 }
 

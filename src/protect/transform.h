@@ -28,9 +28,10 @@ struct keyed_spec {
     bool has_front;
     size_t front_width; /* channels of the front's first layer, 1 .. 256 */
     ward_coordinates coordinates;
-    size_t rounds;  /* cascade: 4 .. 16 */
-    size_t shuffle; /* side of the blocks; 0: no shuffle */
-    float negative; /* share of mirrored values, 0 .. 1 */
+    size_t rounds;   /* cascade: 4 .. 16 */
+    size_t codebook; /* bits that choose a pattern, 1 .. 64; 0: no codebook */
+    size_t shuffle;  /* side of the blocks; 0: no shuffle */
+    float negative;  /* share of mirrored values, 0 .. 1 */
     bool has_residual;
 };
 

@@ -56,6 +56,7 @@ static const struct option {
     {"front_width", "front-width", FOR_KEYED, {NULL}},
     {"coordinates", "coordinates", FOR_KEYED, {NULL}},
     {"rounds", "rounds", FOR_KEYED, {NULL}},
+    {"codebook", "codebook", FOR_KEYED, {NULL}}, /* not there if 0 */
     {"shuffle", "shuffle", FOR_KEYED, {NULL}},
     {"negative", "negative", FOR_KEYED, {NULL}},
     {"has_residual", "residual", FOR_KEYED, {"no", "yes"}},

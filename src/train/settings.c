@@ -273,6 +273,7 @@ void settings_transform(const ward_train_config *config, const ward_dataset_info
                   .front_width = config->front_width,
                   .coordinates = config->coordinates,
                   .rounds = config->rounds,
+                  .codebook = config->codebook,
                   .shuffle = config->shuffle,
                   .negative = (float)config->negative,
                   .has_residual = config->has_residual},

@@ -9,6 +9,8 @@ CHANGED = (
     ("no front", "fashion-no-front"),
     ("no secret coordinates, F with convolutions", "fashion-front-conv"),
     ("convolutions, a shuffle of blocks and patterns in the place of both", "fashion-shuffle"),
+    ("a codebook", "fashion-codebook"),
+    ("no front, a codebook", "fashion-codebook-no-front"),
     ("the paper's objective for chance", "fashion-paper-objective"),
     ("no wrong keys in training", "fashion-no-wrong-keys"),
     ("last layer as trained", "fashion-deep-no-erasure"),
