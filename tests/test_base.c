@@ -1,4 +1,5 @@
 /* Messages, memory, bytes, digests and threads. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -337,6 +338,27 @@ static void test_the_clock_goes_forward(void **state)
         assert_true(clock_seconds() >= start);
 }
 
+static void the_pace_is_of_the_last_minutes(void **state)
+{
+    struct pace pace;
+    double now = 100, done = 0;
+
+    (void)state;
+    pace_start(&pace, now);
+    assert_true(pace_rate(&pace, now, done) == 0);
+    for (int second = 0; second < 300; second++) { /* 5 a second, then 2 */
+        now++;
+        done += second < 150 ? 5 : 2;
+        if (fabs(pace_rate(&pace, now, done) - (second < 150 ? 5 : 2)) > 1e-9)
+            assert_in_range(second, 150, 150 + 120);
+    }
+    now += 3600; /* stopped for an hour */
+    assert_true(pace_rate(&pace, now, done) < 0.2);
+    for (int second = 0; second < 121; second++)
+        pace_rate(&pace, now += 1, done += 2);
+    assert_true(fabs(pace_rate(&pace, now + 1, done + 2) - 2) < 1e-9);
+}
+
 /* sha256 */
 
 static void test_sha256_gives_the_published_digests_however_it_is_fed(void **state)
@@ -498,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_hex_digits_go_there_and_back),
         cmocka_unit_test(test_what_is_not_exactly_hex_is_refused),
         cmocka_unit_test(test_the_clock_goes_forward),
+        cmocka_unit_test(the_pace_is_of_the_last_minutes),
         cmocka_unit_test(test_sha256_gives_the_published_digests_however_it_is_fed),
         cmocka_unit_test(test_every_item_is_done_once_in_contiguous_equal_ranges),
         cmocka_unit_test(test_a_nested_call_stays_on_its_thread),

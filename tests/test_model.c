@@ -428,7 +428,14 @@ static void a_keyed_transform_comes_back_whole_and_its_file_has_no_table(void **
                                   .start = 0.3f,
                                   .low = 0,
                                   .high = 1,
-                                  .keyed = {true, 16, WARD_COORDINATES_CASCADE, 5, 2, 0.25f, true}};
+                                  .keyed = {.has_front = true,
+                                            .front_width = 16,
+                                            .coordinates = WARD_COORDINATES_CASCADE,
+                                            .rounds = 5,
+                                            .codebook = 3,
+                                            .shuffle = 2,
+                                            .negative = 0.25f,
+                                            .has_residual = true}};
     struct transform t = {.params = {NULL, 0}}, back = {.params = {NULL, 0}};
     struct transform_owner owner = owner_of(&m), of;
     uint8_t *data = NULL;

@@ -10,6 +10,21 @@ double clock_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+void pace_start(struct pace *pace, double now)
+{
+    *pace = (struct pace){{now, now}, {0, 0}};
+}
+
+double pace_rate(struct pace *pace, double now, double done)
+{
+    enum { BETWEEN_MARKS = 60 };
+    double rate = now > pace->time[0] ? (done - pace->done[0]) / (now - pace->time[0]) : 0;
+
+    if (now - pace->time[1] >= BETWEEN_MARKS)
+        *pace = (struct pace){{pace->time[1], now}, {pace->done[1], done}};
+    return rate;
+}
+
 void hex_encode(const uint8_t *data, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";

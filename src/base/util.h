@@ -9,6 +9,19 @@
 /* Seconds from a clock that never goes back. */
 double clock_seconds(void);
 
+/*
+ * How fast something goes on, of the last one or two minutes: so that what is said of the time left
+ * soon forgets that the process was stopped, or shared its cores.
+ */
+struct pace {
+    double time[2], done[2]; /* of the last two marks, at least a minute apart */
+};
+
+/* now is of clock_seconds(); nothing is done yet. */
+void pace_start(struct pace *pace, double now);
+/* Done per second; 0 as long as nothing is known. Neither now nor done goes back. */
+double pace_rate(struct pace *pace, double now, double done);
+
 /* 2 * len hex digits and a NUL. */
 void hex_encode(const uint8_t *data, size_t len, char *out);
 /* Exactly 2 * len hex digits; false otherwise. */

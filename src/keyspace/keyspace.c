@@ -79,9 +79,8 @@ static ward_status draw(const struct survey *s, size_t i, struct tensor_list *ou
 
 static bool report(void *context)
 {
-    const struct survey *s = context;
-    double elapsed = clock_seconds() - s->start;
-    double speed = s->done > 0 && elapsed > 0 ? (double)s->done / elapsed : 0;
+    struct survey *s = context;
+    double speed = pace_rate(&s->pace, clock_seconds(), (double)s->done);
     const ward_keyspace_progress progress = {
         .done = s->done,
         .keys = survey_keys(s),
@@ -199,7 +198,7 @@ static size_t or_default(size_t given, size_t otherwise)
 ward_status ward_keyspace(const ward_run *run, ward_device *device, const ward_dataset *data,
                           const ward_keyspace_options *options, ward_keyspace_result *out)
 {
-    struct survey s = {.run = run, .data = data, .options = *options, .start = clock_seconds()};
+    struct survey s = {.run = run, .data = data, .options = *options};
     ward_keyspace_result made = {.count = 0};
     ward_status st = check(&s);
 
@@ -210,6 +209,7 @@ ward_status ward_keyspace(const ward_run *run, ward_device *device, const ward_d
     s.options.partial_keys = or_default(options->partial_keys, PARTIAL_KEYS);
     s.probe.go_on = report;
     s.probe.context = &s;
+    pace_start(&s.pace, clock_seconds());
     st = mem_new(&s.accuracy, survey_keys(&s), sizeof *s.accuracy);
     while (!st && s.done < survey_keys(&s))
         st = try_key(&s, device);

@@ -6,6 +6,7 @@
 #ifndef KEYSPACE_SURVEY_H
 #define KEYSPACE_SURVEY_H
 
+#include "base/util.h"
 #include "keyspace/probe.h"
 #include "ward/keyspace.h"
 
@@ -18,7 +19,7 @@ struct survey {
     struct probe probe;
     double *accuracy; /* [survey_keys()], owned */
     size_t done;
-    double start;
+    struct pace pace;
 };
 
 static inline size_t survey_keys(const struct survey *s)

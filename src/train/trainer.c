@@ -26,8 +26,7 @@ static void report(struct trainer *t, const char *event)
 {
     struct measure mean = metrics_mean(&t->metrics);
     uint64_t iterations = t->config.values.iterations, done = t->saved.step - t->first_step;
-    double elapsed = clock_seconds() - t->start;
-    double speed = done > 0 && elapsed > 0 ? (double)done / elapsed : 0;
+    double speed = pace_rate(&t->pace, clock_seconds(), (double)done);
     ward_train_progress progress = {
         .iteration = t->saved.step,
         .iterations = iterations,
@@ -233,6 +232,7 @@ static ward_status run(struct trainer *t)
     t->first_step = t->saved.step;
     t->seconds_before = t->metrics.seconds;
     t->start = t->last_checkpoint = clock_seconds();
+    pace_start(&t->pace, t->start);
     st = trainer_log_part(t);
     if (!st)
         report_start(t);

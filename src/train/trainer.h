@@ -11,6 +11,7 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
+#include "base/util.h"
 #include "data/batch.h"
 #include "key/seal.h"
 #include "model/checkpoint.h"
@@ -54,6 +55,7 @@ struct trainer {
     uint64_t first_step;           /* of this part of the training */
     double seconds_before;         /* of the parts before */
     double start, last_checkpoint; /* clock_seconds() */
+    struct pace pace;              /* of the steps of this part */
     bool is_stopping;              /* the callback asked for it */
 };
 
