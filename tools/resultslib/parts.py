@@ -11,6 +11,7 @@ CHANGED = (
     ("convolutions, a shuffle of blocks and patterns in the place of both", "fashion-shuffle"),
     ("a codebook", "fashion-codebook"),
     ("no front, a codebook", "fashion-codebook-no-front"),
+    ("a residual", "fashion-residual"),
     ("the paper's objective for chance", "fashion-paper-objective"),
     ("no wrong keys in training", "fashion-no-wrong-keys"),
     ("last layer as trained", "fashion-deep-no-erasure"),

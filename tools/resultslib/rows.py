@@ -117,6 +117,7 @@ LOCKS = {
     "fashion-codebook": ("fashion", "--codebook 16", "authorised 92 to 92.5; Adv as fashion-deep"),
     "fashion-codebook-no-front": ("fashion", "--front none --codebook 16", "authorised 88 to 89.5; 785 pairs 0 to +2, where "
                                   "least squares have the affine lock whole (+3.8); labels as without a codebook"),
+    "fashion-residual": ("fashion", "--residual yes", "as fashion-deep"),
     **{f"mnist-cascade-{seed}": ("mnist", f"{TWO} --seed {seed}", "authorised 99.2 to 99.4; Adv 0 to +2")
        for seed in (1, 2, 3)},
     # After mnist-cascade-1 had a random key of 21.1 %: on images for choices, and 100 keys, deviations were 1.9 points
