@@ -16,7 +16,7 @@
 #include "base/rng.h"
 #include "guard/vault.h"
 #include "nn/net.h"
-#include "ward/device.h"
+#include "transform_fixture.h"
 
 enum { IMAGES = 3 };
 
@@ -62,33 +62,6 @@ static void fill(float *x, size_t count)
         x[i] = rng_uniform(&rng);
 }
 
-/* y = G(x) of IMAGES images. */
-static void apply_by_device(const struct transform *t, const float *x, float *y)
-{
-    const struct transform_spec *s = &t->spec;
-    const struct tensor_list *const list = &t->params;
-    struct plan_options options = {.bn = BN_RUNNING, .output_count = 1};
-    size_t bytes = IMAGES * s->channels * s->height * s->width * sizeof *x;
-    ward_device *device = NULL;
-    struct plan *plan = NULL;
-    struct graph g;
-    int input;
-
-    graph_init(&g);
-    input = graph_input(&g, (struct dims){IMAGES, s->channels, s->height, s->width});
-    options.outputs[0] = transform_build(s, &g, input, true);
-    assert_ok(graph_finish(&g));
-    assert_ok(ward_device_open(&device, "cpu"));
-    assert_ok(plan_compile(&plan, device, &g, &options));
-    assert_ok(params_load(plan, &list, 1));
-    memcpy(plan_input(plan, input), x, bytes);
-    assert_ok(plan_forward(plan));
-    memcpy(y, plan_output(plan, options.outputs[0]), bytes);
-    plan_free(plan);
-    graph_release(&g);
-    ward_device_close(device);
-}
-
 /* Twice, so that nothing that the first left behind is in the second. */
 static void apply_by_vault(const struct transform *t, const float *x, float *y)
 {
@@ -115,7 +88,7 @@ static void check(const struct example *e, float tolerance)
     assert_ok(mem_new(&y, count, sizeof *y));
     assert_ok(mem_new(&wanted, count, sizeof *wanted));
     fill(x, count);
-    apply_by_device(&t, x, wanted);
+    apply("cpu", &t, IMAGES, x, wanted);
     apply_by_vault(&t, x, y);
     for (size_t i = 0; i < count; i++)
         largest = fmaxf(largest, fabsf(wanted[i]));

@@ -17,7 +17,7 @@
 #include "key/secret.h"
 #include "protect/objective.h"
 #include "protect/transform.h"
-#include "ward/device.h"
+#include "transform_fixture.h"
 
 static const ward_method with_transform[] = {WARD_METHOD_FIXED, WARD_METHOD_LEARNED,
                                              WARD_METHOD_GENERATOR};
@@ -276,33 +276,6 @@ static void a_failing_allocation_leaves_nothing_behind(void **state)
 
 /* ---- what G computes ---- */
 
-/* y = G(x) on the device ref. */
-static void apply(const struct transform *t, size_t n, const float *x, float *y)
-{
-    const struct transform_spec *s = &t->spec;
-    const struct tensor_list *list = &t->params;
-    struct plan_options options = {.bn = BN_RUNNING, .output_count = 1};
-    ward_device *device = NULL;
-    struct plan *plan = NULL;
-    struct graph g;
-    size_t count = n * s->channels * s->height * s->width;
-    int input;
-
-    graph_init(&g);
-    assert_int_equal(ward_device_open(&device, "ref"), WARD_OK);
-    input = graph_input(&g, (struct dims){n, s->channels, s->height, s->width});
-    options.outputs[0] = transform_build(s, &g, input, true);
-    if (graph_finish(&g) || plan_compile(&plan, device, &g, &options) ||
-        params_load(plan, &list, 1))
-        fail_msg("%s", ward_error_message());
-    memcpy(plan_input(plan, input), x, count * sizeof *x);
-    assert_int_equal(plan_forward(plan), WARD_OK);
-    memcpy(y, plan_output(plan, options.outputs[0]), count * sizeof *y);
-    plan_free(plan);
-    graph_release(&g);
-    ward_device_close(device);
-}
-
 static void fixed_and_learned_add_one_pattern_to_every_image(void **state)
 {
     uint8_t seed[TRANSFORM_SEED_LEN];
@@ -317,7 +290,7 @@ static void fixed_and_learned_add_one_pattern_to_every_image(void **state)
         struct transform t = transform_of(&spec, seed);
         const float *pattern = tensor_list_find(&t.params, "transform.pattern")->data;
 
-        apply(&t, 2, x, y);
+        apply("ref", &t, 2, x, y);
         for (size_t i = 0; i < 36; i++)
             if (fabsf(y[i] - (x[i] + pattern[i % 18])) > 1e-6f)
                 fail_msg("%s, value %zu: %g, expected %g", ward_method_name(spec.method), i,
@@ -367,7 +340,7 @@ static void the_generator_computes_its_formula(void **state)
     tensor_list_find(&t.params, "transform.conv2.bias")->data[0] = -0.2f;
     for (size_t i = 0; i < 36; i++)
         x[i] = 0.5f + 0.5f * sinf((float)i);
-    apply(&t, 1, x, y);
+    apply("ref", &t, 1, x, y);
     for (long i = 0; i < 36; i++) {
         double expected = generator_at(&t, x, i / 6, i % 6, 6);
 
@@ -387,7 +360,7 @@ static void a_generator_with_start_zero_changes_nothing(void **state)
     (void)state;
     spec.start = 0;
     t = transform_of(&spec, seed);
-    apply(&t, 1, x, y);
+    apply("ref", &t, 1, x, y);
     assert_memory_equal(x, y, sizeof x);
     transform_release(&t);
 }
@@ -404,7 +377,7 @@ static void a_clamped_transform_stays_in_the_inputs_range(void **state)
 
         spec.is_clamped = true;
         t = transform_of(&spec, seed);
-        apply(&t, 1, x, y);
+        apply("ref", &t, 1, x, y);
         for (int i = 0; i < 16; i++)
             assert_true(y[i] >= 0 && y[i] <= 1);
         transform_release(&t);
@@ -506,7 +479,7 @@ static void check_objective(ward_method method, size_t raw_rows, bool separates_
     step_init(&s, "resnet8", method, &config);
     logits = plan_output(s.plan, s.objective.logits);
     raw = separates_bn ? plan_output(s.plan, s.objective.raw_logits) : logits + BATCH * CLASSES;
-    apply(&s.transform, BATCH, s.x, y);
+    apply("ref", &s.transform, BATCH, s.x, y);
     for (int i = 0; i < BATCH; i++)
         cross_entropy -= log(probability(logits + i * CLASSES, s.labels[i])) / BATCH;
     for (size_t i = 0; i < raw_rows; i++)
