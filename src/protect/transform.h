@@ -69,9 +69,9 @@ bool transform_has_tables(const struct transform_spec *spec);
 
 /*
  * Whether a few pairs of x and x_p may be worth G. An affine one, but for a clamp, follows from one
- * pair more than an image has values, or, if it only adds a pattern, from one; a copy of a generator
- * that was fitted to one pair is nearly as good (docs/threat-model.md). A codebook is not relied
- * on: few bits make few pieces, each of them affine.
+ * pair more than an image has values, or, if it only adds a pattern, from one; a copy of a
+ * generator that was fitted to one pair is nearly as good (docs/threat-model.md). A codebook is not
+ * relied on: few bits make few pieces, each of them affine.
  */
 bool transform_is_disclosed_by_pairs(const struct transform_spec *spec);
 
