@@ -29,6 +29,7 @@ WARD_CHECK ward_status erase_check(const struct net_spec *spec,
 struct erased {
     size_t axes;      /* of both kinds together */
     double agreement; /* the share of processed images that are given the class that they were */
+    bool is_lowered;  /* the dependence was, besides */
 };
 
 /*
@@ -37,7 +38,8 @@ struct erased {
  * images under random keys, 16 under each, those around the mean of each key's. If more than a
  * fiftieth of these images, processed, would be given another class, the strongest half of each
  * kind is taken, or half of that, and so on; at least one. The dependence is lowered by up to
- * 32,768 raw images, unless that, too, took their class from too many. Deterministic for a device
+ * 32,768 raw images, unless that, too, took their class from too many, or which answer is the
+ * likeliest then told more of the class of these raw images. Deterministic for a device
  * and a number of threads.
  *
  * As erase_check(); WARD_ERR_NUMERIC if a feature is not finite. Then the layer may have changed.

@@ -111,7 +111,9 @@ static ward_status describe_erasure(const struct trainer *t, json_t *line)
 {
     ward_status st = json_set(line, "erased", json_integer((json_int_t)t->erased.axes));
 
-    return st ? st : json_set(line, "erased_agreement", json_real(t->erased.agreement));
+    if (!st)
+        st = json_set(line, "erased_agreement", json_real(t->erased.agreement));
+    return st ? st : json_set(line, "erased_lowered", json_boolean(t->erased.is_lowered));
 }
 
 static ward_status log_completion(struct trainer *t, const char *model_id)

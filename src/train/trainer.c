@@ -216,11 +216,12 @@ static ward_status stop(struct trainer *t)
 /* Of images that F was trained on: others may lose more. */
 static void report_erasure(struct trainer *t)
 {
-    char event[96];
+    char event[128];
 
     snprintf(event, sizeof event,
-             "erased: %zu axes; %.2f %% of processed training images keep their class",
-             t->erased.axes, 100 * t->erased.agreement);
+             "erased: %zu axes%s; %.2f %% of processed training images keep their class",
+             t->erased.axes, t->erased.is_lowered ? ", and dependence lowered" : "",
+             100 * t->erased.agreement);
     report(t, event);
 }
 
