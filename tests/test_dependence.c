@@ -112,6 +112,64 @@ static void classes_look_alike_afterwards(void **state)
                  spreads[0], spreads[1]);
 }
 
+static double told(const float weight[CLASSES * FEATURES])
+{
+    double nats = NAN;
+
+    assert_int_equal(dependence_told(&sample, weight, &nats), WARD_OK);
+    return nats;
+}
+
+/* 0 of answers without the class; log 3 where the largest is the class's own. */
+static void what_the_largest_answer_tells_is_known_of_known_answers(void **state)
+{
+    float weight[CLASSES * FEATURES] = {0};
+    double share[CLASSES] = {0}, entropy = 0;
+    struct dependence known = sample;
+    float features[RAW * FEATURES] = {0};
+    double nats;
+
+    (void)state;
+    assert_true(fabs(told(weight)) < 1e-9);
+    known.raw = features;
+    for (size_t c = 0; c < CLASSES; c++)
+        weight[c * FEATURES + (c + 1) % CLASSES] = 1e-6f; /* another class, but always the same */
+    for (size_t s = 0; s < RAW; s++) {
+        features[s * FEATURES + (size_t)labels[s]] = 1;
+        share[labels[s]] += 1.0 / RAW;
+    }
+    for (size_t c = 0; c < CLASSES; c++)
+        entropy -= share[c] * log(share[c]);
+    assert_int_equal(dependence_told(&known, weight, &nats), WARD_OK);
+    assert_true(fabs(nats - entropy) < 1e-9);
+}
+
+/* A few images of another size have nearly all of the variance. The answers to the others tell
+ * nothing, so no change is any better. */
+static void a_change_that_tells_more_is_not_made(void **state)
+{
+    float weight[CLASSES * FEATURES], changed[CLASSES * FEATURES];
+    double before;
+
+    draw_weight(weight);
+    before = told(weight);
+    assert_int_equal(dependence_lower(&sample, 1, weight), WARD_OK);
+    assert_true(told(weight) < before / 2);
+
+    draw_weight(weight);
+    for (size_t c = 0; c < CLASSES; c++)
+        for (size_t i = 0; i < FEATURES; i++)
+            if (i == MEAN || i >= SPREAD)
+                weight[c * FEATURES + i] = 0;
+    for (size_t i = 0; i < 3 * FEATURES; i++)
+        raw[i] *= 1e5f;
+    memcpy(changed, weight, sizeof changed);
+    assert_true(told(weight) < 0.003);
+    assert_int_equal(dependence_lower(&sample, 1, changed), WARD_OK);
+    assert_memory_equal(changed, weight, sizeof changed);
+    make_sample(state);
+}
+
 static void answers_to_processed_images_stay(void **state)
 {
     float before[CLASSES * FEATURES], after[CLASSES * FEATURES];
@@ -188,6 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_look_alike_afterwards),
+        cmocka_unit_test(what_the_largest_answer_tells_is_known_of_known_answers),
+        cmocka_unit_test(a_change_that_tells_more_is_not_made),
         cmocka_unit_test(answers_to_processed_images_stay),
         cmocka_unit_test(threads_and_repeats_make_no_difference),
         cmocka_unit_test(too_few_images_change_nothing),

@@ -479,7 +479,7 @@ static void step(struct work *w, size_t number)
     adam(w, number);
 }
 
-/* ---- the whole ---- */
+/* ---- all steps ---- */
 
 static ward_status open_steps(struct work *w)
 {
@@ -561,6 +561,75 @@ static void apply(const struct work *w, float *weight)
     }
 }
 
+/* ---- what the largest answer tells ---- */
+
+static size_t largest_answer(const struct dependence *d, const float *weight, const float *row)
+{
+    double largest = -INFINITY;
+    size_t class = 0;
+
+    for (size_t c = 0; c < d->classes; c++) {
+        double sum = 0;
+
+        for (size_t i = 0; i < d->features; i++)
+            sum += (double)weight[c * d->features + i] * (double)row[i];
+        if (sum > largest) {
+            largest = sum;
+            class = c;
+        }
+    }
+    return class;
+}
+
+ward_status dependence_told(const struct dependence *d, const float *weight, double *out)
+{
+    size_t k = d->classes;
+    double *both = NULL, *given, *own, sum = 0; /* shares of images */
+    ward_status st = mem_new(&both, k * (k + 2), sizeof *both);
+
+    if (st)
+        return st;
+    given = both + k * k;
+    own = given + k;
+    for (size_t s = 0; s < d->raw_count; s++) {
+        size_t class = largest_answer(d, weight, d->raw + s * d->features);
+        size_t label = (size_t)d->labels[s];
+
+        both[class * k + label] += 1.0 / (double)d->raw_count;
+        given[class] += 1.0 / (double)d->raw_count;
+        own[label] += 1.0 / (double)d->raw_count;
+    }
+    for (size_t i = 0; i < k * k; i++)
+        if (both[i] > 0)
+            sum += both[i] * log(both[i] / (given[i / k] * own[i % k]));
+    mem_free(both);
+    *out = sum;
+    return WARD_OK;
+}
+
+/* ---- the whole ---- */
+
+/* The changed weight, if it tells less. */
+static ward_status keep_better(const struct work *w, float *weight)
+{
+    size_t count = w->d->classes * w->d->features;
+    double told = 0, tells = 0;
+    float *changed = NULL;
+    ward_status st = mem_new(&changed, count, sizeof *changed);
+
+    if (st)
+        return st;
+    memcpy(changed, weight, count * sizeof *changed);
+    apply(w, changed);
+    st = dependence_told(w->d, weight, &told);
+    if (!st)
+        st = dependence_told(w->d, changed, &tells);
+    if (!st && tells < told)
+        memcpy(weight, changed, count * sizeof *changed);
+    mem_free(changed);
+    return st;
+}
+
 ward_status dependence_lower(const struct dependence *d, uint64_t seed, float *weight)
 {
     struct work w = {.d = d, .seed = seed};
@@ -583,7 +652,7 @@ ward_status dependence_lower(const struct dependence *d, uint64_t seed, float *w
         for (size_t i = 0; i < STEPS && !st; i++)
             step(&w, i);
         if (!st)
-            apply(&w, weight);
+            st = keep_better(&w, weight);
     }
     work_close(&w);
     return st;

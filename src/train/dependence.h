@@ -26,6 +26,11 @@ struct dependence {
     const float *processed; /* [processed_count, features], around the mean of the raw ones */
 };
 
+/* What of raw images is told by which answer is the largest, however small all of them are: the
+ * mutual information of that and the class, in nats. WARD_ERR_NOMEM. */
+WARD_CHECK ward_status dependence_told(const struct dependence *d, const float *weight,
+                                       double *out);
+
 /*
  * Add to the weight of a last layer what lowers the dependence of its answers to raw images, by
  * Adam. It is orthogonal to the first principal axes of processed images, a sixteenth of the
@@ -36,7 +41,9 @@ struct dependence {
  *   weight  [classes, features]
  *
  * Deterministic for any number of threads. Nothing is done if there are too few features or images
- * for the classes. WARD_ERR_NOMEM.
+ * for the classes, nor if dependence_told() would not be less: where few images have nearly all of
+ * the variance that answers are measured in, the criterion does not see what is done to the others.
+ * WARD_ERR_NOMEM.
  */
 WARD_CHECK ward_status dependence_lower(const struct dependence *d, uint64_t seed, float *weight);
 

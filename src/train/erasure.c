@@ -489,38 +489,7 @@ static ward_status choose_head(const struct erasure *e, struct net *net, struct 
     return st;
 }
 
-/* The mutual information of the class of raw images and the one that they are given, in nats: what
- * is told by which answer is the likeliest, however small all of them are. */
-static ward_status find_information(const struct erasure *e, const struct net *net, double *out)
-{
-    const float *weight = net->params.items[e->head.weight].data;
-    size_t n = e->raw.n, d = e->head.features, k = e->head.classes;
-    double *share = NULL, *given, *own, sum = 0; /* of both; of each */
-    ward_status st = mem_new(&share, k * (k + 2), sizeof *share);
-
-    if (st)
-        return st;
-    given = share + k * k;
-    own = given + k;
-    for (size_t i = 0; i < n; i++) {
-        size_t class = class_by(&e->head, weight, e->raw.features + i * d);
-        size_t label = (size_t)e->labels[i];
-
-        share[class * k + label] += 1.0 / (double)n;
-        given[class] += 1.0 / (double)n;
-        own[label] += 1.0 / (double)n;
-    }
-    for (size_t i = 0; i < k * k; i++)
-        if (share[i] > 0)
-            sum += share[i] * log(share[i] / (given[i / k] * own[i % k]));
-    mem_free(share);
-    *out = sum;
-    return WARD_OK;
-}
-
-/* What is left of the class in raw answers, unless that costs too many processed images theirs. The
- * criterion is of answers as far as they reach: where few images have nearly all of the variance,
- * it does not see what it does to the others, and they may tell more. */
+/* What is left of the class in raw answers, unless that costs too many processed images theirs. */
 static ward_status lower_dependence(const struct erasure *e, uint64_t seed, struct net *net,
                                     struct erased *out)
 {
@@ -533,23 +502,21 @@ static ward_status lower_dependence(const struct erasure *e, uint64_t seed, stru
                                  .processed = e->processed.features};
     struct tensor *weight = &net->params.items[e->head.weight];
     size_t count = shape_count(&weight->shape);
-    double agreement, told = 0, tells = 0;
     float *before = NULL;
+    double agreement;
     ward_status st = mem_new(&before, count, sizeof *before);
 
     if (st)
         return st;
     memcpy(before, weight->data, count * sizeof *before);
-    st = find_information(e, net, &told);
-    if (!st)
-        st = dependence_lower(&d, seed, weight->data);
-    if (!st)
-        st = find_information(e, net, &tells);
+    st = dependence_lower(&d, seed, weight->data);
     agreement = st ? 0 : find_agreement(e, net);
-    if (agreement < enough || tells > told)
+    out->is_lowered =
+        agreement >= enough && memcmp(weight->data, before, count * sizeof *before) != 0;
+    if (agreement < enough)
         memcpy(weight->data, before, count * sizeof *before);
     else
-        *out = (struct erased){out->axes, agreement, tells < told};
+        out->agreement = agreement;
     mem_free(before);
     return st;
 }
