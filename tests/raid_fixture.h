@@ -79,6 +79,18 @@ static inline ward_run *open_victim(ward_method method, enum making making)
     return open_run_of(&m, name);
 }
 
+/* A sound victim's G in front of another network, of random weights. */
+static inline ward_run *open_network(const char *arch)
+{
+    struct net_spec spec = {.channels = 1, .height = SIDE, .width = SIDE, .classes = 2};
+    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+
+    snprintf(spec.arch, sizeof spec.arch, "%s", arch);
+    net_release(&run->model.net);
+    assert_ok(net_init(&run->model.net, &spec, 1));
+    return run;
+}
+
 static const double found = 0.95;
 
 static atomic_bool is_stopping;

@@ -19,11 +19,8 @@
 /* A dense F in other coordinates: what is grey to everybody is a stripe pattern to it. */
 static ward_run *open_turned(void)
 {
-    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_network("mlp-4x1");
 
-    net_release(&run->model.net);
-    assert_ok(net_init(&run->model.net, &spec, 1));
     for (size_t i = 0; i < PIXELS; i++) /* orthogonal to grey */
         for (size_t o = 0; o < 4; o++)
             set(&run->model.net.params, "fc1.weight", o * PIXELS + i,
@@ -89,13 +86,10 @@ static void a_mixer_is_aligned_by_its_patches(void **state)
 {
     static const struct raid raid = {
         .name = "look", .knows = WARD_KNOWS_LABELLED, .attempt = look_at_blocks};
-    struct net_spec spec = {"mixer-2x4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_network("mixer-2x4x1");
     ward_redteam_cell cell;
 
     (void)state;
-    net_release(&run->model.net);
-    assert_ok(net_init(&run->model.net, &spec, 1));
     cell = raided(run, &raid, 60);
     if (!(cell.choice >= found))
         fail_msg("%g (%s)", cell.choice, cell.chosen);

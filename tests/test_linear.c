@@ -27,6 +27,17 @@ static void draw(float *values, size_t count, uint64_t sample)
         values[i] = rng_normal(&rng);
 }
 
+static void the_first_of_the_largest_products_is_found(void **state)
+{
+    static const float weight[] = {1, 0, -2, 0, 0, 3, 0, 3};
+
+    (void)state;
+    assert_int_equal(largest_product(4, 2, weight, (float[]){5, 1}), 0);
+    assert_int_equal(largest_product(4, 2, weight, (float[]){-5, 1}), 1);
+    assert_int_equal(largest_product(4, 2, weight, (float[]){1, 1}), 2);
+    assert_int_equal(largest_product(4, 2, weight, (float[]){0, 0}), 0);
+}
+
 static void a_linear_map_is_known_from_as_many_points_as_values(void **state)
 {
     enum { D = 43, M = 3, MANY = 230 };
@@ -270,6 +281,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_of_the_largest_products_is_found),
         cmocka_unit_test(a_linear_map_is_known_from_as_many_points_as_values),
         cmocka_unit_test(a_ridge_pulls_to_zero_what_few_points_say),
         cmocka_unit_test(values_that_are_not_finite_are_an_error),

@@ -162,13 +162,10 @@ static void labels_train_a_front_and_a_map_through_f(void **state)
 /* A batch of one image has no statistics, and a dense layer's channels have one value an image. */
 static void a_dense_network_learns_from_one_pair(void **state)
 {
-    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_network("mlp-4x1");
     ward_redteam_cell cell;
 
     (void)state;
-    net_release(&run->model.net);
-    assert_ok(net_init(&run->model.net, &spec, 1));
     cell = raided(run, &raid_distil, 1);
     assert_true(cell.images > 0);
     ward_run_close(run);
@@ -247,14 +244,11 @@ static void what_is_trained_is_softened(void **state)
 /* F answers 0 whatever it is shown, and the other logit differs by a millionth. */
 static void answers_that_hardly_differ_are_read(void **state)
 {
-    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_network("mlp-4x1");
     ward_redteam_cell cell;
     double behind = 0, features = 0;
 
     (void)state;
-    net_release(&run->model.net);
-    assert_ok(net_init(&run->model.net, &spec, 1));
     for (size_t i = 0; i < 4 * PIXELS; i++)
         set(&run->model.net.params, "fc1.weight", i, 0.1f);
     for (size_t i = 0; i < 2 * 4; i++)
@@ -300,13 +294,10 @@ static void a_search_goes_on_while_the_loss_falls(void **state)
 {
     static const struct raid raid = {
         .name = "bias", .knows = WARD_KNOWS_LABELLED, .attempt = train_bias};
-    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_network("mlp-4x1");
     ward_redteam_cell cell;
 
     (void)state;
-    net_release(&run->model.net);
-    assert_ok(net_init(&run->model.net, &spec, 1));
     for (size_t i = 0; i < 2 * 4; i++)
         set(&run->model.net.params, "fc.weight", i, 0);
     set(&run->model.net.params, "fc.bias", 0, 1);
@@ -320,12 +311,9 @@ static void a_search_goes_on_while_the_loss_falls(void **state)
 /* Grey, less its mean over processed images, is what tells bright from dark. */
 static ward_run *open_normed(void)
 {
-    struct net_spec spec = {"mlp-4x1", 1, SIDE, SIDE, 2};
-    ward_run *run = open_victim(WARD_METHOD_LEARNED, SOUND);
+    ward_run *run = open_network("mlp-4x1");
     struct tensor_list *params = &run->model.net.params;
 
-    net_release(&run->model.net);
-    assert_ok(net_init(&run->model.net, &spec, 1));
     clear(params);
     for (size_t i = 0; i < PIXELS; i++)
         set(params, "fc1.weight", i, 1.0f / PIXELS);

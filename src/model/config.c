@@ -263,11 +263,8 @@ static ward_status get_schedule(const json_t *object, const char *key, ward_sche
 static ward_status get_objective(const json_t *object, const char *key, ward_objective *field)
 {
     const char *text;
-    ward_status st;
+    ward_status st = json_get_string(object, key, &text);
 
-    if (!json_object_get(object, key))
-        return WARD_OK;
-    st = json_get_string(object, key, &text);
     if (!st && strcmp(text, chance) != 0)
         return ward_fail(WARD_ERR_FORMAT, "'%s' is no objective: '%.32s'", key, text);
     *field = st ? WARD_OBJECTIVE_PAPER : WARD_OBJECTIVE_CHANCE;
@@ -283,24 +280,18 @@ static ward_status get_size(const json_t *object, const char *key, size_t *field
     return st;
 }
 
-/* Above 0, or not there. */
 static ward_status get_share(const json_t *object, const char *key, double *field)
 {
-    ward_status st = json_object_get(object, key) ? json_get_real(object, key, field) : WARD_OK;
+    ward_status st = json_get_real(object, key, field);
 
-    if (!st && json_object_get(object, key) && !(*field > 0))
-        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
-    return st;
+    return st || *field > 0 ? st : ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
 }
 
-/* The same of a number. */
 static ward_status get_count(const json_t *object, const char *key, size_t *field)
 {
-    ward_status st = json_object_get(object, key) ? get_size(object, key, field) : WARD_OK;
+    ward_status st = get_size(object, key, field);
 
-    if (!st && json_object_get(object, key) && *field == 0)
-        st = ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
-    return st;
+    return st || *field > 0 ? st : ward_fail(WARD_ERR_FORMAT, "'%s' is not above 0", key);
 }
 
 static ward_status get_coordinates(const json_t *object, const char *key, ward_coordinates *field)
@@ -329,7 +320,8 @@ static ward_status get_seed(const json_t *object, const char *key, struct run_co
     return WARD_OK;
 }
 
-/* Whether a setting is there if it says that there is something, and nothing before it tells. */
+/* Whether nothing before a setting says that it is there: it is if it is not the paper's, or is
+ * above 0. */
 static bool tells_itself(const struct setting *s)
 {
     return s->kind == OBJECTIVE || s->kind == SHARE || s->kind == COUNT;
@@ -339,7 +331,7 @@ static ward_status get(const json_t *object, const struct setting *s, struct run
 {
     void *field = (char *)&config->values + s->offset;
 
-    if (!tells_itself(s) && !applies(s, &config->values))
+    if (tells_itself(s) ? !json_object_get(object, s->key) : !applies(s, &config->values))
         return WARD_OK;
     switch (s->kind) {
     case TEXT: return get_text(object, s, config, field);

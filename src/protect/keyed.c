@@ -176,7 +176,8 @@ static int front(const struct transform_spec *spec, struct graph *g, int x,
 }
 
 /* The image's side of each hyperplane, nearly -1 or 1; the sum of so many patterns, each added or
- * taken off, is one of 2^bits. */
+ * taken off, is one of 2^bits. An image again, even one of a pixel: what a dense layer makes is a
+ * matrix in ONNX. */
 static int codebook(const struct transform_spec *spec, struct graph *g, int x,
                     const struct keyed_use *use)
 {

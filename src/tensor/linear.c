@@ -239,6 +239,24 @@ static void centre(struct fit *f, const float *x, const float *y, double *mean_x
     }
 }
 
+size_t largest_product(size_t m, size_t d, const float *weight, const float *x)
+{
+    double largest = -INFINITY;
+    size_t at = 0;
+
+    for (size_t i = 0; i < m; i++) {
+        double sum = 0;
+
+        for (size_t j = 0; j < d; j++)
+            sum += (double)weight[i * d + j] * (double)x[j];
+        if (sum > largest) {
+            largest = sum;
+            at = i;
+        }
+    }
+    return at;
+}
+
 ward_status affine_fit(size_t n, size_t d, const float *x, const float *y, double ridge,
                        float *weight, float *bias)
 {

@@ -24,6 +24,9 @@
 WARD_CHECK ward_status linear_fit(size_t n, size_t d, size_t m, const float *x, const float *y,
                                   double ridge, float *weight);
 
+/* Which of the m values of W x is the largest, the first of equal ones; weight [m, d], x [d]. */
+size_t largest_product(size_t m, size_t d, const float *weight, const float *x);
+
 /*
  * y = W x + b, as near as n pairs of d values say: y - x is fitted by least squares with a ridge,
  * so that directions in which x has no values stay as they are. Exact from d + 1 pairs on.

@@ -563,24 +563,6 @@ static void apply(const struct work *w, float *weight)
 
 /* ---- what the largest answer tells ---- */
 
-static size_t largest_answer(const struct dependence *d, const float *weight, const float *row)
-{
-    double largest = -INFINITY;
-    size_t class = 0;
-
-    for (size_t c = 0; c < d->classes; c++) {
-        double sum = 0;
-
-        for (size_t i = 0; i < d->features; i++)
-            sum += (double)weight[c * d->features + i] * (double)row[i];
-        if (sum > largest) {
-            largest = sum;
-            class = c;
-        }
-    }
-    return class;
-}
-
 ward_status dependence_told(const struct dependence *d, const float *weight, double *out)
 {
     size_t k = d->classes;
@@ -592,7 +574,7 @@ ward_status dependence_told(const struct dependence *d, const float *weight, dou
     given = both + k * k;
     own = given + k;
     for (size_t s = 0; s < d->raw_count; s++) {
-        size_t class = largest_answer(d, weight, d->raw + s * d->features);
+        size_t class = largest_product(k, d->features, weight, d->raw + s * d->features);
         size_t label = (size_t)d->labels[s];
 
         both[class * k + label] += 1.0 / (double)d->raw_count;

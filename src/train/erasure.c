@@ -435,38 +435,19 @@ static void make_bias(const struct erasure *e, struct net *net)
     }
 }
 
-/* Which of the classes a row of features is given. */
-static size_t class_by(const struct head *head, const float *weight, const float *row)
-{
-    double most = -INFINITY;
-    size_t class = 0;
-
-    for (size_t k = 0; k < head->classes; k++) {
-        double logit = 0;
-
-        for (size_t j = 0; j < head->features; j++)
-            logit += (double)weight[k * head->features + j] * (double)row[j];
-        if (logit > most) {
-            most = logit;
-            class = k;
-        }
-    }
-    return class;
-}
-
 /* The share of processed images whose class is still the likeliest; logits are the former ones. */
 static double find_agreement(const struct erasure *e, const struct net *net)
 {
     const float *weight = net->params.items[e->head.weight].data;
-    size_t agreed = 0;
+    size_t k = e->head.classes, d = e->head.features, agreed = 0;
 
     for (size_t i = 0; i < e->processed.n; i++) {
-        const float *logits = e->logits + i * e->head.classes;
-        size_t class = class_by(&e->head, weight, e->processed.features + i * e->head.features);
+        const float *logits = e->logits + i * k;
+        size_t class = largest_product(k, d, weight, e->processed.features + i * d);
         bool is_likeliest = true;
 
-        for (size_t k = 0; k < e->head.classes; k++)
-            is_likeliest = is_likeliest && !(logits[k] > logits[class]);
+        for (size_t c = 0; c < k; c++)
+            is_likeliest = is_likeliest && !(logits[c] > logits[class]);
         agreed += is_likeliest;
     }
     return (double)agreed / (double)e->processed.n;
